@@ -1,0 +1,222 @@
+//! What the service does to itself: leased, attempt-counted, deduplicated by content.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::sql_types::{BigInt, Jsonb, Text, Timestamptz};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName};
+use diesel_async::RunQueryDsl as _;
+use serde::{Deserialize, Serialize};
+
+use crate::connect::{Connection, DbResult, from_json, to_json};
+use crate::notify::{Topic, notify};
+use crate::schema::jobs;
+
+/// What to do; the payload names rows, and a missing row is success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Job {
+    /// Make a project's key, its key file and its empty repositories.
+    SetUpProject {
+        /// `projects.id`.
+        project: i64,
+    },
+    /// Verify, sign and publish what an attempt uploaded.
+    PublishTask {
+        /// `tasks.id`.
+        task: i64,
+        /// The attempt.
+        attempt: i32,
+    },
+    /// Turn a finished attempt's log into an object, and remove what it left in quarantine.
+    StoreLog {
+        /// `tasks.id`.
+        task: i64,
+        /// The attempt.
+        attempt: i32,
+    },
+    /// Look into an uploaded source package's result and start the tasks of its build.
+    AcceptSource {
+        /// `tasks.id` of the source task.
+        task: i64,
+        /// The attempt.
+        attempt: i32,
+    },
+    /// Remove the objects of a deleted project.
+    RemoveProject {
+        /// `projects.id`.
+        project: i64,
+    },
+}
+
+impl Job {
+    /// The name that the row and the administrator see.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SetUpProject { .. } => "set_up_project",
+            Self::PublishTask { .. } => "publish_task",
+            Self::StoreLog { .. } => "store_log",
+            Self::AcceptSource { .. } => "accept_source",
+            Self::RemoveProject { .. } => "remove_project",
+        }
+    }
+
+    fn priority(&self) -> i32 {
+        match self {
+            Self::SetUpProject { .. } => 30,
+            Self::AcceptSource { .. } => 20,
+            Self::PublishTask { .. } => 10,
+            Self::StoreLog { .. } => 5,
+            Self::RemoveProject { .. } => 0,
+        }
+    }
+}
+
+/// A claimed job.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// `jobs.id`.
+    pub id: i64,
+    /// Which attempt this is, from 1; fences [`done`] and [`retry`].
+    pub attempt: i32,
+    /// What to do.
+    pub job: Job,
+}
+
+/// Enqueues a job in the transaction that made it necessary; the same job twice is one row.
+///
+/// # Errors
+/// When the query fails.
+pub async fn enqueue(conn: &mut Connection, job: &Job, now: DateTime<Utc>) -> DbResult<()> {
+    diesel::sql_query(
+        "INSERT INTO jobs (kind, payload, priority, run_at, created_at) VALUES ($1, $2, $3, $4, $4)
+         ON CONFLICT (kind, payload) WHERE failed_at IS NULL DO NOTHING",
+    )
+    .bind::<Text, _>(job.kind())
+    .bind::<Jsonb, _>(to_json("job", job)?)
+    .bind::<diesel::sql_types::Integer, _>(job.priority())
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    notify(conn, Topic::Jobs).await
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    attempt: i32,
+    #[diesel(sql_type = Jsonb)]
+    payload: serde_json::Value,
+}
+
+/// Claims the most urgent job that is due and that nobody holds.
+///
+/// # Errors
+/// When the query fails.
+pub async fn claim(conn: &mut Connection, now: DateTime<Utc>, lease: TimeDelta) -> DbResult<Option<Claimed>> {
+    let row: Option<Row> = diesel::sql_query(
+        "UPDATE jobs SET attempt = attempt + 1, lease_expires_at = $2 WHERE id = (
+             SELECT id FROM jobs WHERE failed_at IS NULL AND run_at <= $1
+                 AND (lease_expires_at IS NULL OR lease_expires_at < $1)
+             ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
+         ) RETURNING id, attempt, payload",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(now + lease)
+    .get_result(conn)
+    .await
+    .optional()?;
+    row.map(|r| {
+        Ok(Claimed {
+            id: r.id,
+            attempt: r.attempt,
+            job: from_json("job", r.payload)?,
+        })
+    })
+    .transpose()
+}
+
+/// Extends the lease; false when it was lost.
+///
+/// # Errors
+/// When the query fails.
+pub async fn extend(conn: &mut Connection, claimed: &Claimed, until: DateTime<Utc>) -> DbResult<bool> {
+    let rows = diesel::update(
+        jobs::table
+            .find(claimed.id)
+            .filter(jobs::attempt.eq(claimed.attempt)),
+    )
+    .set(jobs::lease_expires_at.eq(until))
+    .execute(conn)
+    .await?;
+    Ok(rows == 1)
+}
+
+/// Removes a job that is done.
+///
+/// # Errors
+/// When the query fails.
+pub async fn done(conn: &mut Connection, claimed: &Claimed) -> DbResult<()> {
+    diesel::delete(
+        jobs::table
+            .find(claimed.id)
+            .filter(jobs::attempt.eq(claimed.attempt)),
+    )
+    .execute(conn)
+    .await?;
+    notify(conn, Topic::Progress).await
+}
+
+/// Puts a job back, to run at `at`.
+///
+/// # Errors
+/// When the query fails.
+pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, error: &str) -> DbResult<()> {
+    diesel::update(
+        jobs::table
+            .find(claimed.id)
+            .filter(jobs::attempt.eq(claimed.attempt)),
+    )
+    .set((
+        jobs::run_at.eq(at),
+        jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
+        jobs::last_error.eq(error),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives a job up; the row stays for the administrator.
+///
+/// # Errors
+/// When the query fails.
+pub async fn fail(conn: &mut Connection, claimed: &Claimed, now: DateTime<Utc>, error: &str) -> DbResult<()> {
+    diesel::update(
+        jobs::table
+            .find(claimed.id)
+            .filter(jobs::attempt.eq(claimed.attempt)),
+    )
+    .set((jobs::failed_at.eq(now), jobs::last_error.eq(error)))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many jobs wait or run, and how many were given up.
+///
+/// # Errors
+/// When the query fails.
+pub async fn count(conn: &mut Connection) -> DbResult<(i64, i64)> {
+    let open = jobs::table
+        .filter(jobs::failed_at.is_null())
+        .count()
+        .get_result(conn)
+        .await?;
+    let failed = jobs::table
+        .filter(jobs::failed_at.is_not_null())
+        .count()
+        .get_result(conn)
+        .await?;
+    Ok((open, failed))
+}

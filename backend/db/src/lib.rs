@@ -1,0 +1,22 @@
+//! The database: schema, models and queries. The only crate that names diesel.
+//!
+//! Functions take a connection and return [`DbResult`]; handlers and jobs take one from the [`Pool`]. Nothing here
+//! does HTTP, uploads or signing, so that no transaction waits for any of them.
+
+pub mod audit;
+pub mod builders;
+pub mod builds;
+pub mod chroots;
+pub mod connect;
+pub mod jobs;
+pub mod logs;
+pub mod notify;
+pub mod projects;
+pub mod repositories;
+pub mod rpms;
+mod schema;
+pub mod tasks;
+pub mod users;
+
+pub use connect::{Clock, Connection, DbError, DbResult, Pool, SystemClock, migrate, pool};
+pub use notify::{Listener, Topic};

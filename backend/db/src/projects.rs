@@ -1,0 +1,452 @@
+//! Projects and their chroots.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, PgTextExpressionMethods as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _,
+};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use protocol::{ChrootName, OwnerName, ProjectName, RepoTag};
+use serde::{Deserialize, Serialize};
+
+use crate::audit;
+use crate::connect::{Connection, DbError, DbResult, from_json, parse, to_json};
+use crate::jobs::{self, Job};
+use crate::schema::{project_chroots, projects, repositories};
+
+/// Copr's texts and switches of a project, with Copr's names and defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectSettings {
+    /// Markdown.
+    pub description: String,
+    /// Markdown.
+    pub instructions: String,
+    /// URL.
+    pub homepage: String,
+    /// E-mail or URL; becomes part of BugURL when it is a URL.
+    pub contact: String,
+    /// Repositories for builds.
+    pub additional_repos: Vec<String>,
+    /// Network in builds.
+    pub enable_net: bool,
+    /// Not on the home page.
+    pub unlisted_on_hp: bool,
+    /// Never cleaned up.
+    pub persistent: bool,
+    /// Old builds are removed.
+    pub auto_prune: bool,
+    /// Metadata only changes on request.
+    pub devel_mode: bool,
+    /// New Fedora branches are enabled by themselves.
+    pub follow_fedora_branching: bool,
+    /// `module_hotfixes=1` in `.repo` files.
+    pub module_hotfixes: bool,
+    /// AppStream metadata.
+    pub appstream: bool,
+    /// 32-bit packages beside 64-bit ones.
+    pub multilib: bool,
+    /// fedora-review after builds.
+    pub fedora_review: bool,
+    /// `default`, `on`, `off`, `image`.
+    pub bootstrap: String,
+    /// `default`, `simple`, `nspawn`.
+    pub isolation: String,
+    /// Forge projects that may build through Packit.
+    pub packit_forge_projects_allowed: Vec<String>,
+    /// Repositories that clients need as well.
+    pub runtime_dependencies: Vec<String>,
+    /// `priority=` in `.repo` files.
+    pub repo_priority: Option<i32>,
+    /// Days after which the project is deleted.
+    pub delete_after_days: Option<i32>,
+}
+
+impl Default for ProjectSettings {
+    fn default() -> Self {
+        Self {
+            description: String::new(),
+            instructions: String::new(),
+            homepage: String::new(),
+            contact: String::new(),
+            additional_repos: Vec::new(),
+            enable_net: false,
+            unlisted_on_hp: false,
+            persistent: false,
+            auto_prune: true,
+            devel_mode: false,
+            follow_fedora_branching: true,
+            module_hotfixes: false,
+            appstream: false,
+            multilib: false,
+            fedora_review: false,
+            bootstrap: "default".to_owned(),
+            isolation: "default".to_owned(),
+            packit_forge_projects_allowed: Vec::new(),
+            runtime_dependencies: Vec::new(),
+            repo_priority: None,
+            delete_after_days: None,
+        }
+    }
+}
+
+/// A project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Number.
+    pub id: i64,
+    /// Holder.
+    pub owner: OwnerName,
+    /// Name.
+    pub name: ProjectName,
+    /// Who made it (`users.id`).
+    pub created_by: i64,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// Texts and switches.
+    pub settings: ProjectSettings,
+    /// The project's part of the repotag.
+    pub repotag: String,
+    /// Name of the key in the signer.
+    pub key_id: String,
+    /// The signer's answer for that key, as JSON, once it exists.
+    pub public_key: Option<serde_json::Value>,
+    /// When key and empty repositories were complete.
+    pub ready_at: Option<DateTime<Utc>>,
+    /// Why the set-up does not get on, if it does not.
+    pub setup_error: Option<String>,
+    /// When it was deleted, if it was.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = projects)]
+struct Row {
+    id: i64,
+    owner: String,
+    name: String,
+    created_by: i64,
+    created_at: DateTime<Utc>,
+    settings: serde_json::Value,
+    repotag: String,
+    key_id: String,
+    public_key: Option<serde_json::Value>,
+    ready_at: Option<DateTime<Utc>>,
+    setup_error: Option<String>,
+    deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    fn project(self) -> DbResult<Project> {
+        Ok(Project {
+            id: self.id,
+            owner: parse("project owner", &self.owner)?,
+            name: parse("project name", &self.name)?,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            settings: from_json("project settings", self.settings)?,
+            repotag: self.repotag,
+            key_id: self.key_id,
+            public_key: self.public_key,
+            ready_at: self.ready_at,
+            setup_error: self.setup_error,
+            deleted_at: self.deleted_at,
+        })
+    }
+}
+
+/// What a new project is made of.
+#[derive(Debug, Clone)]
+pub struct NewProject<'a> {
+    /// Holder.
+    pub owner: &'a OwnerName,
+    /// Name.
+    pub name: &'a ProjectName,
+    /// Who makes it.
+    pub created_by: i64,
+    /// Name of that user, for the audit.
+    pub actor: &'a str,
+    /// Texts and switches.
+    pub settings: &'a ProjectSettings,
+    /// Enabled chroots.
+    pub chroots: &'a [ChrootName],
+    /// A fresh name for the key.
+    pub key_id: &'a str,
+}
+
+/// Makes a project, its repositories' rows and the job that sets it up.
+///
+/// # Errors
+/// [`DbError::Duplicate`] with `projects_live_name` when the owner has one of that name.
+pub async fn create(conn: &mut Connection, new: &NewProject<'_>, now: DateTime<Utc>) -> DbResult<Project> {
+    let suggestion = RepoTag::suggestion(new.owner, new.name);
+    let settings = to_json("project settings", new.settings)?;
+    for n in 1..1_000 {
+        let tag = RepoTag::numbered(&suggestion, n);
+        let attempt = conn
+            .transaction::<_, DbError, _>(async |conn| {
+                let id: i64 = diesel::insert_into(projects::table)
+                    .values((
+                        projects::owner.eq(new.owner.as_str()),
+                        projects::name.eq(new.name.as_str()),
+                        projects::created_by.eq(new.created_by),
+                        projects::created_at.eq(now),
+                        projects::settings.eq(&settings),
+                        projects::repotag.eq(&tag),
+                        projects::key_id.eq(new.key_id),
+                    ))
+                    .returning(projects::id)
+                    .get_result(conn)
+                    .await?;
+                set_chroots_in(conn, id, new.name, new.chroots).await?;
+                jobs::enqueue(conn, &Job::SetUpProject { project: id }, now).await?;
+                let object = format!("project:{}/{}", new.owner, new.name);
+                audit::record(conn, now, new.actor, "project.create", &object, settings.clone()).await?;
+                by_id(conn, id).await?.ok_or(DbError::NotFound)
+            })
+            .await;
+        match attempt {
+            // Another project took this spelling of the tag: number it.
+            Err(DbError::Duplicate(constraint)) if constraint == "projects_repotag_key" => {}
+            other => return other,
+        }
+    }
+    Err(DbError::Duplicate("projects_repotag_key".to_owned()))
+}
+
+/// A live project by name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, owner: &OwnerName, name: &ProjectName) -> DbResult<Option<Project>> {
+    let row = projects::table
+        .filter(projects::owner.eq(owner.as_str()))
+        .filter(projects::name.eq(name.as_str()))
+        .filter(projects::deleted_at.is_null())
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Row::project).transpose()
+}
+
+/// A project by number, deleted ones too.
+///
+/// # Errors
+/// When the query fails.
+pub async fn by_id(conn: &mut Connection, id: i64) -> DbResult<Option<Project>> {
+    let row = projects::table
+        .find(id)
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Row::project).transpose()
+}
+
+/// Which live projects to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this holder's.
+    pub owner: Option<OwnerName>,
+    /// Name contains this text.
+    pub name_contains: Option<String>,
+    /// Leave out those that are hidden from the home page.
+    pub listed_only: bool,
+    /// Newest first; else ascending by number.
+    pub newest_first: bool,
+}
+
+/// Lists live projects.
+///
+/// # Errors
+/// When the query fails.
+pub async fn list(conn: &mut Connection, filter: &Filter, limit: i64, offset: i64) -> DbResult<Vec<Project>> {
+    let mut query = projects::table
+        .filter(projects::deleted_at.is_null())
+        .select(Row::as_select())
+        .into_boxed();
+    if let Some(owner) = &filter.owner {
+        query = query.filter(projects::owner.eq(owner.as_str().to_owned()));
+    }
+    if let Some(text) = &filter.name_contains {
+        let escaped: String = text
+            .chars()
+            .flat_map(|c| {
+                if matches!(c, '%' | '_' | '\\') {
+                    vec!['\\', c]
+                } else {
+                    vec![c]
+                }
+            })
+            .collect();
+        query = query.filter(projects::name.ilike(format!("%{escaped}%")));
+    }
+    if filter.listed_only {
+        query = query.filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "NOT coalesce((settings->>'unlisted_on_hp')::boolean, false)",
+        ));
+    }
+    query = if filter.newest_first {
+        query.order(projects::id.desc())
+    } else {
+        query.order(projects::id.asc())
+    };
+    query
+        .limit(limit)
+        .offset(offset)
+        .load::<Row>(conn)
+        .await?
+        .into_iter()
+        .map(Row::project)
+        .collect()
+}
+
+/// Writes new settings, and chroots if given.
+///
+/// # Errors
+/// When the query fails.
+pub async fn edit(
+    conn: &mut Connection,
+    project: &Project,
+    settings: &ProjectSettings,
+    chroots: Option<&[ChrootName]>,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let new = to_json("project settings", settings)?;
+        diesel::update(projects::table.find(project.id))
+            .set(projects::settings.eq(&new))
+            .execute(conn)
+            .await?;
+        if let Some(chroots) = chroots {
+            set_chroots_in(conn, project.id, &project.name, chroots).await?;
+            // The set-up makes what is missing: here the empty repositories of new chroots.
+            diesel::update(projects::table.find(project.id))
+                .set(projects::ready_at.eq(None::<DateTime<Utc>>))
+                .execute(conn)
+                .await?;
+            jobs::enqueue(conn, &Job::SetUpProject { project: project.id }, now).await?;
+        }
+        let object = format!("project:{}/{}", project.owner, project.name);
+        let old = to_json("project settings", &project.settings)?;
+        audit::record(
+            conn,
+            now,
+            actor,
+            "project.edit",
+            &object,
+            serde_json::json!({"old": old, "new": new}),
+        )
+        .await
+    })
+    .await
+}
+
+async fn set_chroots_in(
+    conn: &mut Connection,
+    id: i64,
+    name: &ProjectName,
+    chroots: &[ChrootName],
+) -> DbResult<()> {
+    let names: Vec<&str> = chroots.iter().map(ChrootName::as_str).collect();
+    diesel::update(project_chroots::table.filter(project_chroots::project_id.eq(id)))
+        .filter(project_chroots::chroot.ne_all(&names))
+        .set(project_chroots::enabled.eq(false))
+        .execute(conn)
+        .await?;
+    for chroot in names {
+        diesel::insert_into(project_chroots::table)
+            .values((
+                project_chroots::project_id.eq(id),
+                project_chroots::chroot.eq(chroot),
+                project_chroots::enabled.eq(true),
+            ))
+            .on_conflict((project_chroots::project_id, project_chroots::chroot))
+            .do_update()
+            .set(project_chroots::enabled.eq(true))
+            .execute(conn)
+            .await?;
+        diesel::insert_into(repositories::table)
+            .values((
+                repositories::project_id.eq(id),
+                repositories::dirname.eq(name.as_str()),
+                repositories::chroot.eq(chroot),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Names of a project's enabled chroots.
+///
+/// # Errors
+/// When the query fails.
+pub async fn chroots(conn: &mut Connection, project: i64) -> DbResult<Vec<ChrootName>> {
+    let names: Vec<String> = project_chroots::table
+        .filter(project_chroots::project_id.eq(project))
+        .filter(project_chroots::enabled.eq(true))
+        .order(project_chroots::chroot)
+        .select(project_chroots::chroot)
+        .load(conn)
+        .await?;
+    names.iter().map(|n| parse("chroot", n)).collect()
+}
+
+/// Marks a project deleted, cancels what runs, and enqueues the removal of its objects.
+///
+/// # Errors
+/// When the query fails.
+pub async fn delete(
+    conn: &mut Connection,
+    project: &Project,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        diesel::update(projects::table.find(project.id))
+            .set(projects::deleted_at.eq(now))
+            .execute(conn)
+            .await?;
+        crate::tasks::cancel_project(conn, project.id, now).await?;
+        jobs::enqueue(conn, &Job::RemoveProject { project: project.id }, now).await?;
+        let object = format!("project:{}/{}", project.owner, project.name);
+        audit::record(conn, now, actor, "project.delete", &object, serde_json::json!({})).await
+    })
+    .await
+}
+
+/// Stores the public key.
+///
+/// # Errors
+/// When the query fails.
+pub async fn set_public_key(conn: &mut Connection, project: i64, key: &serde_json::Value) -> DbResult<()> {
+    diesel::update(projects::table.find(project))
+        .set(projects::public_key.eq(key))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Marks the set-up complete, or says why it does not get on.
+///
+/// # Errors
+/// When the query fails.
+pub async fn set_ready(
+    conn: &mut Connection,
+    project: i64,
+    result: Result<DateTime<Utc>, &str>,
+) -> DbResult<()> {
+    let (ready, error) = match result {
+        Ok(at) => (Some(at), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    diesel::update(projects::table.find(project))
+        .set((projects::ready_at.eq(ready), projects::setup_error.eq(error)))
+        .execute(conn)
+        .await?;
+    crate::notify::notify(conn, crate::notify::Topic::Progress).await
+}

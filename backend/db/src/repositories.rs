@@ -1,0 +1,189 @@
+//! Repositories (a directory's chroot), snapshots and the pointer's compare-and-swap.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use protocol::{ChrootName, DirName};
+
+use crate::connect::{Connection, DbError, DbResult, parse};
+use crate::schema::{repositories, rpms, snapshots};
+
+/// A repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Number.
+    pub id: i64,
+    /// `projects.id`.
+    pub project: i64,
+    /// Result directory.
+    pub dir: DirName,
+    /// Target.
+    pub chroot: ChrootName,
+    /// The snapshot that `latest` names; 0 before the first.
+    pub current_snapshot: i64,
+    /// Counts pointer moves.
+    pub generation: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = repositories)]
+struct Row {
+    id: i64,
+    project_id: i64,
+    dirname: String,
+    chroot: String,
+    current_snapshot: i64,
+    generation: i64,
+}
+
+impl Row {
+    fn repository(self) -> DbResult<Repository> {
+        Ok(Repository {
+            id: self.id,
+            project: self.project_id,
+            dir: parse("directory", &self.dirname)?,
+            chroot: parse("chroot", &self.chroot)?,
+            current_snapshot: self.current_snapshot,
+            generation: self.generation,
+        })
+    }
+}
+
+/// Finds a repository, or makes its row.
+///
+/// # Errors
+/// When the query fails.
+pub async fn ensure(
+    conn: &mut Connection,
+    project: i64,
+    dir: &DirName,
+    chroot: &ChrootName,
+) -> DbResult<Repository> {
+    diesel::insert_into(repositories::table)
+        .values((
+            repositories::project_id.eq(project),
+            repositories::dirname.eq(dir.as_str()),
+            repositories::chroot.eq(chroot.as_str()),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    repositories::table
+        .filter(repositories::project_id.eq(project))
+        .filter(repositories::dirname.eq(dir.as_str()))
+        .filter(repositories::chroot.eq(chroot.as_str()))
+        .select(Row::as_select())
+        .first(conn)
+        .await?
+        .repository()
+}
+
+/// A repository by number.
+///
+/// # Errors
+/// When the query fails.
+pub async fn by_id(conn: &mut Connection, id: i64) -> DbResult<Option<Repository>> {
+    let row = repositories::table
+        .find(id)
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Row::repository).transpose()
+}
+
+/// All repositories of a project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn of_project(conn: &mut Connection, project: i64) -> DbResult<Vec<Repository>> {
+    let rows: Vec<Row> = repositories::table
+        .filter(repositories::project_id.eq(project))
+        .order(repositories::id)
+        .select(Row::as_select())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(Row::repository).collect()
+}
+
+/// Takes a number for a new snapshot; numbers are never given twice, so a half-written snapshot is never confused
+/// with a whole one.
+///
+/// # Errors
+/// When the query fails.
+pub async fn reserve_snapshot(conn: &mut Connection, repository: i64) -> DbResult<i64> {
+    let next: i64 = diesel::update(repositories::table.find(repository))
+        .set(repositories::next_snapshot.eq(repositories::next_snapshot + 1))
+        .returning(repositories::next_snapshot)
+        .get_result(conn)
+        .await?;
+    Ok(next - 1)
+}
+
+/// What becomes the current snapshot.
+#[derive(Debug, Clone)]
+pub struct NewSnapshot<'a> {
+    /// The repository as it was when the metadata was made; its generation is what the swap compares.
+    pub base: &'a Repository,
+    /// Reserved number.
+    pub number: i64,
+    /// Why, such as `build 12`.
+    pub cause: &'a str,
+    /// Number of packages in it.
+    pub packages: i64,
+    /// SHA-256 of its `repomd.xml`.
+    pub repomd_sha256: &'a str,
+    /// The task whose packages appear with it, if any.
+    pub task: Option<i64>,
+}
+
+/// Moves the pointer if nobody else did since `base` was read; false when somebody did, and nothing has changed.
+///
+/// # Errors
+/// When the query fails.
+pub async fn move_pointer(
+    conn: &mut Connection,
+    new: &NewSnapshot<'_>,
+    now: DateTime<Utc>,
+) -> DbResult<bool> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let moved = diesel::update(repositories::table.find(new.base.id))
+            .filter(repositories::generation.eq(new.base.generation))
+            .set((
+                repositories::current_snapshot.eq(new.number),
+                repositories::generation.eq(repositories::generation + 1),
+            ))
+            .execute(conn)
+            .await?;
+        if moved == 0 {
+            return Ok(false);
+        }
+        diesel::insert_into(snapshots::table)
+            .values((
+                snapshots::repository_id.eq(new.base.id),
+                snapshots::number.eq(new.number),
+                snapshots::parent.eq(new.base.current_snapshot),
+                snapshots::created_at.eq(now),
+                snapshots::cause.eq(new.cause),
+                snapshots::packages.eq(new.packages),
+                snapshots::repomd_sha256.eq(new.repomd_sha256),
+            ))
+            .execute(conn)
+            .await?;
+        if let Some(task) = new.task {
+            diesel::update(
+                rpms::table
+                    .filter(rpms::task_id.eq(task))
+                    .filter(rpms::since_snapshot.is_null()),
+            )
+            .set(rpms::since_snapshot.eq(new.number))
+            .execute(conn)
+            .await?;
+        }
+        Ok(true)
+    })
+    .await
+}

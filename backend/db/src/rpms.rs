@@ -1,0 +1,191 @@
+//! Packages of repositories.
+
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _,
+};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+
+use crate::connect::{Connection, DbError, DbResult};
+use crate::schema::{repositories, rpms, tasks};
+
+/// A package to publish.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = rpms)]
+pub struct NewRpm {
+    /// Repository.
+    pub repository_id: i64,
+    /// Task that built it.
+    pub task_id: i64,
+    /// RPM tag Name.
+    pub name: String,
+    /// RPM tag Epoch, 0 if absent.
+    pub epoch: i32,
+    /// RPM tag Version.
+    pub version: String,
+    /// RPM tag Release.
+    pub release: String,
+    /// RPM tag Arch, `src` for source packages.
+    pub arch: String,
+    /// File name.
+    pub file_name: String,
+    /// SHA-256 of the signed file.
+    pub sha256: String,
+    /// SHA-256 of what the builder uploaded.
+    pub unsigned_sha256: String,
+    /// Size of the signed file in bytes.
+    pub size: i64,
+    /// zstd-compressed fragment.
+    pub primary_xml: Vec<u8>,
+    /// zstd-compressed fragment.
+    pub filelists_xml: Vec<u8>,
+    /// zstd-compressed fragment.
+    pub other_xml: Vec<u8>,
+}
+
+/// Inserts all packages of a task, replacing what an earlier, interrupted try of the same task left unpublished.
+///
+/// # Errors
+/// [`DbError::Duplicate`] when the repository has a package of that NEVRA from another task.
+pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResult<()> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        diesel::delete(
+            rpms::table
+                .filter(rpms::task_id.eq(task))
+                .filter(rpms::since_snapshot.is_null()),
+        )
+        .execute(conn)
+        .await?;
+        diesel::insert_into(rpms::table).values(new).execute(conn).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Removes a task's unpublished packages.
+///
+/// # Errors
+/// When the query fails.
+pub async fn discard(conn: &mut Connection, task: i64) -> DbResult<()> {
+    diesel::delete(
+        rpms::table
+            .filter(rpms::task_id.eq(task))
+            .filter(rpms::since_snapshot.is_null()),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The snapshot that a task's packages appeared in, if they are published.
+///
+/// # Errors
+/// When the query fails.
+pub async fn published_in(conn: &mut Connection, task: i64) -> DbResult<Option<i64>> {
+    Ok(rpms::table
+        .filter(rpms::task_id.eq(task))
+        .filter(rpms::since_snapshot.is_not_null())
+        .select(diesel::dsl::max(rpms::since_snapshot))
+        .first(conn)
+        .await?)
+}
+
+/// The part of a row that metadata is made of.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = rpms)]
+pub struct StoredFragments {
+    /// RPM tag Name.
+    pub name: String,
+    /// SHA-256 of the signed file, which is the pkgid.
+    pub sha256: String,
+    /// zstd-compressed fragment.
+    pub primary_xml: Vec<u8>,
+    /// zstd-compressed fragment.
+    pub filelists_xml: Vec<u8>,
+    /// zstd-compressed fragment.
+    pub other_xml: Vec<u8>,
+}
+
+/// Fragments of everything published in a repository and of one task about to be, in order of arrival.
+///
+/// # Errors
+/// When the query fails.
+pub async fn fragments(
+    conn: &mut Connection,
+    repository: i64,
+    task: Option<i64>,
+) -> DbResult<Vec<StoredFragments>> {
+    Ok(rpms::table
+        .filter(rpms::repository_id.eq(repository))
+        .filter(
+            rpms::since_snapshot
+                .is_not_null()
+                .or(rpms::task_id.eq(task.unwrap_or(0))),
+        )
+        .order(rpms::id)
+        .select(StoredFragments::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// A published package as pages and the API show it.
+#[derive(Debug, Clone, Queryable)]
+pub struct Rpm {
+    /// Chroot.
+    pub chroot: String,
+    /// Build.
+    pub build: i64,
+    /// Name.
+    pub name: String,
+    /// Epoch.
+    pub epoch: i32,
+    /// Version.
+    pub version: String,
+    /// Release.
+    pub release: String,
+    /// Architecture.
+    pub arch: String,
+    /// File name.
+    pub file_name: String,
+    /// Size in bytes.
+    pub size: i64,
+}
+
+/// Packages of a build, by chroot and name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn of_build(conn: &mut Connection, build: i64) -> DbResult<Vec<Rpm>> {
+    Ok(rpms::table
+        .inner_join(repositories::table)
+        .inner_join(tasks::table.on(tasks::id.eq(rpms::task_id)))
+        .filter(tasks::build_id.eq(build))
+        .filter(rpms::since_snapshot.is_not_null())
+        .order((repositories::chroot, rpms::arch.eq("src"), rpms::file_name))
+        .select((
+            repositories::chroot,
+            tasks::build_id,
+            rpms::name,
+            rpms::epoch,
+            rpms::version,
+            rpms::release,
+            rpms::arch,
+            rpms::file_name,
+            rpms::size,
+        ))
+        .load(conn)
+        .await?)
+}
+
+/// Size of a repository, for benchmarks and pages.
+///
+/// # Errors
+/// When the query fails.
+pub async fn count(conn: &mut Connection, repository: i64) -> DbResult<i64> {
+    Ok(rpms::table
+        .filter(rpms::repository_id.eq(repository))
+        .filter(rpms::since_snapshot.is_not_null())
+        .count()
+        .get_result(conn)
+        .await?)
+}

@@ -1,0 +1,93 @@
+//! Tables, as the migrations make them.
+
+diesel::table! { users (id) { id -> BigInt, name -> Text, is_admin -> Bool, created_at -> Timestamptz, } }
+diesel::table! {
+    api_tokens (id) {
+        id -> BigInt, user_id -> BigInt, login -> Text, token_sha256 -> Text, created_at -> Timestamptz,
+        expires_at -> Timestamptz, last_used_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
+    login_links (token_sha256) { token_sha256 -> Text, user_id -> BigInt, expires_at -> Timestamptz, used_at -> Nullable<Timestamptz>, }
+}
+diesel::table! {
+    sessions (token_sha256) { token_sha256 -> Text, user_id -> BigInt, csrf_token -> Text, created_at -> Timestamptz, expires_at -> Timestamptz, }
+}
+diesel::table! { chroots (name) { name -> Text, description -> Text, active -> Bool, definition -> Jsonb, } }
+diesel::table! {
+    projects (id) {
+        id -> BigInt, owner -> Text, name -> Text, created_by -> BigInt, created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>, settings -> Jsonb, repotag -> Text, key_id -> Text,
+        public_key -> Nullable<Jsonb>, ready_at -> Nullable<Timestamptz>, setup_error -> Nullable<Text>,
+    }
+}
+diesel::table! { project_chroots (project_id, chroot) { project_id -> BigInt, chroot -> Text, enabled -> Bool, } }
+diesel::table! {
+    repositories (id) {
+        id -> BigInt, project_id -> BigInt, dirname -> Text, chroot -> Text, current_snapshot -> BigInt,
+        generation -> BigInt, next_snapshot -> BigInt,
+    }
+}
+diesel::table! {
+    builds (id) {
+        id -> BigInt, project_id -> BigInt, dirname -> Text, submitter -> Nullable<BigInt>, source_kind -> Text,
+        source_url -> Nullable<Text>, srpm_sha256 -> Nullable<Text>, srpm_name -> Nullable<Text>,
+        srpm_size -> Nullable<BigInt>, package_name -> Nullable<Text>, package_version -> Nullable<Text>,
+        submitted_at -> Timestamptz, canceled_at -> Nullable<Timestamptz>, options -> Jsonb,
+    }
+}
+diesel::table! {
+    tasks (id) {
+        id -> BigInt, build_id -> BigInt, kind -> Text, chroot -> Nullable<Text>, state -> Text, priority -> Integer,
+        attempt -> Integer, max_attempts -> Integer, not_before -> Nullable<Timestamptz>,
+        lease_expires_at -> Nullable<Timestamptz>, builder -> Nullable<Text>, phase -> Nullable<Text>,
+        cancel_requested -> Bool, created_at -> Timestamptz, started_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>, failure_kind -> Nullable<Text>, failure_message -> Nullable<Text>,
+        manifest -> Nullable<Jsonb>, boot_ms -> Nullable<BigInt>, result_dir -> Nullable<Text>,
+    }
+}
+diesel::table! { log_chunks (task_id, attempt, start) { task_id -> BigInt, attempt -> Integer, start -> BigInt, bytes -> Binary, } }
+diesel::table! {
+    rpms (id) {
+        id -> BigInt, repository_id -> BigInt, task_id -> BigInt, name -> Text, epoch -> Integer, version -> Text,
+        release -> Text, arch -> Text, file_name -> Text, sha256 -> Text, unsigned_sha256 -> Text, size -> BigInt,
+        since_snapshot -> Nullable<BigInt>, primary_xml -> Binary, filelists_xml -> Binary, other_xml -> Binary,
+    }
+}
+diesel::table! {
+    snapshots (repository_id, number) {
+        repository_id -> BigInt, number -> BigInt, parent -> BigInt, created_at -> Timestamptz, cause -> Text,
+        packages -> BigInt, repomd_sha256 -> Text,
+    }
+}
+diesel::table! {
+    jobs (id) {
+        id -> BigInt, kind -> Text, payload -> Jsonb, priority -> Integer, attempt -> Integer, run_at -> Timestamptz,
+        lease_expires_at -> Nullable<Timestamptz>, last_error -> Nullable<Text>, failed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+diesel::table! { audit (id) { id -> BigInt, at -> Timestamptz, actor -> Text, action -> Text, object -> Text, detail -> Jsonb, } }
+diesel::table! { builders (name) { name -> Text, last_seen_at -> Timestamptz, arches -> Jsonb, refusal -> Nullable<Text>, } }
+
+diesel::joinable!(tasks -> builds (build_id));
+diesel::joinable!(builds -> projects (project_id));
+diesel::joinable!(rpms -> repositories (repository_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    api_tokens,
+    login_links,
+    sessions,
+    chroots,
+    projects,
+    project_chroots,
+    repositories,
+    builds,
+    tasks,
+    log_chunks,
+    rpms,
+    snapshots,
+    jobs,
+    audit,
+    builders,
+);

@@ -1,0 +1,284 @@
+//! Users, their tokens, one-time login links and sessions. Secrets are stored as SHA-256 only.
+
+use chrono::{DateTime, Utc};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable};
+use diesel_async::RunQueryDsl as _;
+use protocol::UserName;
+use rand::Rng as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::connect::{Connection, DbResult, parse};
+use crate::schema::{api_tokens, login_links, sessions, users};
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Number.
+    pub id: i64,
+    /// Name.
+    pub name: UserName,
+    /// Whether they administer the service.
+    pub is_admin: bool,
+}
+
+#[derive(Queryable)]
+struct UserRow(i64, String, bool);
+
+impl UserRow {
+    fn user(self) -> DbResult<User> {
+        Ok(User {
+            id: self.0,
+            name: parse("user name", &self.1)?,
+            is_admin: self.2,
+        })
+    }
+}
+
+const USER: (users::id, users::name, users::is_admin) = (users::id, users::name, users::is_admin);
+
+/// A new secret: 40 characters of `[A-Za-z0-9]`, some 238 bits.
+pub fn new_secret(rng: &mut impl rand::RngCore) -> String {
+    let alphabet = rand::distr::Alphanumeric;
+    (0..40).map(|_| char::from(rng.sample(alphabet))).collect()
+}
+
+fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret.as_bytes()))
+}
+
+/// Finds a user, or makes one.
+///
+/// # Errors
+/// When the query fails.
+pub async fn ensure(
+    conn: &mut Connection,
+    name: &UserName,
+    is_admin: bool,
+    now: DateTime<Utc>,
+) -> DbResult<User> {
+    diesel::insert_into(users::table)
+        .values((
+            users::name.eq(name.as_str()),
+            users::is_admin.eq(is_admin),
+            users::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    users::table
+        .filter(users::name.eq(name.as_str()))
+        .select(USER)
+        .first::<UserRow>(conn)
+        .await?
+        .user()
+}
+
+/// Finds a user by name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, name: &UserName) -> DbResult<Option<User>> {
+    let row = users::table
+        .filter(users::name.eq(name.as_str()))
+        .select(USER)
+        .first::<UserRow>(conn)
+        .await
+        .optional()?;
+    row.map(UserRow::user).transpose()
+}
+
+/// Finds a user by number.
+///
+/// # Errors
+/// When the query fails.
+pub async fn by_id(conn: &mut Connection, id: i64) -> DbResult<Option<User>> {
+    let row = users::table
+        .find(id)
+        .select(USER)
+        .first::<UserRow>(conn)
+        .await
+        .optional()?;
+    row.map(UserRow::user).transpose()
+}
+
+/// A token pair as `copr-cli` stores it; shown once.
+#[derive(Clone)]
+pub struct TokenPair {
+    /// The public half.
+    pub login: String,
+    /// The secret half.
+    pub token: String,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes a token pair, as Copr's: a new one ends the old ones.
+///
+/// # Errors
+/// When the query fails.
+pub async fn new_token(
+    conn: &mut Connection,
+    user: i64,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    rng: &mut (impl rand::RngCore + Send),
+) -> DbResult<TokenPair> {
+    let pair = TokenPair {
+        login: new_secret(rng),
+        token: new_secret(rng),
+        expires_at,
+    };
+    diesel::delete(api_tokens::table.filter(api_tokens::user_id.eq(user)))
+        .execute(conn)
+        .await?;
+    diesel::insert_into(api_tokens::table)
+        .values((
+            api_tokens::user_id.eq(user),
+            api_tokens::login.eq(&pair.login),
+            api_tokens::token_sha256.eq(hash(&pair.token)),
+            api_tokens::created_at.eq(now),
+            api_tokens::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(pair)
+}
+
+/// The user that a token pair stands for, if it is right and has not expired.
+///
+/// # Errors
+/// When the query fails.
+pub async fn by_token(
+    conn: &mut Connection,
+    login: &str,
+    token: &str,
+    now: DateTime<Utc>,
+) -> DbResult<Option<User>> {
+    let found: Option<(i64, i64, Option<DateTime<Utc>>)> = api_tokens::table
+        .filter(api_tokens::login.eq(login))
+        .filter(api_tokens::token_sha256.eq(hash(token)))
+        .filter(api_tokens::expires_at.gt(now))
+        .select((api_tokens::id, api_tokens::user_id, api_tokens::last_used_at))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((id, user, last)) = found else {
+        return Ok(None);
+    };
+    // Once a minute is enough to show "last used"; a write per request is not.
+    if last.is_none_or(|t| now - t > chrono::TimeDelta::minutes(1)) {
+        diesel::update(api_tokens::table.find(id))
+            .set(api_tokens::last_used_at.eq(now))
+            .execute(conn)
+            .await?;
+    }
+    by_id(conn, user).await
+}
+
+/// Makes a one-time login link's secret.
+///
+/// # Errors
+/// When the query fails.
+pub async fn new_login_link(
+    conn: &mut Connection,
+    user: i64,
+    expires_at: DateTime<Utc>,
+    rng: &mut (impl rand::RngCore + Send),
+) -> DbResult<String> {
+    let secret = new_secret(rng);
+    diesel::insert_into(login_links::table)
+        .values((
+            login_links::token_sha256.eq(hash(&secret)),
+            login_links::user_id.eq(user),
+            login_links::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(secret)
+}
+
+/// Uses up a login link; `None` if it is unknown, used or too old.
+///
+/// # Errors
+/// When the query fails.
+pub async fn redeem_login_link(
+    conn: &mut Connection,
+    secret: &str,
+    now: DateTime<Utc>,
+) -> DbResult<Option<User>> {
+    let user: Option<i64> = diesel::update(login_links::table.find(hash(secret)))
+        .filter(login_links::used_at.is_null())
+        .filter(login_links::expires_at.gt(now))
+        .set(login_links::used_at.eq(now))
+        .returning(login_links::user_id)
+        .get_result(conn)
+        .await
+        .optional()?;
+    match user {
+        Some(id) => by_id(conn, id).await,
+        None => Ok(None),
+    }
+}
+
+/// A signed-in browser.
+#[derive(Clone)]
+pub struct Session {
+    /// Who.
+    pub user: User,
+    /// What every form of this session has to carry.
+    pub csrf_token: String,
+}
+
+/// Opens a session and returns the cookie's secret.
+///
+/// # Errors
+/// When the query fails.
+pub async fn new_session(
+    conn: &mut Connection,
+    user: i64,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    rng: &mut (impl rand::RngCore + Send),
+) -> DbResult<String> {
+    let (secret, csrf) = (new_secret(rng), new_secret(rng));
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::token_sha256.eq(hash(&secret)),
+            sessions::user_id.eq(user),
+            sessions::csrf_token.eq(csrf),
+            sessions::created_at.eq(now),
+            sessions::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(secret)
+}
+
+/// The session behind a cookie.
+///
+/// # Errors
+/// When the query fails.
+pub async fn session(conn: &mut Connection, secret: &str, now: DateTime<Utc>) -> DbResult<Option<Session>> {
+    let found: Option<(i64, String)> = sessions::table
+        .find(hash(secret))
+        .filter(sessions::expires_at.gt(now))
+        .select((sessions::user_id, sessions::csrf_token))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((id, csrf_token)) = found else {
+        return Ok(None);
+    };
+    Ok(by_id(conn, id).await?.map(|user| Session { user, csrf_token }))
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// When the query fails.
+pub async fn end_session(conn: &mut Connection, secret: &str) -> DbResult<()> {
+    diesel::delete(sessions::table.find(hash(secret)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

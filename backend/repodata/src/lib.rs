@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod dependency;
+mod evr;
+mod frames;
+mod header;
+mod package;
+mod reader;
+mod repomd;
+mod repository;
+mod rpm_file;
+mod signature;
+pub mod tag;
+mod verify;
+mod xml;
+
+pub use dependency::Dependency;
+pub use evr::{Evr, Nevra, rpmvercmp};
+pub use frames::{Assembler, Compression, Frame, Kind, MetadataFile, assemble, compress_bucket};
+pub use header::{Header, HeaderError, Part};
+pub use package::{Change, File, FileType, Package, PackageError, PackageFile};
+pub use reader::{ReadError, decompress, read_repomd};
+pub use repomd::{Record, Tags, repomd_xml};
+pub use repository::{Fragments, RepomdError, RepomdInfo, Repository, RepositoryBuilder};
+pub use rpm_file::RpmFile;
+pub use signature::{SignatureError, SignedHeader, add_signature};
+pub use verify::{Verified, VerifyError, verify_headers, verify_payload};

@@ -1,0 +1,11 @@
+//! Compares this crate with rpm, `createrepo_c` and dnf themselves.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod createrepo;
+mod dnf;
+mod hostile;
+mod repository;
+mod signing;
+mod support;
+mod verifying;

@@ -1,0 +1,200 @@
+//! Real packages, made once by rpmbuild, and the tools that judge what is made of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use quick_xml::events::Event;
+use quick_xml::{Reader, XmlVersion};
+use repodata::{Package, PackageFile, RpmFile};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// All packages and source packages of `specs/`, in one folder.
+static PACKAGES: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = TempDir::new().unwrap();
+    for spec in ["alpha", "beta", "gamma", "latin"] {
+        build(spec, folder.path(), &[]);
+    }
+    folder
+});
+
+/// Builds one of `specs/` and puts its packages into `to`.
+pub fn build(spec: &str, to: &Path, defines: &[&str]) {
+    let top = TempDir::new().unwrap();
+    fs_err::create_dir(top.path().join("SOURCES")).unwrap();
+    fs_err::write(top.path().join("SOURCES/alpha.txt"), "source\n").unwrap();
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/specs/{spec}.spec"));
+    let mut command = Command::new("rpmbuild");
+    command
+        .arg("-ba")
+        .arg(spec)
+        .arg("--nodeps")
+        .env("LC_ALL", "C.UTF-8");
+    command
+        .arg("--define")
+        .arg(format!("_topdir {}", top.path().display()));
+    for define in ["_invalid_encoding_terminates_build 0", "_build_id_links none"]
+        .iter()
+        .chain(defines)
+    {
+        command.arg("--define").arg(define);
+    }
+    run(&mut command);
+    for path in files_below(top.path())
+        .into_iter()
+        .filter(|path| path.extension() == Some("rpm".as_ref()))
+    {
+        fs_err::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Runs to success, or shows what was said.
+pub fn run(command: &mut Command) -> String {
+    let output = try_run(command);
+    assert!(output.status.success(), "{command:?}: {}", text(&output));
+    text(&output)
+}
+
+pub fn try_run(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// Paths of all fixture packages.
+pub fn packages() -> Vec<PathBuf> {
+    let packages = files_below(PACKAGES.path());
+    assert_eq!(packages.len(), 9, "{packages:?}");
+    packages
+}
+
+/// The fixture package whose file name starts and ends so.
+pub fn package(start: &str, end: &str) -> PathBuf {
+    let fits = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(start) && name.ends_with(end)
+    };
+    packages().into_iter().find(fits).unwrap()
+}
+
+pub fn read(path: &Path) -> (RpmFile, Vec<u8>) {
+    let bytes = fs_err::read(path).unwrap();
+    (RpmFile::parse(&bytes, bytes.len() as u64).unwrap(), bytes)
+}
+
+/// Metadata of a file, as it lies in its folder.
+pub fn describe(path: &Path) -> Package {
+    let (rpm, bytes) = read(path);
+    let modified = fs_err::metadata(path).unwrap().modified().unwrap();
+    let mtime = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let file = PackageFile {
+        sha256_hex: hex::encode(Sha256::digest(&bytes)),
+        size: bytes.len() as u64,
+        mtime,
+        location_href: path.file_name().unwrap().to_str().unwrap().to_owned(),
+        location_base: None,
+    };
+    Package::from_rpm(&rpm, file).unwrap()
+}
+
+/// Where an index entry of the signature header's tag has its data in the file.
+pub fn signature_data_at(bytes: &[u8], tag: u32) -> usize {
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let entries = number(104) as usize;
+    let entry = (0..entries)
+        .map(|entry| 112 + 16 * entry)
+        .find(|at| number(*at) == tag)
+        .unwrap();
+    112 + 16 * entries + number(entry + 8) as usize
+}
+
+/// An XML element, for comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Element {
+    pub name: String,
+    pub attributes: BTreeMap<String, String>,
+    pub text: String,
+    pub children: Vec<Element>,
+}
+
+impl Element {
+    pub fn parse(xml: &str) -> Element {
+        let mut reader = Reader::from_str(xml);
+        let mut open = vec![Element::default()];
+        loop {
+            let event = reader
+                .read_event()
+                .unwrap_or_else(|error| panic!("{error}: {xml}"));
+            match event {
+                Event::Eof => break,
+                Event::Start(start) => open.push(Element::start(&start)),
+                Event::Empty(start) => open.last_mut().unwrap().children.push(Element::start(&start)),
+                Event::End(_) => {
+                    let mut done = open.pop().unwrap();
+                    if !done.children.is_empty() {
+                        done.text.clear();
+                    }
+                    open.last_mut().unwrap().children.push(done);
+                }
+                Event::Text(text) => open.last_mut().unwrap().text.push_str(&text),
+                Event::GeneralRef(name) => {
+                    let text = &mut open.last_mut().unwrap().text;
+                    match name.resolve_char_ref().unwrap() {
+                        Some(c) => text.push(c),
+                        None => text.push_str(quick_xml::escape::resolve_predefined_entity(&name).unwrap()),
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(open.len(), 1, "unclosed element: {xml}");
+        open.remove(0).children.remove(0)
+    }
+
+    fn start(start: &quick_xml::events::BytesStart<'_>) -> Element {
+        let attributes = start.attributes().map(|attribute| {
+            let attribute = attribute.unwrap();
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .unwrap()
+                .into_owned();
+            (attribute.key.as_ref().to_owned(), value)
+        });
+        Element {
+            name: start.name().as_ref().to_owned(),
+            attributes: attributes.collect(),
+            ..Element::default()
+        }
+    }
+
+    pub fn child(&self, name: &str) -> &Element {
+        self.children
+            .iter()
+            .find(|child| child.name == name)
+            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    pub fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+}

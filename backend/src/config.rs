@@ -1,0 +1,33 @@
+//! Settings.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The backend's section of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Jobs that run at the same time.
+    pub workers: usize,
+    /// Seconds for which a job is one worker's; extended while it runs.
+    pub job_lease_s: u32,
+    /// Folder for files in passing; each job cleans up after itself.
+    pub scratch_dir: PathBuf,
+    /// For tests of recovery: when this file holds the name of a step, the process aborts there, once.
+    pub fault_file: Option<PathBuf>,
+    /// Largest package in bytes that is published.
+    pub max_package_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 4,
+            job_lease_s: 30,
+            scratch_dir: PathBuf::from("var/backend"),
+            fault_file: None,
+            max_package_bytes: 4 << 30,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Looks into what a builder uploaded and believes none of it.
+
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use protocol::builder_api::{Artifact, Identity};
+use protocol::{ChrootName, FailureKind, PackageName};
+use repodata::{Nevra, RpmFile, tag};
+
+use crate::error::JobError;
+
+fn bad(message: String) -> JobError {
+    JobError::package(FailureKind::BadResult, message)
+}
+
+/// What a package has to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Expectation {
+    /// Identity that it has to carry.
+    pub identity: Identity,
+    /// URL of the project's page, the other allowed BugURL.
+    pub project_url: String,
+    /// Target.
+    pub chroot: ChrootName,
+    /// Name of the source package.
+    pub package: PackageName,
+}
+
+/// A file that passed.
+pub(crate) struct Inspected {
+    pub rpm: RpmFile,
+    pub nevra: Nevra,
+}
+
+/// Parses a file and checks payload, name, architecture and identity.
+pub(crate) fn rpm(path: &Path, artifact: &Artifact, expected: &Expectation) -> Result<Inspected, JobError> {
+    let name = &artifact.name;
+    let file = fs_err::File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    let rpm = RpmFile::read_headers(&mut reader, size).map_err(|e| bad(format!("{name}: {e}")))?;
+    repodata::verify_payload(&rpm, &mut reader).map_err(|e| bad(format!("{name}: {e}")))?;
+    let nevra = rpm.nevra().map_err(|e| bad(format!("{name}: {e}")))?;
+    if nevra.file_name() != name.as_str() {
+        return Err(bad(format!(
+            "{name} holds the package {nevra}, so it should be called {}",
+            nevra.file_name()
+        )));
+    }
+    architecture(&rpm, &nevra, expected)?;
+    identity(&rpm, &nevra, expected)?;
+    Ok(Inspected { rpm, nevra })
+}
+
+fn architecture(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), JobError> {
+    let arch = expected.chroot.arch();
+    let fits = if rpm.is_source() {
+        matches!(nevra.arch.as_str(), "src" | "nosrc")
+    } else {
+        nevra.arch == "noarch" || nevra.arch == arch || compatible(arch).contains(&nevra.arch.as_str())
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(bad(format!(
+            "{nevra} was built for {}, but the chroot {} is for {arch}",
+            nevra.arch, expected.chroot
+        )))
+    }
+}
+
+/// Architectures that a chroot's rpmbuild may name besides its own (rpm's buildarch_compat).
+fn compatible(arch: &str) -> &'static [&'static str] {
+    match arch {
+        "i386" => &["i486", "i586", "i686"],
+        "armhfp" => &["armv7hl", "armv7hnl"],
+        "x86_64" => &["amd64", "x86_64_v2", "x86_64_v3", "x86_64_v4"],
+        _ => &[],
+    }
+}
+
+fn identity(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), JobError> {
+    let want = &expected.identity;
+    if !want.repotag.is_in(&nevra.release) {
+        return Err(bad(format!(
+            "the release of {nevra} lacks '.{}'; use 'Release: 1%{{?dist}}' in the spec and do not redefine %dist",
+            want.repotag
+        )));
+    }
+    let is = |number, what: &str, allowed: &[&str]| {
+        let text = rpm.header().string(number).unwrap_or_default();
+        if allowed.contains(&text.as_ref()) {
+            return Ok(());
+        }
+        Err(bad(format!(
+            "{what} of {nevra} is '{text}', not '{}'; remove {what} from the spec",
+            allowed[0]
+        )))
+    };
+    is(tag::VENDOR, "Vendor", &[&want.vendor])?;
+    is(tag::PACKAGER, "Packager", &[&want.packager])?;
+    is(tag::BUG_URL, "BugURL", &[&want.bugurl, &expected.project_url])?;
+    if rpm.is_source() {
+        if nevra.name != expected.package.as_str() {
+            return Err(bad(format!(
+                "the source package is {}, not {}",
+                nevra.name, expected.package
+            )));
+        }
+        return Ok(());
+    }
+    let source = rpm.header().string(tag::SOURCE_RPM).unwrap_or_default();
+    if !source.starts_with(&format!("{}-", expected.package)) {
+        return Err(bad(format!(
+            "{nevra} says that it was built from '{source}', not from {}",
+            expected.package
+        )));
+    }
+    Ok(())
+}
+
+/// A source package that a builder fetched: the facts that its build is made of.
+pub(crate) struct Source {
+    pub package: PackageName,
+    pub version: String,
+    pub exclusive_arch: Vec<String>,
+    pub exclude_arch: Vec<String>,
+}
+
+/// Parses a source package from outside.
+pub(crate) fn source(path: &Path, name: &str) -> Result<Source, JobError> {
+    let refuse = |message: String| JobError::package(FailureKind::BadSource, message);
+    let file = fs_err::File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    let rpm = RpmFile::read_headers(&mut reader, size).map_err(|e| refuse(format!("{name}: {e}")))?;
+    if !rpm.is_source() {
+        return Err(refuse(format!(
+            "{name} is a binary package; submit the source package (.src.rpm)"
+        )));
+    }
+    reader.seek(SeekFrom::Start(rpm.header_end()))?;
+    repodata::verify_payload(&rpm, &mut reader.by_ref()).map_err(|e| refuse(format!("{name}: {e}")))?;
+    let nevra = rpm.nevra().map_err(|e| refuse(format!("{name}: {e}")))?;
+    let list = |number| {
+        let strings = rpm.header().strings(number).unwrap_or_default();
+        strings.into_iter().map(std::borrow::Cow::into_owned).collect()
+    };
+    Ok(Source {
+        package: nevra.name.parse().map_err(|e| refuse(format!("{name}: {e}")))?,
+        version: format!("{}-{}", nevra.evr().version, nevra.evr().release),
+        exclusive_arch: list(tag::EXCLUSIVE_ARCH),
+        exclude_arch: list(tag::EXCLUDE_ARCH),
+    })
+}
+
+impl Source {
+    /// Whether the package says that it does not build for an architecture (`noarch` in ExclusiveArch means any).
+    pub(crate) fn skips(&self, arch: &str) -> bool {
+        let names = |list: &[String]| list.iter().any(|a| a == arch);
+        (!self.exclusive_arch.is_empty()
+            && !names(&self.exclusive_arch)
+            && !self.exclusive_arch.iter().any(|a| a == "noarch"))
+            || names(&self.exclude_arch)
+    }
+}

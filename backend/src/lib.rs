@@ -1,0 +1,27 @@
+//! Everything that happens by itself: it verifies, signs and publishes what builders upload, makes keys and empty
+//! repositories for new projects, offers lost work again, and stores logs. It opens no port.
+//!
+//! Work arrives as jobs in the database; each step of a job can be repeated, so that a backend killed between any two
+//! of them loses nothing: the job's lease ends and another run continues.
+
+mod accept_source;
+mod config;
+mod context;
+mod error;
+mod fault;
+mod inspect;
+mod pointer;
+mod publish_task;
+mod remove_project;
+mod run;
+mod set_up_project;
+mod sign;
+mod snapshot;
+mod store_log;
+
+pub use config::Config;
+pub use context::Context;
+pub use error::JobError;
+pub use fault::Faults;
+pub use run::{Parts, run};
+pub use snapshot::{Cause, publish_snapshot};

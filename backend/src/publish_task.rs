@@ -1,0 +1,270 @@
+//! The way of an attempt's result into its repository: fetch, verify, sign, store, snapshot, pointer, and only then
+//! *succeeded*. Each step can be repeated.
+
+use std::path::Path;
+
+use db::DbError;
+use db::builds::Build;
+use db::projects::Project;
+use db::rpms::NewRpm;
+use db::tasks::TaskRow;
+use protocol::builder_api::Artifact;
+use protocol::{ChrootName, FailureKind, Sha256, TaskId};
+use repodata::{Package, PackageFile};
+use storage::{StorageKey, StoragePrefix};
+
+use crate::context::Context;
+use crate::error::JobError;
+use crate::inspect::{self, Expectation};
+use crate::sign::{self, Signed, Unsigned};
+use crate::snapshot::{self, Cause};
+use crate::{pointer, store_log};
+
+pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    if !db::tasks::is_publishing(&mut conn, id, attempt).await? {
+        return Ok(());
+    }
+    let Some(task) = db::tasks::find(&mut conn, id).await? else {
+        return Ok(());
+    };
+    let Some((build, project)) = db::builds::find_with_project(&mut conn, task.build).await? else {
+        // The project was deleted meanwhile: there is nowhere to publish to.
+        let message = "the project was deleted";
+        db::tasks::fail_publishing(
+            &mut conn,
+            id,
+            attempt,
+            FailureKind::BadResult,
+            message,
+            (context.clock)(),
+        )
+        .await?;
+        return Ok(());
+    };
+    let chroot = task
+        .chroot
+        .clone()
+        .ok_or_else(|| JobError::fail(format!("task {id} has no chroot")))?;
+    let repository = db::repositories::ensure(&mut conn, project.id, &build.dir, &chroot).await?;
+    let published = db::rpms::published_in(&mut conn, id.0).await?;
+    drop(conn);
+    if published.is_none() {
+        let files = prepare(context, &project, &build, &task, &chroot, repository.id).await?;
+        store_log::store(context, &project, &build, &task, files).await?;
+        context.faults.pass("publish_task.before_snapshot");
+        snapshot::publish_snapshot(
+            context,
+            &project,
+            repository.id,
+            Some(id),
+            &Cause::Build(build.id),
+        )
+        .await?;
+    }
+    context.faults.pass("publish_task.before_pointer");
+    pointer::write(context, &project, repository.id).await?;
+    context.faults.pass("publish_task.before_succeeded");
+    let mut conn = context.conn().await?;
+    db::tasks::succeed(&mut conn, id, attempt, (context.clock)()).await?;
+    db::logs::remove(&mut conn, id.0, attempt).await?;
+    drop(conn);
+    context
+        .storage
+        .delete_prefix(&StoragePrefix::Task { task: id })
+        .await?;
+    Ok(())
+}
+
+/// Fetches, verifies, signs and stores every package of an attempt, and writes their rows.
+async fn prepare(
+    context: &Context,
+    project: &Project,
+    build: &Build,
+    task: &TaskRow,
+    chroot: &ChrootName,
+    repository: i64,
+) -> Result<Vec<storage::ResultFile>, JobError> {
+    let package = build.srpm.as_ref().map(|s| s.package.clone());
+    let package =
+        package.ok_or_else(|| JobError::fail(format!("build {} has no source package", build.id)))?;
+    let contact = &project.settings.contact;
+    let expected = Expectation {
+        identity: context
+            .service
+            .of_project(&project.owner, &project.name, &project.repotag, contact)
+            .map_err(JobError::fail)?,
+        project_url: context.service.project_url(&project.owner, &project.name),
+        chroot: chroot.clone(),
+        package,
+    };
+    if task.manifest.is_empty() {
+        return Err(JobError::package(
+            FailureKind::BadResult,
+            "the build made no packages; check the %files sections",
+        ));
+    }
+    let scratch = tempfile::Builder::new()
+        .prefix("publish-")
+        .tempdir_in(&context.scratch_dir)?;
+    let mut unsigned = Vec::new();
+    for (index, artifact) in task.manifest.iter().enumerate() {
+        unsigned.push(fetch(context, task, index, artifact, &expected, scratch.path()).await?);
+    }
+    context.faults.pass("publish_task.after_verify");
+    let unsigned_digests: Vec<String> = unsigned.iter().map(|u| u.sha256.clone()).collect();
+    let signed = sign::packages(context, project, unsigned).await?;
+    context.faults.pass("publish_task.after_sign");
+    let dir = task
+        .result_dir
+        .clone()
+        .ok_or_else(|| JobError::fail(format!("task {} has no result folder", task.id)))?;
+    let mut rows = Vec::new();
+    let mut files = Vec::new();
+    for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests) {
+        let (row, file) = store(context, task, repository, &dir, signed, unsigned_sha256).await?;
+        rows.push(row);
+        files.push(file);
+    }
+    context.faults.pass("publish_task.after_store");
+    let mut conn = context.conn().await?;
+    db::rpms::insert(&mut conn, task.id.0, &rows)
+        .await
+        .map_err(|e| duplicate(e, &rows))?;
+    Ok(files)
+}
+
+fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
+    match error {
+        DbError::Duplicate(_) => {
+            let names: Vec<String> = rows.iter().map(|r| r.file_name.clone()).collect();
+            JobError::package(
+                FailureKind::DuplicateNevra,
+                format!(
+                    "the repository has a package of the same name, version and release already ({}); raise Version or Release",
+                    names.join(", ")
+                ),
+            )
+        }
+        other => other.into(),
+    }
+}
+
+async fn fetch(
+    context: &Context,
+    task: &TaskRow,
+    index: usize,
+    artifact: &Artifact,
+    expected: &Expectation,
+    scratch: &Path,
+) -> Result<Unsigned, JobError> {
+    let index = u32::try_from(index).map_err(JobError::fail)?;
+    let key = StorageKey::Quarantine {
+        task: task.id,
+        attempt: task.attempt,
+        index,
+    };
+    let path = scratch.join(format!("{index}.rpm"));
+    let lost = || {
+        JobError::package(
+            FailureKind::BadResult,
+            format!("{} was announced but not uploaded", artifact.name),
+        )
+    };
+    let hashed = match context
+        .storage
+        .get_to_file(&key, &path, context.max_package_bytes)
+        .await
+    {
+        Ok(found) => found.ok_or_else(lost)?,
+        Err(storage::StorageError::TooLarge { .. }) => {
+            let limit = context.max_package_bytes;
+            return Err(JobError::package(
+                FailureKind::ArtifactsTooLarge,
+                format!(
+                    "{} is larger than {limit} bytes, the most that is published",
+                    artifact.name
+                ),
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if hashed.sha256 != artifact.sha256 || hashed.size != artifact.size {
+        return Err(JobError::package(
+            FailureKind::BadResult,
+            format!(
+                "{} is not the file that the builder announced: its SHA-256 is {}",
+                artifact.name, hashed.sha256
+            ),
+        ));
+    }
+    let (name, expectation, file) = (artifact.clone(), expected.clone(), path.clone());
+    let inspected = context
+        .compute(move || inspect::rpm(&file, &name, &expectation))
+        .await?;
+    Ok(Unsigned {
+        path,
+        sha256: hashed.sha256.to_string(),
+        rpm: inspected.rpm,
+        nevra: inspected.nevra.to_string(),
+    })
+}
+
+async fn store(
+    context: &Context,
+    task: &TaskRow,
+    repository: i64,
+    dir: &str,
+    signed: Signed,
+    unsigned_sha256: String,
+) -> Result<(NewRpm, storage::ResultFile), JobError> {
+    let sha256: Sha256 = signed.sha256.parse().map_err(JobError::fail)?;
+    let key = StorageKey::Blob(sha256.clone());
+    if context.storage.exists(&key).await? != Some(signed.size) {
+        context.storage.put_file(&key, &signed.path).await?;
+    }
+    let nevra = signed.rpm.nevra().map_err(JobError::fail)?;
+    let file_name = nevra.file_name();
+    let now = (context.clock)().timestamp();
+    let location = PackageFile {
+        sha256_hex: signed.sha256.clone(),
+        size: signed.size,
+        mtime: now,
+        location_href: format!("{dir}/{file_name}"),
+        location_base: None,
+    };
+    let size = signed.size;
+    let fragments = context
+        .compute(move || {
+            let package = Package::from_rpm(&signed.rpm, location)
+                .map_err(|e| JobError::package(FailureKind::BadResult, e.to_string()))?;
+            Ok(package.fragments())
+        })
+        .await?;
+    let pack = |xml: &str| zstd::encode_all(xml.as_bytes(), 3);
+    let row = NewRpm {
+        repository_id: repository,
+        task_id: task.id.0,
+        name: nevra.name.clone(),
+        epoch: i32::try_from(nevra.epoch.unwrap_or(0)).unwrap_or(i32::MAX),
+        version: nevra.version.clone(),
+        release: nevra.release.clone(),
+        arch: nevra.arch.clone(),
+        file_name: file_name.clone(),
+        sha256: fragments.pkgid.clone(),
+        unsigned_sha256,
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        primary_xml: pack(&fragments.primary)?,
+        filelists_xml: pack(&fragments.filelists)?,
+        other_xml: pack(&fragments.other)?,
+    };
+    let file = storage::ResultFile {
+        name: file_name.parse().map_err(JobError::fail)?,
+        sha256,
+        size,
+        content_type: "application/x-rpm".to_owned(),
+        encoding: None,
+        modified: now,
+    };
+    Ok((row, file))
+}

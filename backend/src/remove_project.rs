@@ -1,0 +1,44 @@
+//! A deleted project's objects. Blobs stay, since other projects may name the same content.
+
+use protocol::DirName;
+use storage::StoragePrefix;
+
+use crate::context::Context;
+use crate::error::JobError;
+
+pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    let Some(project) = db::projects::by_id(&mut conn, id).await? else {
+        return Ok(());
+    };
+    if db::projects::find(&mut conn, &project.owner, &project.name)
+        .await?
+        .is_some()
+    {
+        // A new project has taken the name and with it the folder; its own objects must stay.
+        return Ok(());
+    }
+    let repositories = db::repositories::of_project(&mut conn, id).await?;
+    drop(conn);
+    let mut dirs: Vec<DirName> = repositories.into_iter().map(|r| r.dir).collect();
+    dirs.push(project.name.clone().into());
+    dirs.sort();
+    dirs.dedup();
+    for dir in dirs {
+        context
+            .storage
+            .delete_prefix(&StoragePrefix::Dir {
+                owner: project.owner.clone(),
+                dir: dir.clone(),
+            })
+            .await?;
+        context
+            .storage
+            .delete_prefix(&StoragePrefix::Keys {
+                owner: project.owner.clone(),
+                dir,
+            })
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The loops: workers that run jobs, and a ticker that offers lost tasks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use db::jobs::{self, Claimed, Job};
+use db::{Listener, Topic};
+use protocol::{ServiceIdentity, TaskId};
+use storage::Storage;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::error::JobError;
+use crate::fault::Faults;
+use crate::{accept_source, publish_task, remove_project, set_up_project, store_log};
+
+/// What the backend is given.
+pub struct Parts {
+    /// Database.
+    pub pool: db::Pool,
+    /// Hints.
+    pub listener: Listener,
+    /// Object store.
+    pub storage: Storage,
+    /// Signer.
+    pub keys: keys::Client,
+    /// Time.
+    pub clock: db::Clock,
+    /// How packages have to call themselves.
+    pub service: ServiceIdentity,
+}
+
+/// How often to look for jobs without a hint.
+const POLL: Duration = Duration::from_secs(5);
+/// How often to look for lost leases.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs until `shutdown` completes; jobs that run then are finished first.
+///
+/// # Errors
+/// When the scratch folder cannot be made.
+pub async fn run(
+    config: Config,
+    parts: Parts,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), std::io::Error> {
+    // Whatever an earlier process left in passing is of no use to anybody.
+    if config.scratch_dir.exists() {
+        fs_err::tokio::remove_dir_all(&config.scratch_dir).await?;
+    }
+    fs_err::tokio::create_dir_all(&config.scratch_dir).await?;
+    let context = Arc::new(Context {
+        pool: parts.pool,
+        storage: parts.storage,
+        keys: parts.keys,
+        clock: parts.clock,
+        service: parts.service,
+        scratch_dir: config.scratch_dir.clone(),
+        max_package_bytes: config.max_package_bytes,
+        faults: Faults::new(config.fault_file.clone()),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let lease = TimeDelta::seconds(i64::from(config.job_lease_s));
+    let mut loops = tokio::task::JoinSet::new();
+    for _ in 0..config.workers.max(1) {
+        loops.spawn(work(
+            context.clone(),
+            parts.listener.clone(),
+            lease,
+            stopped.clone(),
+        ));
+    }
+    loops.spawn(tick(context.clone(), stopped));
+    shutdown.await;
+    // Nobody listening means that all loops have ended already.
+    let _ = stop.send(true);
+    while loops.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn tick(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    loop {
+        match expire(&context).await {
+            Ok(0) => {}
+            Ok(n) => tracing::warn!(tasks = n, "{n} tasks lost their builder and are offered again"),
+            Err(error) => tracing::debug!("looking for lost leases failed, trying again: {error}"),
+        }
+        if tokio::time::timeout(TICK, stop.changed()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn expire(context: &Context) -> Result<usize, JobError> {
+    let mut conn = context.conn().await?;
+    Ok(db::tasks::expire_leases(&mut conn, (context.clock)()).await?)
+}
+
+async fn work(context: Arc<Context>, listener: Listener, lease: TimeDelta, mut stop: watch::Receiver<bool>) {
+    let mut hints = listener.subscribe(Topic::Jobs);
+    while !*stop.borrow() {
+        match claim(&context, lease).await {
+            Ok(Some(claimed)) => run_one(&context, claimed, lease).await,
+            Ok(None) => {
+                tokio::select! { () = hints.wait(POLL) => {}, _ = stop.changed() => {} }
+            }
+            Err(error) => {
+                tracing::debug!("claiming a job failed, trying again: {error}");
+                if tokio::time::timeout(TICK, stop.changed()).await.is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn claim(context: &Context, lease: TimeDelta) -> Result<Option<Claimed>, JobError> {
+    let mut conn = context.conn().await?;
+    Ok(jobs::claim(&mut conn, (context.clock)(), lease).await?)
+}
+
+async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {
+    let mut work = std::pin::pin!(perform(context, &claimed.job));
+    let period = (lease / 3).to_std().unwrap_or(TICK);
+    let result = loop {
+        match tokio::time::timeout(period, &mut work).await {
+            Ok(result) => break result,
+            Err(_) => match extend(context, &claimed, lease).await {
+                Ok(false) => {
+                    tracing::warn!(
+                        job.id = claimed.id,
+                        "job {} was taken over by another worker",
+                        claimed.id
+                    );
+                    return;
+                }
+                Ok(true) | Err(_) => {}
+            },
+        }
+    };
+    // The result has to be written down even if the database is away for a while: without it the job would only run
+    // again, which is harmless, so this gives up after some time.
+    for _ in 0..60 {
+        match settle(context, &claimed, &result).await {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(
+                "writing down job {}'s end failed, trying again: {error}",
+                claimed.id
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn extend(context: &Context, claimed: &Claimed, lease: TimeDelta) -> Result<bool, JobError> {
+    let mut conn = context.conn().await?;
+    Ok(jobs::extend(&mut conn, claimed, (context.clock)() + lease).await?)
+}
+
+async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
+    match *job {
+        Job::SetUpProject { project } => set_up_project::run(context, project).await,
+        Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(task), attempt).await,
+        Job::StoreLog { task, attempt } => store_log::run(context, TaskId(task), attempt).await,
+        Job::AcceptSource { task, attempt } => accept_source::run(context, TaskId(task), attempt).await,
+        Job::RemoveProject { project } => remove_project::run(context, project).await,
+    }
+}
+
+async fn settle(context: &Context, claimed: &Claimed, result: &Result<(), JobError>) -> Result<(), JobError> {
+    let now = (context.clock)();
+    let mut conn = context.conn().await?;
+    match result {
+        Ok(()) => jobs::done(&mut conn, claimed).await?,
+        Err(JobError::Package { kind, message }) => {
+            if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
+                db::rpms::discard(&mut conn, task).await?;
+                db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, *kind, message, now).await?;
+            }
+            jobs::done(&mut conn, claimed).await?;
+        }
+        Err(JobError::Retry(reason)) => {
+            // 0.5 s, 1 s, 2 s … up to a minute, for as long as it takes.
+            let wait = TimeDelta::milliseconds(500 << (claimed.attempt - 1).clamp(0, 7));
+            tracing::warn!(
+                job.id = claimed.id,
+                "job {} ({}) will be tried again: {reason}",
+                claimed.id,
+                claimed.job.kind()
+            );
+            jobs::retry(&mut conn, claimed, now + wait.min(TimeDelta::seconds(60)), reason).await?;
+            if let Job::SetUpProject { project } = claimed.job {
+                db::projects::set_ready(&mut conn, project, Err(reason)).await?;
+            }
+        }
+        Err(JobError::Fail(reason)) => {
+            tracing::error!(
+                job.id = claimed.id,
+                "job {} ({}) needs the administrator: {reason}",
+                claimed.id,
+                claimed.job.kind()
+            );
+            jobs::fail(&mut conn, claimed, now, reason).await?;
+            if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
+                let message = format!("the service could not publish this: {reason}; tell the administrator");
+                let kind = protocol::FailureKind::Builder;
+                db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, kind, &message, now).await?;
+            }
+            if let Job::SetUpProject { project } = claimed.job {
+                db::projects::set_ready(&mut conn, project, Err(reason)).await?;
+            }
+        }
+    }
+    Ok(())
+}

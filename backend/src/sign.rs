@@ -1,0 +1,110 @@
+//! Signs packages: the signer gets digests, and only the signature header of the file is written anew.
+
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use db::projects::Project;
+use repodata::RpmFile;
+use sha2::{Digest as _, Sha256};
+
+use crate::context::Context;
+use crate::error::JobError;
+
+/// A package that waits for its signature.
+pub(crate) struct Unsigned {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub rpm: RpmFile,
+    pub nevra: String,
+}
+
+/// A signed package in a file of its own.
+pub(crate) struct Signed {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub size: u64,
+    pub rpm: RpmFile,
+}
+
+/// Signs all packages in one call to the signer; the results stand beside the originals as `<name>.signed`.
+pub(crate) async fn packages(
+    context: &Context,
+    project: &Project,
+    unsigned: Vec<Unsigned>,
+) -> Result<Vec<Signed>, JobError> {
+    let key = context.public_key(project)?;
+    let name = format!("{}/{}", project.owner, project.name);
+    let items = unsigned
+        .iter()
+        .map(|u| {
+            let hasher = Sha256::new_with_prefix(u.rpm.header().as_bytes());
+            (
+                hasher,
+                keys::Intent::package("backend", name.clone(), u.nevra.clone(), u.sha256.clone()),
+            )
+        })
+        .collect();
+    let packets = context.keys.sign_batch(&key, items, (context.clock)()).await?;
+    context
+        .compute(move || {
+            unsigned
+                .into_iter()
+                .zip(packets)
+                .map(|(u, packet)| write_signed(u, &packet))
+                .collect()
+        })
+        .await
+}
+
+fn write_signed(unsigned: Unsigned, packet: &[u8]) -> Result<Signed, JobError> {
+    let head = repodata::add_signature(&unsigned.rpm, packet).map_err(JobError::fail)?;
+    let path = unsigned.path.with_extension("signed");
+    let mut out = Hashing {
+        inner: fs_err::File::create(&path)?,
+        hasher: Sha256::new(),
+        size: 0,
+    };
+    out.write_all(unsigned.rpm.lead())?;
+    out.write_all(&head.bytes)?;
+    out.write_all(unsigned.rpm.header().as_bytes())?;
+    let mut original = fs_err::File::open(&unsigned.path)?;
+    original.seek(SeekFrom::Start(unsigned.rpm.header_end()))?;
+    io::copy(&mut original, &mut out)?;
+    let (size, sha256) = (out.size, hex::encode(out.hasher.finalize()));
+    let rpm = read(&path, size)?;
+    Ok(Signed {
+        path,
+        sha256,
+        size,
+        rpm,
+    })
+}
+
+fn read(path: &Path, size: u64) -> Result<RpmFile, JobError> {
+    let mut file = io::BufReader::new(fs_err::File::open(path)?);
+    RpmFile::read_headers(&mut file, size).map_err(|e| {
+        JobError::fail(format!(
+            "the signed package {} cannot be read back: {e}",
+            path.display()
+        ))
+    })
+}
+
+struct Hashing<W> {
+    inner: W,
+    hasher: Sha256,
+    size: u64,
+}
+
+impl<W: io::Write> io::Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        self.size += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

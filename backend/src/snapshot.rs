@@ -1,0 +1,187 @@
+//! Makes a snapshot: metadata of everything that is published in a repository, signed, stored under names of its own,
+//! and then the database's pointer is moved to it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use db::projects::Project;
+use db::repositories::{NewSnapshot, Repository};
+use protocol::{MetadataCompression, TaskId};
+use repodata::{Compression, Fragments, RepomdInfo, RepositoryBuilder, Tags};
+use sha2::{Digest as _, Sha256};
+use storage::{RepomdFile, StorageKey};
+
+use crate::context::Context;
+use crate::error::JobError;
+
+/// Why a snapshot is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The repository is new.
+    SetUp,
+    /// A build's packages.
+    Build(protocol::BuildId),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetUp => f.write_str("set-up"),
+            Self::Build(build) => write!(f, "build {build}"),
+        }
+    }
+}
+
+/// Builds and stores a snapshot with what is published and what `task` brings, and moves the pointer to it. When
+/// somebody else moves the pointer meanwhile, it starts again on the new base.
+///
+/// Returns the snapshot's number.
+///
+/// # Errors
+/// When database, store or signer fail.
+pub async fn publish_snapshot(
+    context: &Context,
+    project: &Project,
+    repository: i64,
+    task: Option<TaskId>,
+    cause: &Cause,
+) -> Result<i64, JobError> {
+    // With N workers at most N-1 others can win a race each, and then none is left; 50 is beyond any of that.
+    for _ in 0..50 {
+        if let Some(number) = try_once(context, project, repository, task, cause).await? {
+            return Ok(number);
+        }
+    }
+    Err(JobError::retry(format!(
+        "repository {repository} changes too quickly to publish {cause}"
+    )))
+}
+
+async fn try_once(
+    context: &Context,
+    project: &Project,
+    repository: i64,
+    task: Option<TaskId>,
+    cause: &Cause,
+) -> Result<Option<i64>, JobError> {
+    let mut conn = context.conn().await?;
+    let base = db::repositories::by_id(&mut conn, repository)
+        .await?
+        .ok_or_else(|| JobError::fail(format!("repository {repository} is gone")))?;
+    let chroot = db::chroots::find(&mut conn, &base.chroot).await?;
+    let compression = match chroot.map(|c| c.definition.metadata_compression) {
+        Some(MetadataCompression::Zstd) => Compression::Zstd,
+        Some(MetadataCompression::Gzip) | None => Compression::Gzip,
+    };
+    let stored = db::rpms::fragments(&mut conn, repository, task.map(|t| t.0)).await?;
+    let number = db::repositories::reserve_snapshot(&mut conn, repository).await?;
+    drop(conn);
+    let packages = i64::try_from(stored.len()).unwrap_or(i64::MAX);
+    let timestamp = (context.clock)().timestamp();
+    let made = context
+        .compute(move || assemble(stored, compression, number, timestamp))
+        .await?;
+    context.faults.pass("snapshot.before_store");
+    let repomd_sha256 = store(context, project, &base, number, made).await?;
+    context.faults.pass("snapshot.before_move");
+    let mut conn = context.conn().await?;
+    let cause = cause.to_string();
+    let new = NewSnapshot {
+        base: &base,
+        number,
+        cause: &cause,
+        packages,
+        repomd_sha256: &repomd_sha256,
+        task: task.map(|t| t.0),
+    };
+    let moved = db::repositories::move_pointer(&mut conn, &new, (context.clock)()).await?;
+    Ok(moved.then_some(number))
+}
+
+fn assemble(
+    stored: Vec<db::rpms::StoredFragments>,
+    compression: Compression,
+    number: i64,
+    timestamp: i64,
+) -> Result<repodata::Repository, JobError> {
+    let open = |what: &str, name: &str, bytes: &[u8]| {
+        let xml = zstd::decode_all(bytes).map_err(|e| e.to_string());
+        xml.and_then(|xml| String::from_utf8(xml).map_err(|e| e.to_string()))
+            .map_err(|e| {
+                JobError::fail(format!(
+                    "the stored {what} fragment of {name} cannot be read: {e}"
+                ))
+            })
+    };
+    let mut builder = RepositoryBuilder::new(compression);
+    for row in stored {
+        let fragments = Fragments {
+            primary: open("primary", &row.name, &row.primary_xml)?,
+            filelists: open("filelists", &row.name, &row.filelists_xml)?,
+            other: open("other", &row.name, &row.other_xml)?,
+            pkgid: row.sha256,
+            name: row.name,
+        };
+        builder.add(&fragments).map_err(JobError::fail)?;
+    }
+    let info = RepomdInfo {
+        revision: number.to_string(),
+        timestamp,
+        tags: Tags::default(),
+        extra: Vec::new(),
+    };
+    builder.finish(&info).map_err(JobError::fail)
+}
+
+/// Stores the files, then `repomd.xml` and its signature; nothing points there yet.
+async fn store(
+    context: &Context,
+    project: &Project,
+    base: &Repository,
+    number: i64,
+    made: repodata::Repository,
+) -> Result<String, JobError> {
+    let key = context.public_key(project)?;
+    let repomd = Bytes::from(made.repomd);
+    let sha256 = hex::encode(Sha256::digest(&repomd));
+    let name = format!("{}/{}/{}@{number}", project.owner, base.dir, base.chroot);
+    let intent = keys::Intent::metadata(
+        "backend",
+        format!("{}/{}", project.owner, project.name),
+        name,
+        sha256.clone(),
+    );
+    let signature = context
+        .keys
+        .sign_detached(&key, &repomd, intent, (context.clock)())
+        .await?;
+    let object = |file| StorageKey::SnapshotFile {
+        owner: project.owner.clone(),
+        dir: base.dir.clone(),
+        chroot: base.chroot.clone(),
+        number,
+        file,
+    };
+    let mut puts = Vec::new();
+    for file in made.files {
+        let key = StorageKey::Metadata {
+            owner: project.owner.clone(),
+            dir: base.dir.clone(),
+            chroot: base.chroot.clone(),
+            file: file.name.parse().map_err(JobError::fail)?,
+        };
+        puts.push((key, Bytes::from(file.bytes)));
+    }
+    puts.push((object(RepomdFile::Xml), repomd));
+    puts.push((
+        object(RepomdFile::Asc),
+        Bytes::from(keys::Client::armor(&signature)),
+    ));
+    let storage = &context.storage;
+    futures_util::future::try_join_all(
+        puts.into_iter()
+            .map(async |(key, bytes)| storage.put(&key, bytes).await),
+    )
+    .await?;
+    Ok(sha256)
+}

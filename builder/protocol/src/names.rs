@@ -1,0 +1,342 @@
+//! Names and identifiers, parsed once.
+//!
+//! A value of one of these types is safe to put into a URL path segment, an object key, a file name or an RPM tag,
+//! because its alphabet leaves out `/`, control characters and white space, and because `.` and `..` are refused.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A name that does not follow its rules; the text says which name, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{value}' is not a valid {what}: {rule}")]
+pub struct NameError {
+    /// Which kind of name was expected.
+    pub what: &'static str,
+    /// The offending text, shortened to 80 characters and without control characters.
+    pub value: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+fn error(what: &'static str, value: &str, rule: &'static str) -> NameError {
+    let value = value.chars().filter(|c| !c.is_control()).take(80).collect();
+    NameError { what, value, rule }
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+            fn from_str(s: &str) -> Result<Self, NameError> {
+                let check: fn(&str) -> bool = $check;
+                if check(s) { Ok(Self(s.to_owned())) } else { Err(error($what, s, $rule)) }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(s: String) -> Result<Self, NameError> {
+                s.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+fn dotted(s: &str) -> bool {
+    !matches!(s, "." | "..") && !s.starts_with('.')
+}
+
+name!(
+    /// A user's name: 1–64 of `[A-Za-z0-9_.-]`, starting with a letter or digit.
+    UserName, "user name", "use 1 to 64 letters, digits, '_', '-' or '.', starting with a letter or digit",
+    |s| (1..=64).contains(&s.len()) && s.starts_with(|c: char| c.is_ascii_alphanumeric()) && s.chars().all(word)
+);
+
+name!(
+    /// A group's name without the `@`: the same alphabet as a user's.
+    GroupName, "group name", "use 1 to 64 letters, digits, '_', '-' or '.', starting with a letter or digit",
+    |s| (1..=64).contains(&s.len()) && s.starts_with(|c: char| c.is_ascii_alphanumeric()) && s.chars().all(word)
+);
+
+name!(
+    /// A holder of projects: a [`UserName`], or `@` and a [`GroupName`].
+    OwnerName, "owner", "name a user, or a group as @group",
+    |s| {
+        let bare = s.strip_prefix('@').unwrap_or(s);
+        (1..=64).contains(&bare.len()) && bare.starts_with(|c: char| c.is_ascii_alphanumeric()) && bare.chars().all(word)
+    }
+);
+
+impl From<UserName> for OwnerName {
+    fn from(user: UserName) -> Self {
+        Self(user.0)
+    }
+}
+
+impl OwnerName {
+    /// Whether this names a group.
+    pub fn is_group(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
+    /// The name without the `@` of a group.
+    pub fn bare(&self) -> &str {
+        self.0.strip_prefix('@').unwrap_or(&self.0)
+    }
+}
+
+name!(
+    /// A project's name: 1–100 of `[A-Za-z0-9_.-]`, not digits only, not starting with a dot (Copr's rule is
+    /// `^[\w.-]+$` and not digits only).
+    ProjectName, "project name", "use 1 to 100 letters, digits, '_', '-' or '.', not only digits, not starting with '.'",
+    |s| (1..=100).contains(&s.len()) && dotted(s) && s.chars().all(word) && !s.chars().all(|c| c.is_ascii_digit())
+);
+
+name!(
+    /// A result directory of a project: the project's name itself, `proj:custom:x` or `proj:pr:12`; suffix parts
+    /// are alphanumeric and dash (Copr's rule).
+    DirName, "directory name", "use project, project:custom:<suffix> or project:pr:<id>, suffixes of letters, digits and '-'",
+    |s| {
+        let mut parts = s.split(':');
+        let main = parts.next().unwrap_or_default();
+        let rest: Vec<&str> = parts.collect();
+        let part = |p: &str| !p.is_empty() && p.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        main.parse::<ProjectName>().is_ok()
+            && s.len() <= 180
+            && match rest.as_slice() {
+                [] => true,
+                ["custom", x] | ["pr", x] => part(x),
+                _ => false,
+            }
+    }
+);
+
+impl From<ProjectName> for DirName {
+    fn from(project: ProjectName) -> Self {
+        Self(project.0)
+    }
+}
+
+impl DirName {
+    /// The project that this directory belongs to.
+    pub fn project(&self) -> ProjectName {
+        ProjectName(self.0.split(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// Whether this is the project's main directory.
+    pub fn is_main(&self) -> bool {
+        !self.0.contains(':')
+    }
+}
+
+name!(
+    /// A package's name as RPM takes it: 1–100 of `[-+_.a-zA-Z0-9]` (Copr's rule), not starting with a dot.
+    PackageName, "package name", "use 1 to 100 letters, digits, '-', '+', '_' or '.', not starting with '.'",
+    |s| (1..=100).contains(&s.len()) && dotted(s) && s.chars().all(|c| word(c) || c == '+')
+);
+
+name!(
+    /// A file's name without any directory: 1–200 of letters, digits and `._+~^:-`, not starting with a dot or dash.
+    FileName, "file name", "use 1 to 200 letters, digits or '._+~^:-', without '/', not starting with '.' or '-'",
+    |s| (1..=200).contains(&s.len()) && dotted(s) && !s.starts_with('-')
+        && s.chars().all(|c| word(c) || matches!(c, '+' | '~' | '^' | ':'))
+);
+
+name!(
+    /// A builder's name, chosen by its administrator: 1–100 of `[A-Za-z0-9_.-]`.
+    BuilderName, "builder name", "use 1 to 100 letters, digits, '_', '-' or '.'",
+    |s| (1..=100).contains(&s.len()) && dotted(s) && s.chars().all(word)
+);
+
+name!(
+    /// A chroot, `<os>-<version>-<arch>`; the os may hold dashes (`opensuse-leap`), version and arch do not.
+    ChrootName, "chroot name", "use <os>-<version>-<arch>, such as fedora-44-x86_64",
+    |s| s.len() <= 80 && dotted(s) && s.chars().all(word) && s.split('-').count() >= 3 && s.split('-').all(|p| !p.is_empty())
+);
+
+impl ChrootName {
+    /// The architecture, the last part.
+    pub fn arch(&self) -> &str {
+        self.0.rsplit('-').next().unwrap_or_default()
+    }
+
+    /// `<os>-<version>`, which names a `.repo` file.
+    pub fn name_release(&self) -> &str {
+        self.0.rsplit_once('-').map_or("", |(head, _)| head)
+    }
+
+    /// The operating system's name, with its dashes.
+    pub fn os(&self) -> &str {
+        self.name_release().rsplit_once('-').map_or("", |(os, _)| os)
+    }
+
+    /// The version of the operating system.
+    pub fn version(&self) -> &str {
+        self.name_release()
+            .rsplit_once('-')
+            .map_or("", |(_, version)| version)
+    }
+}
+
+name!(
+    /// A SHA-256 in 64 lower-case hexadecimal digits.
+    Sha256, "SHA-256", "use 64 lower-case hexadecimal digits",
+    |s| s.len() == 64 && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+);
+
+impl Sha256 {
+    /// Writes a digest as text.
+    pub fn from_bytes(digest: &[u8; 32]) -> Self {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(64);
+        for byte in digest {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(pub i64);
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+            fn from_str(s: &str) -> Result<Self, NameError> {
+                s.parse().ok().filter(|n| *n > 0).map(Self).ok_or_else(|| error(stringify!($type), s, "use a positive whole number"))
+            }
+        }
+    };
+}
+
+id!(
+    /// Number of a build, as users see it.
+    BuildId
+);
+id!(
+    /// Number of a task: one attempt-counted, leased unit of work.
+    TaskId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_names_follow_coprs_rule() {
+        for good in ["tools", "a.b_c-d", "0ad", "C++x".trim_end_matches("++x")] {
+            assert!(good.parse::<ProjectName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "123",
+            "..",
+            ".hidden",
+            "a/b",
+            "a b",
+            "a\0",
+            "é",
+            "a:b",
+            &"x".repeat(101),
+        ] {
+            assert!(bad.parse::<ProjectName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn chroot_names_split_from_the_right() {
+        let chroot: ChrootName = "opensuse-leap-15.6-x86_64".parse().unwrap();
+        assert_eq!(
+            (chroot.os(), chroot.version(), chroot.arch()),
+            ("opensuse-leap", "15.6", "x86_64")
+        );
+        assert_eq!(chroot.name_release(), "opensuse-leap-15.6");
+        for bad in ["fedora", "fedora-44", "fedora--x86_64", "../a-b-c", "a-b-c/d"] {
+            assert!(bad.parse::<ChrootName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn directories_know_their_project() {
+        let dir: DirName = "tools:pr:12".parse().unwrap();
+        assert_eq!(dir.project().as_str(), "tools");
+        assert!(!dir.is_main());
+        for bad in [
+            "tools:",
+            "tools:other:x",
+            "tools:pr:",
+            "tools:pr:a/b",
+            "tools:pr:1:2",
+            ":pr:1",
+        ] {
+            assert!(bad.parse::<DirName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn file_names_hold_no_path() {
+        assert!(
+            "hello-1.0~rc1-1.deb12.kpr.a_b.x86_64.rpm"
+                .parse::<FileName>()
+                .is_ok()
+        );
+        for bad in ["a/b", "..", ".x", "-rf", "a b", "a\nb", ""] {
+            assert!(bad.parse::<FileName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn errors_quote_the_name_without_control_characters() {
+        let text = "a\x1b[31mb".parse::<ProjectName>().unwrap_err().to_string();
+        assert!(
+            text.starts_with("'a[31mb' is not a valid project name: "),
+            "{text}"
+        );
+    }
+}

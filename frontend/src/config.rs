@@ -1,0 +1,95 @@
+//! Settings of the frontend.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use protocol::Limits;
+use serde::Deserialize;
+use storage::Secret;
+
+/// Settings of the frontend; every key has a default, unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where people and `copr-cli` are served.
+    pub listen: SocketAddr,
+    /// Where builders are served.
+    pub builder_listen: SocketAddr,
+    /// Where results are served.
+    pub results_listen: SocketAddr,
+    /// URL of [`Config::listen`] as users reach it, without a trailing slash.
+    pub url: String,
+    /// URL of [`Config::builder_listen`] as builders reach it, without a trailing slash.
+    pub builder_url: String,
+    /// URL of the results as users and builders reach them, with `/results`, without a trailing slash.
+    pub results_url: String,
+    /// Name of the service, for people.
+    pub service_name: String,
+    /// The service's part of every repotag, `[a-z0-9_]`.
+    pub service_tag: String,
+    /// What builders present; empty: no builder is let in.
+    pub builder_token: Secret,
+    /// Seconds that a builder's lease lasts after a heartbeat.
+    pub lease_s: u64,
+    /// Largest source package that is taken, in bytes.
+    pub max_upload_bytes: u64,
+    /// Seconds that creating or editing a project waits for its key and repositories.
+    pub ready_wait_s: u64,
+    /// What a task may use.
+    pub limits: Limits,
+    /// Days that an API token is valid (Copr: 180).
+    pub token_days: i64,
+    /// Worker threads of each of the three listeners.
+    pub workers: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            listen: local(5080),
+            builder_listen: local(5081),
+            results_listen: local(5082),
+            url: "http://127.0.0.1:5080".to_owned(),
+            builder_url: "http://127.0.0.1:5081".to_owned(),
+            results_url: "http://127.0.0.1:5082/results".to_owned(),
+            service_name: "Koper".to_owned(),
+            service_tag: "kpr".to_owned(),
+            builder_token: Secret::default(),
+            lease_s: 60,
+            max_upload_bytes: 4 << 30,
+            ready_wait_s: 60,
+            limits: Limits::default(),
+            token_days: 180,
+            workers: 2,
+        }
+    }
+}
+
+impl Config {
+    /// URL of a directory's results, without a trailing slash.
+    pub fn dir_url(&self, owner: &protocol::OwnerName, dir: &protocol::DirName) -> String {
+        format!("{}/{owner}/{dir}", self.results_url)
+    }
+
+    /// URL of a repository, with a trailing slash.
+    pub fn repository_url(
+        &self,
+        owner: &protocol::OwnerName,
+        dir: &protocol::DirName,
+        chroot: &protocol::ChrootName,
+    ) -> String {
+        format!("{}/{owner}/{dir}/{chroot}/", self.results_url)
+    }
+
+    /// URL of a project's page, with a trailing slash; groups live below `g/`.
+    pub fn project_page(&self, project: &db::projects::Project) -> String {
+        let group = if project.owner.is_group() { "g/" } else { "" };
+        format!("{}/coprs/{group}{}/{}/", self.url, project.owner.bare(), project.name)
+    }
+
+    /// URL below which the self-made distributions are served, with a trailing slash: beside the results.
+    pub fn distro_url(&self, chroot: &protocol::ChrootName) -> String {
+        let base = self.results_url.strip_suffix("/results").unwrap_or(&self.results_url);
+        format!("{base}/distro/{chroot}/")
+    }
+}

@@ -1,0 +1,125 @@
+//! The one error of all handlers: what happened, which status that is, and the sentence for whoever asked.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use db::DbError;
+use serde_json::json;
+use storage::StorageError;
+
+/// Why a request was not done. As a response it is JSON with the key `error`, by which `copr-cli` tells failure from
+/// success; pages find it again with [`actix_web::Error::as_error`] and show a page instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such object, or the asker must not know of it: 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// There is no such URL: 404.
+    #[error("no such endpoint: {0}")]
+    NoSuchEndpoint(String),
+    /// The URL exists, but not for this method: 405.
+    #[error("this address does not take the method {0}")]
+    Method(String),
+    /// The input cannot be used: 400.
+    #[error("{0}")]
+    Invalid(String),
+    /// No or wrong or expired credentials: 401.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// Known, but not allowed: 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Not in the state that this needs: 409.
+    #[error("{0}")]
+    Conflict(String),
+    /// A lease that is no longer the caller's: 410.
+    #[error("{0}")]
+    Gone(String),
+    /// More bytes than the limit: 413.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Not ready yet, or a part of the service does not answer: 503, try again.
+    #[error("{0}")]
+    NotReady(String),
+    /// The database failed.
+    #[error("{0}")]
+    Db(#[from] DbError),
+    /// The object store failed.
+    #[error("{0}")]
+    Storage(#[from] StorageError),
+    /// A fault of the service: 500. The text goes to the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What `copr-cli` shows for wrong credentials.
+pub const LOGIN_INVALID: &str = "Login invalid/expired. Please visit the page /api/ of this service to get a new API token.";
+
+impl Error {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) | Self::NoSuchEndpoint(_) | Self::Db(DbError::NotFound) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::TooLarge(_) | Self::Storage(StorageError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Storage(StorageError::Input { .. }) => StatusCode::BAD_REQUEST,
+            Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Db(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Db(_) | Self::Storage(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The sentence for whoever asked; faults of the service say no more than that.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Db(DbError::NotFound) => "The object does not exist.".to_owned(),
+            Self::Storage(StorageError::TooLarge { limit, .. }) => {
+                format!("The file is too large: at most {limit} bytes are taken.")
+            }
+            Self::Storage(StorageError::Input { .. }) => "The upload broke off before its end.".to_owned(),
+            Self::Db(_) | Self::Storage(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                "A part of the service does not answer right now. Please try again in a moment.".to_owned()
+            }
+            Self::Db(_) | Self::Storage(_) | Self::Internal(_) => {
+                "The service failed at this request; its administrator finds the reason in the log.".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+impl From<protocol::NameError> for Error {
+    fn from(error: protocol::NameError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!("a request failed: {self}");
+        } else if matches!(self, Self::Db(_) | Self::Storage(_)) && status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!("a request has to be tried again: {self}");
+        }
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        if matches!(self, Self::Unauthenticated(_)) {
+            response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"api\""));
+            return response.json(json!({"error": self.public_message(), "output": "notok"}));
+        }
+        response.json(json!({"error": self.public_message()}))
+    }
+}

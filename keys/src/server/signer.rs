@@ -1,0 +1,144 @@
+//! What the signer does, without HTTP. Everything here blocks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::intent::{self, Intent};
+use crate::names::{Algorithm, KeyId, PublicKey};
+use crate::server::ServerConfig;
+use crate::server::clock::Clock;
+use crate::server::error::Error;
+use crate::server::files;
+use crate::server::limit::Limiter;
+use crate::server::log::Log;
+use crate::server::master::Master;
+use crate::server::openpgp::{self, SecretKey};
+use crate::server::pool::Pool;
+use crate::server::store::Store;
+use crate::wire::{CreateKey, Health, MAX_BATCH, Numbers, SignItem};
+
+pub(crate) struct Signer {
+    clock: Box<dyn Clock>,
+    store: Store,
+    pool: Option<Arc<Pool>>,
+    limiter: Limiter,
+    log: Mutex<Log>,
+    key_lifetime: Option<Duration>,
+}
+
+impl Signer {
+    /// Opens everything. The file is the lock on the folder: the caller keeps it while the server runs (the server's
+    /// threads may drop the signer a moment after it has stopped, too late for a restart at once).
+    pub(crate) fn open(config: &ServerConfig, clock: Box<dyn Clock>) -> Result<(Self, fs_err::File), Error> {
+        let root = &config.data_dir;
+        let (keys, pool, log) = (root.join("keys"), root.join("pool"), root.join("log"));
+        for folder in [root, &keys, &pool, &log] {
+            files::private_folder(folder).map_err(Error::io("make the signer's folder"))?;
+        }
+        let lock = fs_err::File::create(root.join("lock")).map_err(Error::io("open the lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(Error::Locked(root.clone())),
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(Error::Io {
+                    operation: "lock the signer's folder",
+                    source,
+                });
+            }
+        }
+        let master = Arc::new(Master::open(&root.join("master.key"), &keys)?);
+        let log = Mutex::new(Log::open(&log.join("signatures.log"))?);
+        let pool = match config.rsa_pool {
+            0 => None,
+            target => Some(Pool::open(pool, target, Arc::clone(&master))?),
+        };
+        let signer = Self {
+            clock,
+            store: Store::new(keys, config.cached_keys, master),
+            pool,
+            limiter: Limiter::new(config.rate_limit),
+            log,
+            key_lifetime: config.key_lifetime,
+        };
+        Ok((signer, lock))
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(pool) = &self.pool {
+            pool.stop();
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        Health {
+            pooled_rsa_keys: self.pool.as_ref().map_or(0, |pool| pool.len()),
+            log_entries: log.summary().entries,
+            log_head: log.summary().head.clone(),
+        }
+    }
+
+    pub(crate) fn create(&self, request: CreateKey) -> Result<PublicKey, Error> {
+        intent::check_user_id(&request.user_id)?;
+        let public = self.store.get_or_create(&request.key, || self.make(&request))?;
+        if public.algorithm != request.algorithm {
+            return Err(Error::OtherAlgorithm(request.key));
+        }
+        Ok(public)
+    }
+
+    fn make(&self, request: &CreateKey) -> Result<(PublicKey, SecretKey), Error> {
+        let created = self.clock.now();
+        let mut secret = match (request.algorithm, &self.pool) {
+            (Algorithm::Rsa4096, Some(pool)) => pool.take()?,
+            (algorithm, _) => SecretKey::generate(algorithm)?,
+        };
+        secret.set_created(created)?;
+        let certificate = secret.certify(&request.user_id, self.key_lifetime)?;
+        let public = PublicKey {
+            key: request.key.clone(),
+            algorithm: request.algorithm,
+            fingerprint: certificate.fingerprint,
+            user_id: request.user_id.clone(),
+            created: created.timestamp(),
+            public_key_armored: certificate.armored,
+        };
+        Ok((public, secret))
+    }
+
+    pub(crate) fn public(&self, key: &KeyId) -> Result<PublicKey, Error> {
+        self.store
+            .public(key)?
+            .ok_or_else(|| Error::UnknownKey(key.clone()))
+    }
+
+    /// Signs all items or none. They are in the log before the first signature leaves.
+    pub(crate) fn sign(&self, peer: &str, key: &KeyId, items: &[SignItem]) -> Result<Vec<Numbers>, Error> {
+        if items.is_empty() || items.len() > MAX_BATCH {
+            return Err(Error::BatchSize(MAX_BATCH));
+        }
+        let mut digests = Vec::with_capacity(items.len());
+        for item in items {
+            item.intent.check()?;
+            digests.push(intent::digest("digest_sha256", &item.digest_sha256)?);
+        }
+        let unlocked = self.store.unlock(key)?;
+        self.limiter.take(key, items.len(), self.clock.now())?;
+        let signatures: Result<Vec<_>, _> = digests
+            .iter()
+            .map(|digest| openpgp::sign(&unlocked.pair, digest))
+            .collect();
+        let signatures = signatures?;
+        let entries: Vec<(&str, &Intent)> = items
+            .iter()
+            .map(|item| (item.digest_sha256.as_str(), &item.intent))
+            .collect();
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).append(
+            self.clock.now(),
+            peer,
+            (key, unlocked.public.fingerprint),
+            &entries,
+        )?;
+        Ok(signatures)
+    }
+}
