@@ -142,7 +142,7 @@ impl Hub {
 
 fn unreachable(error: reqwest::Error) -> HubError {
     use std::error::Error as _;
-    let cause = std::iter::successors(error.source(), |cause| cause.source()).last();
+    let cause = std::iter::successors(error.source(), |cause| (*cause).source()).last();
     HubError::Unavailable {
         reason: cause.map_or_else(|| error.to_string(), ToString::to_string),
         after: None,

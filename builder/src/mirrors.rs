@@ -87,18 +87,19 @@ fn first_mirror(text: &str) -> Option<Url> {
 /// The first http(s) URL of a metalink that ends in `repodata/repomd.xml`, without that end.
 fn first_of_metalink(text: &str) -> Option<Url> {
     let mut reader = quick_xml::Reader::from_str(text);
-    let mut inside = false;
+    let mut url: Option<String> = None;
     loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => inside = start.local_name().as_ref() == b"url",
-            Event::End(_) => inside = false,
-            Event::Text(text) if inside => {
-                let text = String::from_utf8_lossy(&text).replace("&amp;", "&");
-                if let Some(url) = text.trim().strip_suffix("repodata/repomd.xml").and_then(web) {
-                    return Some(url);
+        match (reader.read_event().ok()?, &mut url) {
+            (Event::Start(start), _) => url = (start.local_name().as_ref() == "url").then(String::new),
+            (Event::Text(text), Some(url)) => url.push_str(&text),
+            (Event::GeneralRef(name), Some(url)) if &*name == "amp" => url.push('&'),
+            (Event::End(_), Some(text)) => {
+                if let Some(base) = text.trim().strip_suffix("repodata/repomd.xml").and_then(web) {
+                    return Some(base);
                 }
+                url = None;
             }
-            Event::Eof => return None,
+            (Event::Eof, _) => return None,
             _ => {}
         }
     }
@@ -121,7 +122,7 @@ mod tests {
             <file name="repomd.xml"><resources maxconnections="1">
             <url protocol="rsync" type="rsync">rsync://m/linux/repodata/repomd.xml</url>
             <url protocol="https" type="https">https://m.example/linux/os/repodata/repomd.xml</url>
-            <url protocol="https" type="https">https://n.example/linux/os/repodata/repomd.xml</url>
+            <url protocol="https" type="https">https://n.example/?a=1&amp;b=2/linux/os/repodata/repomd.xml</url>
             </resources></file></files></metalink>"#;
         assert_eq!(first_of_metalink(text).unwrap().as_str(), "https://m.example/linux/os/");
         for bad in ["", "<metalink>", "<url>https://x/other.xml</url>", "<a><b></a>"] {

@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The one binary: configuration, the parts as processes, and the command that runs all of them on one machine.
+
+pub mod chroots;
+pub mod cli;
+pub mod config;
+pub mod parts;
+pub mod secrets;
+pub mod up;

@@ -1,7 +1,9 @@
 //! What all handlers share.
 
+use std::ops::DerefMut;
+
 use chrono::{DateTime, Utc};
-use db::{Clock, DbError, Listener, Pool};
+use db::{Clock, Connection, DbError, Listener, Pool};
 use storage::Storage;
 use tokio::sync::watch;
 
@@ -27,28 +29,12 @@ pub struct App {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// A connection of the pool.
-pub type PooledConnection = diesel_pool::Object;
-
-mod diesel_pool {
-    use db::Pool;
-
-    /// What [`Pool::get`] gives.
-    pub type Object = <Pool as Get>::Object;
-
-    /// Names the pool's type of connection without naming the pool's crate.
-    pub trait Get {
-        /// The connection.
-        type Object;
-    }
-}
-
 impl App {
     /// Takes a connection of the pool.
     ///
     /// # Errors
     /// When none can be had, which is worth another try.
-    pub async fn conn(&self) -> Result<PooledConnection, Error> {
+    pub async fn conn(&self) -> Result<impl DerefMut<Target = Connection>, Error> {
         self.pool.get().await.map_err(|e| Error::from(DbError::from(e)))
     }
 

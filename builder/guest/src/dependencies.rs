@@ -86,7 +86,7 @@ pub fn satisfy(channel: &Channel, job: &Job, spec: &str, options: &[String], dyn
 
 /// Lets `rpmbuild` itself judge what is missing, which knows versions, conditionals and rich requirements.
 fn ask_rpmbuild(spec: &str, options: &[String]) -> Result<Captured> {
-    let mut argv = vec!["rpmbuild".to_owned(), "--nobuild".to_owned(), "-ba".to_owned()];
+    let mut argv = vec!["rpmbuild".to_owned(), "--nobuild".to_owned(), "-bp".to_owned()];
     argv.extend_from_slice(options);
     argv.push(spec.to_owned());
     capture(Jail::User, &argv)

@@ -1,0 +1,305 @@
+//! One attempt from claim to finish.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use protocol::FailureKind::{Builder, MissingDependency};
+use protocol::Outcome;
+use protocol::builder_api::{Artifact, FinishRequest, Phase, RpmWork, Task, Work};
+use protocol::guest::{GuestRepo, Job};
+use protocol::{Limits, RepositorySource};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::address::Guard;
+use crate::config::Config;
+use crate::hub::HubError;
+use crate::kernel::Kernel;
+use crate::lease::Lease;
+use crate::log::Log;
+use crate::outcome::{End, fail};
+use crate::proxy::{Forward, GUEST_URL, Proxy, Upstream};
+use crate::root_image::{Images, make_scratch};
+use crate::session::{Received, Session, Yield, bounded};
+use crate::vm::{Acceleration, Disk, Machine, Vm, listen};
+use crate::{fetch, mirrors, upload};
+
+/// What all tasks of a builder share.
+pub struct Shop {
+    /// Settings.
+    pub config: Config,
+    /// What VMs boot.
+    pub kernel: Kernel,
+    /// What executes them.
+    pub acceleration: Acceleration,
+    /// Root images.
+    pub images: Images,
+    /// The relay's command line.
+    pub relay: Vec<String>,
+}
+
+/// A directory that goes when the attempt ends, whatever its end.
+struct Workplace(PathBuf);
+
+impl Workplace {
+    fn new(shop: &Shop, task: &Task) -> Result<Self, End> {
+        let dir = shop.config.data_dir.join("tasks").join(format!("{}-{}", task.id, task.attempt));
+        let _ = fs_err::remove_dir_all(&dir);
+        fs_err::create_dir_all(&dir).map_err(anyhow::Error::from)?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        if let Err(error) = fs_err::remove_dir_all(&self.0) {
+            tracing::warn!(%error, "a task's files stay");
+        }
+    }
+}
+
+/// Runs a task to its end and tells the hub.
+pub async fn run(shop: &Shop, task: &Task, lease: &Arc<Lease>) {
+    tracing::info!(task = %task.id, attempt = task.attempt, "started");
+    let log = Arc::new(Log::new(task.limits.log_bytes));
+    let shipping = {
+        let (log, lease) = (Arc::clone(&log), Arc::clone(lease));
+        tokio::spawn(async move { log.ship(&lease).await })
+    };
+    let result = work(shop, task, lease, &log).await;
+    if let Err(End::Failed { message, .. }) = &result {
+        log.say(message);
+    }
+    log.close();
+    let (outcome, artifacts, boot) = match result {
+        Ok((artifacts, boot)) => (Outcome::Succeeded, artifacts, boot),
+        Err(End::Failed { kind, message }) => (Outcome::Failed { kind, message }, Vec::new(), None),
+        Err(End::Canceled) => (Outcome::Canceled, Vec::new(), None),
+        Err(End::Dropped) => {
+            tracing::warn!(task = %task.id, attempt = task.attempt, "dropped");
+            shipping.abort();
+            return;
+        }
+        Err(End::Shutdown) => {
+            shipping.abort();
+            refuse(lease, "the builder is being stopped").await;
+            return;
+        }
+    };
+    if shipping.await.is_err() {
+        tracing::warn!(task = %task.id, "the end of the log is lost");
+    }
+    tracing::info!(task = %task.id, attempt = task.attempt, ?outcome, "ended");
+    let request = FinishRequest {
+        outcome,
+        artifacts,
+        boot_ms: boot.map(|boot| u64::try_from(boot.as_millis()).unwrap_or(u64::MAX)),
+    };
+    report("finish", lease.last_call(|| lease.hub().finish(lease.fence(), &request)).await);
+}
+
+async fn refuse(lease: &Lease, reason: &str) {
+    let refused = tokio::time::timeout(Duration::from_secs(5), lease.hub().refuse(lease.fence(), reason)).await;
+    if let Ok(result) = refused {
+        report("hand back", result);
+    }
+}
+
+fn report(call: &str, result: Result<(), HubError>) {
+    if let Err(error) = result {
+        tracing::warn!(call, %error, "the hub does not hear the end of a task");
+    }
+}
+
+async fn work(
+    shop: &Shop,
+    task: &Task,
+    lease: &Lease,
+    log: &Log,
+) -> Result<(Vec<Artifact>, Option<Duration>), End> {
+    let deadline = Instant::now() + Duration::from_secs(task.limits.timeout_s);
+    let place = Workplace::new(shop, task)?;
+    let work = async {
+        match &task.work {
+            Work::Fetch { url } => {
+                let guard = Guard {
+                    private: shop.config.fetch_private_addresses,
+                    trusted: Vec::new(),
+                };
+                let file = fetch::for_user(&guard, url, &place.0, task.limits.artifact_bytes).await?;
+                Ok((vec![file], None))
+            }
+            Work::Rpm(rpm) => {
+                let made = Attempt { shop, lease, log, dir: &place.0, limits: task.limits }.build(rpm).await?;
+                Ok((made.files, Some(made.boot)))
+            }
+        }
+    };
+    let (files, boot): (Vec<Received>, _) = bounded(work, deadline, task.limits, lease).await?;
+    lease.set_phase(Phase::Uploading);
+    Ok((upload::all(lease, &files).await?, boot))
+}
+
+struct Attempt<'a> {
+    shop: &'a Shop,
+    lease: &'a Lease,
+    log: &'a Log,
+    dir: &'a Path,
+    limits: Limits,
+}
+
+impl Attempt<'_> {
+    async fn build(&self, work: &RpmWork) -> Result<Yield, End> {
+        let root = self.shop.images.ensure(&work.chroot).await?;
+        let srpm = self.dir.join("srpm");
+        fetch::stored(&work.srpm, &srpm).await?;
+        // Disks come in sectors of 512 bytes.
+        let sectors = work.srpm.size.next_multiple_of(512).max(512);
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(&srpm)
+            .and_then(|file| file.set_len(sectors))
+            .map_err(anyhow::Error::from)?;
+        let scratch = self.dir.join("scratch");
+        make_scratch(&scratch, self.limits.disk_bytes).await?;
+        let (upstreams, repos) = self.repositories(work).await?;
+        let proxy = Arc::new(Proxy {
+            upstreams,
+            forward: if work.enable_net { Some(self.forward()?) } else { None },
+        });
+        let listener = listen(self.dir, "proxy.sock")?;
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(proxy.serve(listener));
+        self.lease.set_phase(Phase::Booting);
+        self.log.say(&format!("building {} for {}", work.srpm.name, work.chroot.name));
+        let mut vm = Vm::start(&self.machine(root, srpm, scratch)?, self.dir).await?;
+        let files = self.dir.join("files");
+        fs_err::create_dir_all(&files).map_err(anyhow::Error::from)?;
+        let mut session = Session {
+            vm: &mut vm,
+            log: self.log,
+            lease: self.lease,
+            dir: &files,
+            limits: self.limits,
+        };
+        let result = session.run(job(work, repos, self.limits)).await;
+        vm.kill().await;
+        result
+    }
+
+    fn machine(&self, root: PathBuf, srpm: PathBuf, scratch: PathBuf) -> Result<Machine, End> {
+        let config = &self.shop.config;
+        if self.limits.memory_mib > config.memory_mib {
+            let text = format!("the task needs {} MiB, this builder gives {}", self.limits.memory_mib, config.memory_mib);
+            return Err(fail(Builder, text));
+        }
+        let disk = |serial, path, writable| Disk { serial, path, writable };
+        Ok(Machine {
+            qemu: config.qemu.clone(),
+            acceleration: self.shop.acceleration,
+            kernel: self.shop.kernel.clone(),
+            disks: vec![disk("root", root, false), disk("scratch", scratch, true), disk("srpm", srpm, false)],
+            memory_mib: self.limits.memory_mib,
+            cpus: config.cpus_for(self.limits.cpus),
+            relay: Some(self.shop.relay.clone()),
+        })
+    }
+
+    /// Repositories that a user named keep to public addresses, unless they are the service's own.
+    fn users_guard(&self, work: &RpmWork) -> Guard {
+        let mut trusted = self.shop.config.trusted_hosts.clone();
+        let ours = [self.lease.hub().url().as_str(), work.srpm.url.as_str()];
+        for url in ours.iter().filter_map(|url| url.parse::<Url>().ok()) {
+            if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+                trusted.push(format!("{host}:{port}"));
+            }
+        }
+        Guard {
+            private: self.shop.config.fetch_private_addresses,
+            trusted,
+        }
+    }
+
+    fn forward(&self) -> Result<Forward, End> {
+        let guard = Guard {
+            private: self.shop.config.fetch_private_addresses,
+            trusted: Vec::new(),
+        };
+        let client = guard.client().map_err(anyhow::Error::from)?;
+        Ok(Forward { guard, client })
+    }
+
+    async fn repositories(&self, work: &RpmWork) -> Result<(Vec<Upstream>, Vec<GuestRepo>), End> {
+        let administrators = Guard {
+            private: true,
+            trusted: Vec::new(),
+        };
+        let users = self.users_guard(work);
+        let (mut upstreams, mut repos) = (Vec::new(), Vec::new());
+        for (guard, blame, source) in work
+            .chroot
+            .repos
+            .iter()
+            .map(|source| (&administrators, Builder, source))
+            .chain(work.repos.iter().map(|source| (&users, MissingDependency, source)))
+        {
+            let (upstream, keys) = self.repository(guard, source, work).await.map_err(|error| {
+                fail(blame, format!("the repository {} cannot be used: {error:#}", source.id))
+            })?;
+            repos.push(GuestRepo {
+                // Two repositories of one name would hide each other.
+                id: format!("{}-{}", source.id, repos.len()),
+                baseurl: format!("{GUEST_URL}/r/{}/", repos.len()),
+                gpgkeys: keys,
+                gpgcheck: source.gpgcheck,
+                repo_gpgcheck: source.repo_gpgcheck,
+                priority: None,
+            });
+            upstreams.push(upstream);
+        }
+        Ok((upstreams, repos))
+    }
+
+    async fn repository(
+        &self,
+        guard: &Guard,
+        source: &RepositorySource,
+        work: &RpmWork,
+    ) -> anyhow::Result<(Upstream, Vec<String>)> {
+        let client = guard.client()?;
+        let base = mirrors::base(&client, guard, source, &work.chroot.name).await?;
+        guard.check(&base).map_err(anyhow::Error::msg)?;
+        let mut keys = Vec::new();
+        if source.gpgcheck || source.repo_gpgcheck {
+            for key in &source.gpgkey {
+                let url: Url = mirrors::expand(key, &work.chroot.name).parse()?;
+                keys.push(mirrors::text(&client, guard, &url).await?);
+            }
+        }
+        let upstream = Upstream {
+            base,
+            guard: guard.clone(),
+            client,
+        };
+        Ok((upstream, keys))
+    }
+}
+
+fn job(work: &RpmWork, repos: Vec<GuestRepo>, limits: Limits) -> Job {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Job {
+        srpm_size: work.srpm.size,
+        srpm_name: work.srpm.name.clone(),
+        repos,
+        package_manager: work.chroot.package_manager,
+        dist: work.identity.repotag.dist(&work.chroot.dist),
+        identity: work.identity.clone(),
+        keep_network: work.enable_net,
+        with_opts: work.with_opts.clone(),
+        without_opts: work.without_opts.clone(),
+        additional_packages: work.additional_packages.clone(),
+        now: now.as_secs(),
+        artifact_bytes: limits.artifact_bytes,
+    }
+}

@@ -1,0 +1,117 @@
+//! The parts, each as the one thing that a process does.
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+
+/// A part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// The embedded S3 server.
+    S3,
+    /// The signer.
+    Keys,
+    /// What happens by itself.
+    Backend,
+    /// Web, API, builder API, results.
+    Frontend,
+    /// A builder.
+    Builder,
+}
+
+impl Part {
+    /// Its name on the command line and in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Keys => "keys",
+            Self::Backend => "backend",
+            Self::Frontend => "frontend",
+            Self::Builder => "builder",
+        }
+    }
+}
+
+/// Completes when the process is asked to end.
+///
+/// # Errors
+/// When signals cannot be received.
+pub fn asked_to_end() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut term = signal(SignalKind::terminate()).context("receiving SIGTERM")?;
+    let mut int = signal(SignalKind::interrupt()).context("receiving SIGINT")?;
+    Ok(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    })
+}
+
+/// Runs a part until the process is asked to end.
+///
+/// # Errors
+/// With a sentence for the administrator.
+pub async fn run(part: Part, config: Config) -> anyhow::Result<()> {
+    let end = asked_to_end()?;
+    let ready = move |what: &str| tracing::info!("{} answers at {what}", part.name());
+    match part {
+        Part::S3 => {
+            let server = embedded_s3::Config {
+                listen: config.up.s3_listen,
+                data_dir: config.data.join("s3"),
+                access_key: config.s3.access_key.clone(),
+                secret_key: config.s3.secret_key.expose().to_owned(),
+                buckets: vec![config.s3.bucket.clone()],
+            };
+            embedded_s3::serve(server, |a| ready(&a.to_string()), end)
+                .await
+                .context("the object store")
+        }
+        Part::Keys => {
+            let token = keys::Secret::new(config.keys.token.expose());
+            let mut server = keys::ServerConfig::new(config.keys.listen, config.data.join("keys"), token);
+            server.rsa_pool = config.keys.pool;
+            keys::serve(server, keys::SystemClock, |a| ready(&a.to_string()), end)
+                .await
+                .context("the signer")
+        }
+        Part::Backend => backend(config, end).await,
+        Part::Frontend => frontend(config, end).await,
+        Part::Builder => builder::run(config.builder, end).await.context("the builder"),
+    }
+}
+
+async fn backend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    let parts = backend::Parts {
+        pool: config.pool()?,
+        listener: db::Listener::start(&config.database.url),
+        storage: storage::Storage::new(&config.s3).context("the object store's settings")?,
+        keys: keys::Client::new(&config.keys.url, keys::Secret::new(config.keys.token.expose()))
+            .context("the signer's settings")?,
+        clock: db::SystemClock(),
+        service: config.service.clone(),
+    };
+    backend::run(config.backend, parts, end)
+        .await
+        .context("the backend")
+}
+
+async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    let storage = storage::Storage::new(&config.s3).context("the object store's settings")?;
+    let listener = db::Listener::start(&config.database.url);
+    let (pool, clock) = (config.pool()?, db::SystemClock());
+    let mut settings = config.frontend;
+    settings.url = config.service.url;
+    settings.service_name = config.service.name;
+    settings.service_tag = config.service.tag;
+    frontend::serve(
+        settings,
+        pool,
+        listener,
+        storage,
+        clock,
+        |_| tracing::info!("the frontend answers"),
+        end,
+    )
+    .await
+    .context("the frontend")
+}

@@ -1,0 +1,60 @@
+//! Chroots of builds.
+
+use actix_web::web::{self, Json};
+use db::builds::Build;
+use db::projects::Project;
+use db::tasks::TaskRow;
+use serde_json::Value;
+
+use crate::api_3::input::Query;
+use crate::api_3::models;
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::builds::find_build;
+use crate::operations::projects::shown;
+
+type Answer = Result<Json<Value>, Error>;
+
+async fn find(app: &App, query: &Query) -> Result<(Build, Project), Error> {
+    find_build(app, query.required("build_id")?).await
+}
+
+fn task<'a>(build: &'a Build, query: &Query) -> Result<&'a TaskRow, Error> {
+    let name = query.required("chrootname")?;
+    build
+        .tasks
+        .iter()
+        .find(|t| t.chroot.as_ref().is_some_and(|c| c.as_str() == name))
+        .ok_or_else(|| Error::NotFound(format!("Chroot {} does not exist in build {}.", shown(name), build.id)))
+}
+
+pub(super) async fn get(app: web::Data<App>, query: Query) -> Answer {
+    let (build, project) = find(&app, &query).await?;
+    let task = task(&build, &query)?;
+    Ok(Json(models::build_chroot(&app.config, &build, &project, task).unwrap_or_default()))
+}
+
+pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
+    let page = query.page()?;
+    let (build, project) = find(&app, &query).await?;
+    let mut all: Vec<Value> = build
+        .tasks
+        .iter()
+        .filter_map(|task| models::build_chroot(&app.config, &build, &project, task))
+        .collect();
+    if page.descending {
+        all.reverse();
+    }
+    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+    let take = usize::try_from(page.limit()).unwrap_or(0);
+    Ok(Json(page.answer(all.into_iter().skip(skip).take(take).collect())))
+}
+
+pub(super) async fn built_packages(app: web::Data<App>, query: Query) -> Answer {
+    let (build, _) = find(&app, &query).await?;
+    let task = task(&build, &query)?;
+    let mut conn = app.conn().await?;
+    let rpms = db::rpms::of_build(&mut conn, build.id.0).await?;
+    let model = task.chroot.as_ref().map(|chroot| models::built_packages(&rpms, chroot));
+    Ok(Json(model.unwrap_or_default()))
+}

@@ -1,0 +1,277 @@
+//! What clients send: queries, JSON objects and forms, with the freedoms that Copr's server allows.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest};
+use db::builds::BuildOptions;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use crate::error::Error;
+use crate::operations::BuildRequest;
+
+/// Longest body that is no upload, in bytes.
+pub(super) const MAX_BODY: usize = 1 << 20;
+/// Most items of one page.
+const MAX_PAGE: i64 = 10_000;
+
+/// The query's pairs; of a repeated name the last counts.
+pub(super) struct Query(HashMap<String, String>);
+
+impl FromRequest for Query {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        ready(Ok(Self(pairs.into_owned().collect())))
+    }
+}
+
+impl Query {
+    /// A value that is there and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    /// A value that has to be there.
+    pub fn required(&self, name: &str) -> Result<&str, Error> {
+        self.get(name).ok_or_else(|| Error::Invalid(format!("Missing argument {name}")))
+    }
+
+    /// The part of a list that is asked for.
+    pub fn page(&self) -> Result<Page, Error> {
+        let number = |name: &str| match self.get(name) {
+            None | Some("None") => Ok(None),
+            Some(text) => text
+                .parse::<i64>()
+                .ok()
+                .filter(|n| *n >= 0)
+                .map(Some)
+                .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value"))),
+        };
+        let order = self.get("order").unwrap_or("id");
+        if order != "id" {
+            return Err(Error::Invalid(format!(
+                "Cannot order by {}",
+                crate::operations::projects::shown(order)
+            )));
+        }
+        Ok(Page {
+            limit: number("limit")?.map(|n| n.min(MAX_PAGE)),
+            offset: number("offset")?.unwrap_or(0),
+            descending: self.get("order_type").is_some_and(|t| t.eq_ignore_ascii_case("desc")),
+        })
+    }
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page {
+    limit: Option<i64>,
+    /// Items to leave out.
+    pub offset: i64,
+    /// Last first.
+    pub descending: bool,
+}
+
+impl Page {
+    /// How many items to give at most.
+    pub fn limit(&self) -> i64 {
+        self.limit.unwrap_or(MAX_PAGE)
+    }
+
+    /// The answer to a request for a list.
+    pub fn answer(&self, items: Vec<Value>) -> Value {
+        json!({
+            "items": items,
+            "meta": {
+                "limit": self.limit,
+                "offset": self.offset,
+                "order": "id",
+                "order_type": if self.descending { "DESC" } else { "ASC" },
+            },
+        })
+    }
+}
+
+/// The fields of a JSON object or a form. A field that is `null` is absent; an empty list is not.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl FromRequest for Fields {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = payload.take();
+        let form = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
+        Box::pin(async move {
+            let body = crate::body::read(payload, MAX_BODY).await?;
+            let mut fields = Self::default();
+            if form {
+                for (name, value) in form_urlencoded::parse(&body) {
+                    fields.add_text(&name, &value);
+                }
+            } else {
+                fields.add_json(&body)?;
+            }
+            Ok(fields)
+        })
+    }
+}
+
+impl Fields {
+    /// Takes in the fields of a JSON object; an empty text has none.
+    pub fn add_json(&mut self, text: &[u8]) -> Result<(), Error> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        match serde_json::from_slice(text) {
+            Ok(Value::Object(object)) => {
+                self.0.extend(object.into_iter().filter(|(_, v)| !v.is_null()));
+                Ok(())
+            }
+            Ok(Value::Null) => Ok(()),
+            Ok(_) => Err(Error::Invalid("The request's body has to be a JSON object.".to_owned())),
+            Err(e) => Err(Error::Invalid(format!("The request's body is not valid JSON: {e}."))),
+        }
+    }
+
+    /// Takes in a field of a form; a repeated name makes a list.
+    pub fn add_text(&mut self, name: &str, value: &str) {
+        let value = Value::from(value);
+        match self.0.get_mut(name) {
+            Some(Value::Array(list)) => list.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+            None => {
+                self.0.insert(name.to_owned(), value);
+            }
+        }
+    }
+
+    /// A text; numbers and truth values count as theirs.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
+            Some(_) => Err(Error::Invalid(format!("{name}: Not a valid string"))),
+        }
+    }
+
+    /// A text that has to be there.
+    pub fn required(&self, name: &str) -> Result<String, Error> {
+        self.text(name)?
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| Error::Invalid(format!("{name}: This field is required.")))
+    }
+
+    /// A truth value, or Python's or a form's word for one.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(value) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_ascii_lowercase);
+                match text.as_str() {
+                    "true" | "1" | "yes" | "y" | "on" => Ok(Some(true)),
+                    "false" | "0" | "no" | "n" | "off" | "" => Ok(Some(false)),
+                    _ => Err(Error::Invalid(format!("{name}: Not a valid boolean"))),
+                }
+            }
+        }
+    }
+
+    /// A whole number, also as text; an empty text is none.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Error> {
+        let number = match self.0.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(value) => value.as_i64(),
+        };
+        number.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value")))
+    }
+
+    /// A list, or a text of entries with white space between them.
+    pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let wrong = || Error::Invalid(format!("{name}: Not a valid list of strings"));
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.split_whitespace().map(str::to_owned).collect())),
+            Some(Value::Array(list)) => {
+                list.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// Copr's common options of builds.
+    pub fn build_request(&self) -> Result<BuildRequest, Error> {
+        for field in ["after_build_id", "with_build_id"] {
+            if self.number(field)?.is_some() {
+                return Err(Error::Invalid(format!("{field}: This service does not order builds in batches yet")));
+            }
+        }
+        let timeout = self.number("timeout")?;
+        Ok(BuildRequest {
+            chroots: self.list("chroots")?.unwrap_or_default(),
+            exclude_chroots: self.list("exclude_chroots")?.unwrap_or_default(),
+            dir: self.text("project_dirname")?,
+            options: BuildOptions {
+                // What is negative fails the check of the range as 0 does.
+                timeout_s: timeout.map(|t| u64::try_from(t).unwrap_or(0)),
+                enable_net: self.flag("enable_net")?,
+                background: self.flag("background")?.unwrap_or(false),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        let mut fields = Fields::default();
+        fields.add_json(json.as_bytes()).unwrap();
+        fields
+    }
+
+    #[test]
+    fn values_may_come_in_several_shapes() {
+        let f = fields(r#"{"a": "100", "b": 5, "c": null, "d": "x  y", "e": ["x", "y"], "f": "True", "g": "", "h": {}}"#);
+        assert_eq!(f.number("a").unwrap(), Some(100));
+        assert_eq!(f.number("b").unwrap(), Some(5));
+        assert_eq!(f.number("c").unwrap(), None);
+        assert_eq!(f.number("g").unwrap(), None);
+        assert!(f.number("d").is_err());
+        assert_eq!(f.list("d").unwrap(), f.list("e").unwrap());
+        assert_eq!(f.list("c").unwrap(), None);
+        assert_eq!(f.flag("f").unwrap(), Some(true));
+        assert!(f.flag("d").is_err());
+        assert_eq!(f.text("b").unwrap().as_deref(), Some("5"));
+        assert!(f.text("h").is_err());
+        assert!(f.required("g").is_err());
+    }
+
+    #[test]
+    fn only_objects_are_taken() {
+        for bad in ["[]", "1", "{", "\"x\""] {
+            assert!(Fields::default().add_json(bad.as_bytes()).is_err(), "{bad}");
+        }
+        for empty in ["", "  ", "null", "{}"] {
+            assert!(Fields::default().add_json(empty.as_bytes()).is_ok(), "{empty}");
+        }
+    }
+}

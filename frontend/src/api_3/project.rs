@@ -1,0 +1,208 @@
+//! Projects and their chroots.
+
+use actix_web::web::{self, Json, Path};
+use db::projects::{Filter, Project, ProjectSettings};
+use protocol::{ChrootName, OwnerName, ProjectName};
+use serde_json::{Value, json};
+
+use crate::api_3::input::{Fields, Page, Query};
+use crate::api_3::models;
+use crate::app::App;
+use crate::auth::Signed;
+use crate::error::Error;
+use crate::operations::projects::{self, find_project, shown};
+
+type Answer = Result<Json<Value>, Error>;
+
+async fn model(app: &App, project: &Project) -> Result<Value, Error> {
+    let mut conn = app.conn().await?;
+    let chroots = db::projects::chroots(&mut conn, project.id).await?;
+    Ok(models::project(&app.config, project, &chroots))
+}
+
+pub(super) async fn get(app: web::Data<App>, query: Query) -> Answer {
+    let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
+    Ok(Json(model(&app, &project).await?))
+}
+
+pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
+    let page = query.page()?;
+    let owner = match query.get("ownername") {
+        None => None,
+        Some(text) => match text.parse::<OwnerName>() {
+            Ok(owner) => Some(owner),
+            // Nobody of that name can hold a project.
+            Err(_) => return Ok(Json(page.answer(Vec::new()))),
+        },
+    };
+    let filter = Filter {
+        listed_only: owner.is_none(),
+        owner,
+        name_contains: None,
+        newest_first: page.descending,
+    };
+    answer(&app, &filter, page).await
+}
+
+pub(super) async fn search(app: web::Data<App>, query: Query) -> Answer {
+    let page = query.page()?;
+    let text = query.required("query")?;
+    let (owner, name) = text.split_once('/').map_or((None, text), |(owner, name)| (Some(owner), name));
+    let owner = match owner.map(str::parse::<OwnerName>) {
+        None => None,
+        Some(Ok(owner)) => Some(owner),
+        Some(Err(_)) => return Ok(Json(page.answer(Vec::new()))),
+    };
+    let filter = Filter {
+        owner,
+        name_contains: Some(name.to_owned()),
+        listed_only: true,
+        newest_first: page.descending,
+    };
+    answer(&app, &filter, page).await
+}
+
+async fn answer(app: &App, filter: &Filter, page: Page) -> Answer {
+    let mut conn = app.conn().await?;
+    let found = db::projects::list(&mut conn, filter, page.limit(), page.offset).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for project in &found {
+        let chroots = db::projects::chroots(&mut conn, project.id).await?;
+        items.push(models::project(&app.config, project, &chroots));
+    }
+    Ok(Json(page.answer(items)))
+}
+
+pub(super) async fn add(
+    app: web::Data<App>,
+    signed: Signed,
+    path: Path<String>,
+    query: Query,
+    fields: Fields,
+) -> Answer {
+    let owner: OwnerName = path.into_inner().parse()?;
+    // Permissions first: a stranger learns nothing about what is wrong with the rest.
+    signed.actor.may_create_for(&owner)?;
+    let name = fields.required("name")?;
+    let name: ProjectName = name.parse().map_err(|e| Error::Invalid(format!("name: {e}")))?;
+    let mut settings = ProjectSettings::default();
+    apply(&fields, &mut settings)?;
+    settings.persistent = fields.flag("persistent")?.unwrap_or(false);
+    match fields.text("storage")?.as_deref() {
+        None | Some("" | "backend") => {}
+        Some(other) => {
+            let other = shown(other);
+            return Err(Error::Invalid(format!("storage: '{other}' is not a valid choice for this field")));
+        }
+    }
+    let chroots = chroots(&fields)?.unwrap_or_default();
+    let exist_ok = query.get("exist_ok") == Some("True");
+    let made = projects::create_project(&app, &signed.actor, &owner, &name, &chroots, settings, exist_ok).await?;
+    Ok(Json(model(&app, &made).await?))
+}
+
+pub(super) async fn edit(
+    app: web::Data<App>,
+    signed: Signed,
+    path: Path<(String, String)>,
+    fields: Fields,
+) -> Answer {
+    let project = find_project(&app, &path.0, &path.1).await?;
+    signed.actor.may_edit(&project)?;
+    let mut settings = project.settings.clone();
+    apply(&fields, &mut settings)?;
+    let chroots = chroots(&fields)?;
+    let edited =
+        projects::edit_project(&app, &signed.actor, &project, settings, chroots.as_deref()).await?;
+    Ok(Json(model(&app, &edited).await?))
+}
+
+pub(super) async fn delete(
+    app: web::Data<App>,
+    signed: Signed,
+    path: Path<(String, String)>,
+    fields: Fields,
+) -> Answer {
+    let project = find_project(&app, &path.0, &path.1).await?;
+    signed.actor.may_delete(&project)?;
+    if fields.flag("verify")? != Some(true) {
+        return Err(Error::Invalid("verify: Deleting a project has to be confirmed with verify=true".to_owned()));
+    }
+    let before = model(&app, &project).await?;
+    projects::delete_project(&app, &signed.actor, &project).await?;
+    Ok(Json(before))
+}
+
+pub(super) async fn chroot(app: web::Data<App>, query: Query) -> Answer {
+    let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
+    let name = query.required("chrootname")?;
+    let mut conn = app.conn().await?;
+    let enabled = db::projects::chroots(&mut conn, project.id).await?;
+    let chroot = enabled.iter().find(|c| c.as_str() == name).ok_or_else(|| {
+        Error::NotFound(format!("Chroot {} does not exist in {}/{}.", shown(name), project.owner, project.name))
+    })?;
+    Ok(Json(json!({
+        "mock_chroot": chroot,
+        "projectname": project.name,
+        "ownername": project.owner,
+        "comps_name": null,
+        "additional_repos": [],
+        "additional_packages": [],
+        "additional_modules": [],
+        "with_opts": [],
+        "without_opts": [],
+        "delete_after_days": null,
+        "isolation": "unchanged",
+    })))
+}
+
+/// The chroots that are asked for, if they are mentioned.
+fn chroots(fields: &Fields) -> Result<Option<Vec<ChrootName>>, Error> {
+    let Some(names) = fields.list("chroots")? else {
+        return Ok(None);
+    };
+    let wrong = |name: &str| Error::Invalid(format!("chroots: '{}' is not a valid choice for this field", shown(name)));
+    names.iter().map(|name| name.parse().map_err(|_| wrong(name))).collect::<Result<_, _>>().map(Some)
+}
+
+/// Changes what the fields mention. Additional repositories travel as `repos` in an edit.
+fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
+    fn set<T>(slot: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *slot = value;
+        }
+    }
+    let small = |name: &str| -> Result<Option<i32>, Error> {
+        fields
+            .number(name)?
+            .map(|n| i32::try_from(n).map_err(|_| Error::Invalid(format!("{name}: Not a valid integer value"))))
+            .transpose()
+    };
+    set(&mut s.description, fields.text("description")?);
+    set(&mut s.instructions, fields.text("instructions")?);
+    set(&mut s.homepage, fields.text("homepage")?);
+    set(&mut s.contact, fields.text("contact")?);
+    set(&mut s.additional_repos, fields.list("additional_repos")?);
+    set(&mut s.additional_repos, fields.list("repos")?);
+    set(&mut s.runtime_dependencies, fields.list("runtime_dependencies")?);
+    set(&mut s.packit_forge_projects_allowed, fields.list("packit_forge_projects_allowed")?);
+    set(&mut s.enable_net, fields.flag("enable_net")?);
+    set(&mut s.unlisted_on_hp, fields.flag("unlisted_on_hp")?);
+    set(&mut s.auto_prune, fields.flag("auto_prune")?);
+    set(&mut s.devel_mode, fields.flag("devel_mode")?);
+    set(&mut s.follow_fedora_branching, fields.flag("follow_fedora_branching")?);
+    set(&mut s.module_hotfixes, fields.flag("module_hotfixes")?);
+    set(&mut s.appstream, fields.flag("appstream")?);
+    set(&mut s.multilib, fields.flag("multilib")?);
+    set(&mut s.fedora_review, fields.flag("fedora_review")?);
+    set(&mut s.bootstrap, fields.text("bootstrap")?);
+    set(&mut s.isolation, fields.text("isolation")?);
+    if let Some(priority) = small("repo_priority")? {
+        s.repo_priority = Some(priority);
+    }
+    if let Some(days) = small("delete_after_days")? {
+        // Copr's way to turn it off.
+        s.delete_after_days = (days != -1).then_some(days);
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `build/create/upload`: a multipart form whose file comes first and whose JSON, which says where it belongs, last.
+
+use std::time::Duration;
+
+use actix_multipart::Multipart;
+use actix_web::web::{self, Json, Payload};
+use actix_web::HttpRequest;
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use crate::api_3::build;
+use crate::api_3::input::{Fields, MAX_BODY};
+use crate::app::App;
+use crate::auth::Signed;
+use crate::error::Error;
+use crate::operations::Received;
+use crate::operations::builds;
+
+/// How long a refused client may go on sending, so that it comes to read the answer.
+const DRAIN: Duration = Duration::from_secs(20);
+
+pub(super) async fn create(
+    app: web::Data<App>,
+    signed: Signed,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<Value>, Error> {
+    let mut form = Multipart::new(request.headers(), payload);
+    let mut received = None;
+    let mut fields = Fields::default();
+    let read = read(&app, &signed, &mut form, &mut received, &mut fields).await;
+    let submitted = match (read, received) {
+        (Ok(()), Some(received)) => submit(&app, &signed, &fields, received).await,
+        (read, received) => {
+            if let Some(received) = received {
+                builds::discard_upload(&app, &received).await;
+            }
+            read.and(Err(Error::Invalid("pkgs: The file of the source package is missing".to_owned())))
+        }
+    };
+    if submitted.is_err() {
+        let _ = tokio::time::timeout(DRAIN, async { while let Some(Ok(_)) = form.next().await {} }).await;
+    }
+    submitted
+}
+
+async fn read(
+    app: &App,
+    signed: &Signed,
+    form: &mut Multipart,
+    received: &mut Option<Received>,
+    fields: &mut Fields,
+) -> Result<(), Error> {
+    while let Some(field) = form.next().await {
+        let broken = |e: &dyn std::fmt::Display| Error::Invalid(format!("The form cannot be read: {e}"));
+        let mut field = field.map_err(|e| broken(&e))?;
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "pkgs" {
+            if received.is_some() {
+                return Err(Error::Invalid("pkgs: Send one file in one request".to_owned()));
+            }
+            let file_name = field
+                .content_disposition()
+                .and_then(|d| d.get_filename())
+                .unwrap_or_default()
+                .to_owned();
+            *received = Some(builds::receive_upload(app, &signed.actor, &file_name, field).await?);
+            continue;
+        }
+        let bytes = field
+            .bytes(MAX_BODY)
+            .await
+            .map_err(|_| Error::TooLarge(format!("{name}: longer than {MAX_BODY} bytes")))?
+            .map_err(|e| broken(&e))?;
+        if name == "json" {
+            fields.add_json(&bytes)?;
+        } else {
+            fields.add_text(&name, &String::from_utf8_lossy(&bytes));
+        }
+    }
+    Ok(())
+}
+
+async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Received) -> Result<Json<Value>, Error> {
+    let checked = async {
+        let project = build::project_of(app, fields).await?;
+        signed.actor.may_build(&project)?;
+        Ok((project, fields.build_request()?))
+    };
+    match checked.await {
+        Ok((project, request)) => {
+            let id = builds::submit_upload(app, &signed.actor, &project, &request, received).await?;
+            Ok(Json(build::model(app, id).await?))
+        }
+        Err(error) => {
+            builds::discard_upload(app, &received).await;
+            Err(error)
+        }
+    }
+}

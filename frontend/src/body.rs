@@ -1,0 +1,40 @@
+//! Bodies that are read as a whole, up to a limit.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use crate::error::Error;
+
+/// Reads a body of at most `max` bytes.
+///
+/// # Errors
+/// 413 for more, 400 when the client breaks off.
+pub(crate) async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| Error::Invalid(format!("The request's body cannot be read: {e}")))?;
+        if body.len() + chunk.len() > max {
+            return Err(Error::TooLarge(format!("The request's body is longer than {max} bytes.")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// A body of at most `MAX` bytes.
+pub(crate) struct Body<const MAX: usize>(pub Bytes);
+
+impl<const MAX: usize> FromRequest for Body<MAX> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = payload.take();
+        Box::pin(async move { read(payload, MAX).await.map(Self) })
+    }
+}

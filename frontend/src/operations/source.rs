@@ -1,0 +1,270 @@
+//! Looking into an uploaded source package.
+
+use bytes::BytesMut;
+use db::builds::Srpm;
+use db::projects::Project;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use protocol::{BuildId, DirName, FileName};
+use repodata::{HeaderError, RpmFile, tag};
+use storage::{ResultFile, ResultIndex, StorageKey};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::builds::Received;
+use crate::operations::projects::shown;
+
+/// Bytes that the first read takes; nearly all headers fit.
+const FIRST_READ: u64 = 1 << 20;
+/// Bytes of header that are looked at at most.
+const MAX_HEADER: u64 = 64 << 20;
+/// Up to this size the payload's digest is checked while the submitter waits; above, the builder finds out.
+const CHECK_PAYLOAD_BELOW: u64 = 64 << 20;
+
+/// What a source package says about itself.
+pub(super) struct LookedInto {
+    /// For the build's row.
+    pub srpm: Srpm,
+    /// Where it builds.
+    pub arches: Arches,
+}
+
+/// The architectures that a source package names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Arches {
+    exclusive: Vec<String>,
+    exclude: Vec<String>,
+    build: Vec<String>,
+}
+
+impl Arches {
+    fn of(rpm: &RpmFile) -> Self {
+        let list = |tag| {
+            let strings = rpm.header().strings(tag).unwrap_or_default();
+            strings.iter().map(|s| s.to_string()).collect()
+        };
+        Self {
+            exclusive: list(tag::EXCLUSIVE_ARCH),
+            exclude: list(tag::EXCLUDE_ARCH),
+            build: list(tag::BUILD_ARCHS),
+        }
+    }
+
+    /// Whether the package builds on an architecture: as rpmbuild, ExcludeArch and ExclusiveArch decide, and a
+    /// BuildArch other than `noarch` names the only ones. `noarch` in ExclusiveArch restricts nothing by itself.
+    pub fn builds_for(&self, arch: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|a| same_arch(a, arch));
+        let restricts = |list: &[String]| list.iter().any(|a| a != "noarch");
+        !named(&self.exclude)
+            && (!restricts(&self.exclusive) || named(&self.exclusive))
+            && (self.build.iter().any(|a| a == "noarch") || self.build.is_empty() || named(&self.build))
+    }
+}
+
+/// Fedora's chroots say `i386` where packages say `i686`.
+fn same_arch(named: &str, arch: &str) -> bool {
+    named == arch || (arch == "i386" && matches!(named, "i486" | "i586" | "i686"))
+}
+
+/// A file name that a source package can have.
+pub(super) fn check_file_name(name: &str) -> Result<FileName, Error> {
+    let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    if bare.ends_with(".spec") {
+        return Err(Error::Invalid(format!(
+            "pkgs: {}: bare spec files are not taken yet; submit the source package (.src.rpm)",
+            shown(bare)
+        )));
+    }
+    if !is_source_name(bare) {
+        return Err(Error::Invalid(format!(
+            "pkgs: {}: the file has to be a source package, its name ends in .src.rpm or .nosrc.rpm",
+            shown(bare)
+        )));
+    }
+    Ok(bare.parse()?)
+}
+
+fn is_source_name(name: &str) -> bool {
+    name.ends_with(".src.rpm") || name.ends_with(".nosrc.rpm")
+}
+
+/// A URL that a builder can fetch a source package from.
+pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
+    if !is_web_url {
+        return Err(Error::Invalid(format!("pkgs: '{}' is no http:// or https:// URL", shown(url))));
+    }
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    if !is_source_name(path) {
+        return Err(Error::Invalid(format!(
+            "pkgs: '{}' has to end in .src.rpm or .nosrc.rpm",
+            shown(url)
+        )));
+    }
+    Ok(())
+}
+
+/// Reads a received file's header and checks what can be checked while the submitter waits.
+pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedInto, Error> {
+    let name = &received.file_name;
+    let bad = |reason: String| Error::Invalid(format!("pkgs: {name} cannot be built: {reason}"));
+    let rpm = read_header(app, received).await?.map_err(|e| bad(e.to_string()))?;
+    if !rpm.is_source() {
+        return Err(Error::Invalid(format!(
+            "pkgs: {name} is a binary package; submit the source package (.src.rpm)"
+        )));
+    }
+    repodata::verify_headers(&rpm).map_err(|e| bad(e.to_string()))?;
+    let nevra = rpm.nevra().map_err(|e| bad(e.to_string()))?;
+    let package = nevra.name.parse().map_err(|e: protocol::NameError| bad(e.to_string()))?;
+    let arches = Arches::of(&rpm);
+    let epoch = nevra.epoch.filter(|e| *e > 0).map_or(String::new(), |e| format!("{e}:"));
+    if received.hashed.size < CHECK_PAYLOAD_BELOW {
+        check_payload(app, received, rpm).await?.map_err(bad)?;
+    }
+    Ok(LookedInto {
+        srpm: Srpm {
+            sha256: received.hashed.sha256.clone(),
+            file_name: name.clone(),
+            size: i64::try_from(received.hashed.size).unwrap_or(i64::MAX),
+            package,
+            version: format!("{epoch}{}-{}", nevra.version, nevra.release),
+        },
+        arches,
+    })
+}
+
+async fn read_header(app: &App, received: &Received) -> Result<Result<RpmFile, HeaderError>, Error> {
+    let size = received.hashed.size;
+    let mut take = FIRST_READ;
+    loop {
+        let bytes = read_start(app, received, take).await?;
+        let whole = bytes.len() as u64 >= size;
+        match RpmFile::parse(&bytes, size) {
+            Err(HeaderError::Truncated { .. }) if !whole && take < MAX_HEADER => take *= 4,
+            result => return Ok(result),
+        }
+    }
+}
+
+/// The first bytes of a received file, at most `take`.
+async fn read_start(app: &App, received: &Received, take: u64) -> Result<bytes::Bytes, Error> {
+    if received.hashed.size == 0 {
+        return Ok(bytes::Bytes::new());
+    }
+    let mut object = gone_is_error(app.storage.get_stream(&received.key, Some((0, Some(take - 1)))).await?)?;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = object.stream.try_next().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+fn gone_is_error<T>(found: Option<T>) -> Result<T, Error> {
+    found.ok_or_else(|| Error::Internal("an upload vanished from the store while it was looked into".to_owned()))
+}
+
+/// Reads the payload through a small channel into the checking thread, so that memory stays flat.
+async fn check_payload(app: &App, received: &Received, rpm: RpmFile) -> Result<Result<(), String>, Error> {
+    let start = rpm.header_end();
+    if start >= received.hashed.size {
+        return Ok(Err("it has no payload".to_owned()));
+    }
+    let object = gone_is_error(app.storage.get_stream(&received.key, Some((start, None))).await?)?;
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let checking = tokio::task::spawn_blocking(move || {
+        repodata::verify_payload(&rpm, &mut ChannelReader { receiver, left: bytes::Bytes::new() })
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    });
+    let mut stream = object.stream;
+    let mut failed = None;
+    while let Some(chunk) = stream.next().await {
+        match chunk {
+            Ok(chunk) => {
+                if sender.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let verdict = checking.await.map_err(|e| Error::Internal(format!("checking a payload: {e}")))?;
+    failed.map_or(Ok(verdict), |error| Err(error.into()))
+}
+
+struct ChannelReader {
+    receiver: tokio::sync::mpsc::Receiver<bytes::Bytes>,
+    left: bytes::Bytes,
+}
+
+impl std::io::Read for ChannelReader {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        while self.left.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(chunk) => self.left = chunk,
+                None => return Ok(0),
+            }
+        }
+        let n = out.len().min(self.left.len());
+        out[..n].copy_from_slice(&self.left.split_to(n));
+        Ok(n)
+    }
+}
+
+/// Lists the source package below `srpm-builds/`. A failure costs that listing only, not the build.
+pub(super) async fn write_index(app: &App, project: &Project, dir: &DirName, build: BuildId, srpm: &Srpm) {
+    let key = StorageKey::SourceIndex {
+        owner: project.owner.clone(),
+        dir: dir.clone(),
+        build,
+    };
+    let index = ResultIndex {
+        files: vec![ResultFile {
+            name: srpm.file_name.clone(),
+            sha256: srpm.sha256.clone(),
+            size: srpm.size.unsigned_abs(),
+            content_type: "application/x-rpm".to_owned(),
+            encoding: None,
+            modified: app.now().timestamp(),
+        }],
+        complete: true,
+    };
+    if let Err(error) = app.storage.put_json(&key, &index).await {
+        tracing::warn!("listing the source package of build {build} failed: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arches(exclusive: &[&str], exclude: &[&str], build: &[&str]) -> Arches {
+        let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
+        Arches { exclusive: list(exclusive), exclude: list(exclude), build: list(build) }
+    }
+
+    #[test]
+    fn architectures_decide_where_a_package_builds() {
+        assert!(Arches::default().builds_for("x86_64"));
+        assert!(!arches(&["aarch64"], &[], &[]).builds_for("x86_64"));
+        assert!(arches(&["aarch64", "x86_64"], &[], &[]).builds_for("x86_64"));
+        assert!(arches(&["noarch"], &[], &["noarch"]).builds_for("x86_64"));
+        assert!(!arches(&["aarch64", "noarch"], &[], &["noarch"]).builds_for("x86_64"));
+        assert!(!arches(&[], &["x86_64"], &[]).builds_for("x86_64"));
+        assert!(!arches(&[], &[], &["s390x"]).builds_for("x86_64"));
+        assert!(arches(&["i686"], &[], &[]).builds_for("i386"));
+    }
+
+    #[test]
+    fn names_say_what_is_taken() {
+        assert_eq!(check_file_name("dir/hello-1-1.src.rpm").unwrap().as_str(), "hello-1-1.src.rpm");
+        assert!(check_file_name("hello.spec").unwrap_err().to_string().contains("source package"));
+        assert!(check_file_name("hello-1-1.x86_64.rpm").is_err());
+        assert!(check_file_name(".src.rpm").is_err());
+        assert!(check_url("http://h/a.src.rpm?x=1", true).is_ok());
+        assert!(check_url("http://h/a.rpm", true).is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! URLs of the gateway, parsed into names.
+
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName};
+use storage::{BuildDir, DistroPath, RepomdFile, StorageKey};
+
+/// A repository: a directory's packages for one chroot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub owner: OwnerName,
+    pub dir: DirName,
+    pub chroot: ChrootName,
+}
+
+/// What the relative links of a directory's page start with: nothing if the URL ended with a slash, else the name of
+/// the directory. So a missing slash needs no redirect.
+pub(super) type Base = String;
+
+/// What is asked of a build directory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Listing(Base),
+    File(FileName),
+}
+
+/// What is asked of a repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Listing(Base),
+    Mirrorlist,
+    Latest,
+    MetadataListing(Base),
+    Repomd(RepomdFile),
+    Key,
+    Metadata(FileName),
+    Build(BuildDir, Wanted),
+}
+
+/// A parsed URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    PublicKey { owner: OwnerName, dir: DirName },
+    SourceBuilds { owner: OwnerName, dir: DirName, base: Base },
+    SourceBuild { owner: OwnerName, dir: DirName, build: BuildId, file: Wanted },
+    Repository { place: Place, snapshot: Option<i64>, item: Item },
+    Distro { chroot: ChrootName, path: DistroPath },
+}
+
+impl Address {
+    /// Parses the path of a URL as it was sent; `None` for whatever names nothing.
+    pub fn parse(path: &str) -> Option<Self> {
+        let decoded: Vec<String> = path
+            .strip_prefix('/')?
+            .split('/')
+            .map(|part| percent_decode_str(part).decode_utf8().ok().map(String::from))
+            .collect::<Option<_>>()?;
+        let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        match parts.as_slice() {
+            ["results", owner, dir, rest @ ..] => results(name(owner)?, name(dir)?, rest),
+            // A part with a slash of its own would join what was split.
+            ["distro", chroot, rest @ ..] if rest.iter().all(|part| !part.contains('/')) => {
+                Some(Self::Distro { chroot: name(chroot)?, path: name(&rest.join("/"))? })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Place {
+    /// The key of the pointer that is served.
+    pub fn latest(&self) -> StorageKey {
+        StorageKey::latest(&self.owner, &self.dir, &self.chroot)
+    }
+}
+
+fn name<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
+    match rest {
+        ["pubkey.gpg"] => Some(Address::PublicKey { owner, dir }),
+        ["srpm-builds"] => Some(Address::SourceBuilds { owner, dir, base: "srpm-builds/".to_owned() }),
+        ["srpm-builds", ""] => Some(Address::SourceBuilds { owner, dir, base: Base::new() }),
+        ["srpm-builds", build, rest @ ..] => {
+            Some(Address::SourceBuild { owner, dir, build: source_build(build)?, file: wanted(build, rest)? })
+        }
+        [chroot, at, rest @ ..] if at.starts_with('@') => {
+            let place = Place { owner, dir, chroot: name(chroot)? };
+            let item = item(at, rest).filter(|item| !matches!(item, Item::Mirrorlist | Item::Latest))?;
+            Some(Address::Repository { place, snapshot: Some(number(at)?), item })
+        }
+        [chroot, rest @ ..] => {
+            let place = Place { owner, dir, chroot: name(chroot)? };
+            Some(Address::Repository { place, snapshot: None, item: item(chroot, rest)? })
+        }
+        [] => None,
+    }
+}
+
+fn item(directory: &str, rest: &[&str]) -> Option<Item> {
+    Some(match rest {
+        [] | [""] => Item::Listing(base(directory, rest)),
+        ["mirrorlist"] => Item::Mirrorlist,
+        ["latest.json"] => Item::Latest,
+        ["repodata"] | ["repodata", ""] => Item::MetadataListing(base("repodata", &rest[1..])),
+        ["repodata", "repomd.xml"] => Item::Repomd(RepomdFile::Xml),
+        ["repodata", "repomd.xml.asc"] => Item::Repomd(RepomdFile::Asc),
+        ["repodata", "repomd.xml.key"] => Item::Key,
+        ["repodata", file] => Item::Metadata(name(file)?),
+        [build, rest @ ..] => Item::Build(name(build)?, wanted(build, rest)?),
+    })
+}
+
+fn wanted(directory: &str, rest: &[&str]) -> Option<Wanted> {
+    match rest {
+        [] | [""] => Some(Wanted::Listing(base(directory, rest))),
+        [file] => Some(Wanted::File(name(file)?)),
+        _ => None,
+    }
+}
+
+fn base(directory: &str, rest: &[&str]) -> Base {
+    if rest.is_empty() { format!("{directory}/") } else { Base::new() }
+}
+
+/// Builds and snapshots have one spelling each, or one object had many URLs.
+fn source_build(text: &str) -> Option<BuildId> {
+    let build: BuildId = name(text)?;
+    (format!("{:08}", build.0) == text).then_some(build)
+}
+
+fn number(text: &str) -> Option<i64> {
+    let number: i64 = text.strip_prefix('@')?.parse().ok()?;
+    (number > 0 && format!("@{number}") == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_url_is_told_apart() {
+        let item = |path: &str| match Address::parse(&format!("/results/@sig/tools:pr:1/debian-12-x86_64{path}")) {
+            Some(Address::Repository { place, snapshot, item }) => {
+                assert_eq!(place.owner.as_str(), "@sig");
+                Some((snapshot, item))
+            }
+            _ => None,
+        };
+        let build: BuildDir = "00000012-hello".parse().unwrap();
+        let file = |name: &str| Wanted::File(name.parse().unwrap());
+        assert_eq!(item("/"), Some((None, Item::Listing(String::new()))));
+        assert_eq!(item(""), Some((None, Item::Listing("debian-12-x86_64/".to_owned()))));
+        assert_eq!(item("/mirrorlist"), Some((None, Item::Mirrorlist)));
+        assert_eq!(item("/@7"), Some((Some(7), Item::Listing("@7/".to_owned()))));
+        assert_eq!(item("/%407/repodata/repomd.xml"), Some((Some(7), Item::Repomd(RepomdFile::Xml))));
+        assert_eq!(item("/@7/mirrorlist"), None);
+        assert_eq!(item("/repodata/repomd.xml.key"), Some((None, Item::Key)));
+        assert_eq!(
+            item("/@7/00000012-hello/a%2Bb-1%7e2%5e3.rpm"),
+            Some((Some(7), Item::Build(build.clone(), file("a+b-1~2^3.rpm"))))
+        );
+        assert_eq!(item("/00000012-hello/"), Some((None, Item::Build(build, Wanted::Listing(String::new())))));
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        for path in [
+            "/",
+            "/results",
+            "/results/",
+            "/results/a",
+            "/results/a/b",
+            "/results/a/b/",
+            "/results//b/pubkey.gpg",
+            "/results/a/../pubkey.gpg",
+            "/results/a/%2e%2e/pubkey.gpg",
+            "/results/a/b%2fc/pubkey.gpg",
+            "/results/a/b%00/pubkey.gpg",
+            "/results/a/b%ff/pubkey.gpg",
+            "/results/a/b/debian-12-x86_64/..",
+            "/results/a/b/debian-12-x86_64/12-hello/x.rpm",
+            "/results/a/b/debian-12-x86_64/00000012-hello/../x",
+            "/results/a/b/debian-12-x86_64/00000012-hello/..%2f..%2fx",
+            "/results/a/b/debian-12-x86_64/00000012-hello//x",
+            "/results/a/b/debian-12-x86_64/repodata/..%2f..%2fpointers",
+            "/results/a/b/debian-12-x86_64/pointers/latest.json",
+            "/results/a/b/debian-12-x86_64/@0/repodata/repomd.xml",
+            "/results/a/b/debian-12-x86_64/@01/repodata/repomd.xml",
+            "/results/a/b/debian-12-x86_64/@+1/repodata/repomd.xml",
+            "/results/a/b/debian-12-x86_64/@-1/repodata/repomd.xml",
+            "/results/a/b/srpm-builds/12/",
+            "/distro/debian-12-x86_64/",
+            "/distro/debian-12-x86_64/../x",
+            "/distro/debian-12-x86_64/a%2f..%2fb",
+            "/distro/debian-12-x86_64//a",
+            "/keys/a/b/pubkey.gpg",
+        ] {
+            assert_eq!(Address::parse(path), None, "{path}");
+        }
+    }
+}

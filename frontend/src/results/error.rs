@@ -1,0 +1,39 @@
+//! Why a request is not answered with what it asked for.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use storage::StorageError;
+
+/// Seconds after which a client may come back.
+const COME_BACK: &str = "5";
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GatewayError {
+    #[error("there is no such result")]
+    NotFound,
+    #[error("the object store does not answer at the moment; try again in a few seconds")]
+    Unavailable,
+    #[error("the object store holds something unreadable here; the log of the service says what")]
+    Store(StorageError),
+}
+
+impl GatewayError {
+    /// The answer; what the store said goes to the log only.
+    pub fn respond(&self, path: &str) -> HttpResponse {
+        let mut response = match self {
+            Self::NotFound => HttpResponse::NotFound(),
+            Self::Unavailable => HttpResponse::ServiceUnavailable(),
+            Self::Store(error) => {
+                tracing::error!(%error, path, "a result cannot be served");
+                HttpResponse::InternalServerError()
+            }
+        };
+        if matches!(self, Self::Unavailable) {
+            response.insert_header((RETRY_AFTER, COME_BACK));
+        }
+        response
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .content_type("text/plain; charset=utf-8")
+            .body(format!("{self}\n"))
+    }
+}

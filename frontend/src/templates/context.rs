@@ -1,0 +1,431 @@
+//! What the templates are given. Each page's context makes samples of itself, by which a test renders every template.
+
+use serde::Serialize;
+
+/// What every page shows around its content: variable `frame`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Frame {
+    /// Name of the service.
+    pub service: String,
+    /// Who is signed in.
+    pub user: Option<String>,
+    /// What every form has to carry; empty without a session.
+    pub csrf: String,
+    /// Something on the page still changes: it refreshes the parts marked `data-live`.
+    pub unfinished: bool,
+}
+
+/// A point in time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moment {
+    /// RFC 3339.
+    pub iso: String,
+    /// `2026-11-21 02:35:41 UTC`.
+    pub full: String,
+    /// `3 min ago`; a date where it is long ago.
+    pub ago: String,
+}
+
+/// A text that may be a link.
+#[derive(Debug, Clone, Serialize)]
+pub struct Link {
+    /// Shown.
+    pub text: String,
+    /// `http:`, `https:` or `mailto:`; nothing else ever becomes a link.
+    pub href: Option<String>,
+}
+
+/// What was typed into a field, and what is wrong with it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Field {
+    /// As typed.
+    pub value: String,
+    /// A sentence.
+    pub error: Option<String>,
+}
+
+impl Field {
+    /// A field without an error.
+    pub fn of(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            error: None,
+        }
+    }
+}
+
+/// A chroot to tick.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChrootChoice {
+    /// Name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Ticked.
+    pub checked: bool,
+}
+
+/// A project in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectLine {
+    /// Holder.
+    pub owner: String,
+    /// Name.
+    pub name: String,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// The description's beginning.
+    pub description: String,
+    /// When it was made.
+    pub created: Moment,
+}
+
+/// A build in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildLine {
+    /// Number.
+    pub id: i64,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// `owner/project`.
+    pub project: String,
+    /// URL path of the project.
+    pub project_path: String,
+    /// Package, or the file that will tell.
+    pub package: String,
+    /// Version and release; empty if unknown.
+    pub version: String,
+    /// Copr's word for the state.
+    pub state: String,
+    /// When.
+    pub submitted: Moment,
+    /// By whom.
+    pub submitter: Option<String>,
+}
+
+/// What the pages of a project show at their top.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectHead {
+    /// Holder.
+    pub owner: String,
+    /// Name.
+    pub name: String,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// Whether the visitor may submit builds.
+    pub may_build: bool,
+    /// Whether the visitor may change settings.
+    pub may_edit: bool,
+}
+
+/// The home page.
+#[derive(Debug, Clone, Serialize)]
+pub struct Home {
+    /// A chroot for the example.
+    pub example_chroot: String,
+    /// Newest projects.
+    pub projects: Vec<ProjectLine>,
+    /// Newest builds.
+    pub builds: Vec<BuildLine>,
+}
+
+/// A list of projects.
+#[derive(Debug, Clone, Serialize)]
+pub struct Projects {
+    /// Heading.
+    pub title: String,
+    /// What was searched for.
+    pub query: String,
+    /// Shows the search field.
+    pub searchable: bool,
+    /// Shows the button for a new project.
+    pub may_create: bool,
+    /// One page of them.
+    pub projects: Vec<ProjectLine>,
+    /// What to say when there is none.
+    pub nothing: String,
+    /// URL of the next page.
+    pub older: Option<String>,
+    /// URL of the previous page.
+    pub newer: Option<String>,
+}
+
+/// A release that a project has a repository for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Repo {
+    /// `<os>-<version>`.
+    pub name_release: String,
+    /// Architectures with the URLs of their repositories.
+    pub arches: Vec<Arch>,
+    /// URL of the `.repo` file.
+    pub url: String,
+    /// Its name.
+    pub file_name: String,
+    /// The command that installs it.
+    pub command: String,
+}
+
+/// A repository of a release.
+#[derive(Debug, Clone, Serialize)]
+pub struct Arch {
+    /// Architecture.
+    pub name: String,
+    /// URL of its repository.
+    pub url: String,
+}
+
+/// A project's key.
+#[derive(Debug, Clone, Serialize)]
+pub struct Key {
+    /// In groups of four.
+    pub fingerprint: String,
+    /// Algorithm.
+    pub algorithm: String,
+    /// URL of the public key.
+    pub url: String,
+}
+
+/// A project's page.
+#[derive(Debug, Clone, Serialize)]
+pub struct Project {
+    /// Top.
+    pub project: ProjectHead,
+    /// Key and repositories exist.
+    pub ready: bool,
+    /// Why they do not come into being.
+    pub setup_error: Option<String>,
+    /// As typed.
+    pub description: String,
+    /// As typed.
+    pub instructions: String,
+    /// The command for dnf's copr plugin.
+    pub enable_copr: String,
+    /// What that plugin needs to know, where the service is not at `https://HOST/`.
+    pub plugin_config: Option<String>,
+    /// By release.
+    pub repos: Vec<Repo>,
+    /// The latest build of each package.
+    pub packages: Vec<BuildLine>,
+    /// Newest builds.
+    pub builds: Vec<BuildLine>,
+    /// When it was made.
+    pub created: Moment,
+    /// Homepage.
+    pub homepage: Option<Link>,
+    /// Contact.
+    pub contact: Option<Link>,
+    /// Such as `.kpr.alice_tools`.
+    pub repotag: String,
+    /// Network in builds.
+    pub enable_net: bool,
+    /// The key, once it exists.
+    pub key: Option<Key>,
+}
+
+/// The fields of a project.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ProjectForm {
+    /// What concerns no single field.
+    pub error: Option<String>,
+    /// Name; only of a new project.
+    pub name: Field,
+    /// Chroots.
+    pub chroots: Vec<ChrootChoice>,
+    /// What is wrong with their choice.
+    pub chroots_error: Option<String>,
+    /// Text.
+    pub description: Field,
+    /// Text.
+    pub instructions: Field,
+    /// URL.
+    pub homepage: Field,
+    /// E-mail address or URL.
+    pub contact: Field,
+    /// Network in builds.
+    pub enable_net: bool,
+    /// Not on the home page.
+    pub unlisted_on_hp: bool,
+}
+
+/// The form for a new project.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectNew {
+    /// Fields.
+    pub form: ProjectForm,
+}
+
+/// A project's settings.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectEdit {
+    /// Top.
+    pub project: ProjectHead,
+    /// Fields.
+    pub form: ProjectForm,
+}
+
+/// Asks before a project goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectDelete {
+    /// Top.
+    pub project: ProjectHead,
+    /// The name, typed.
+    pub confirm: Field,
+}
+
+/// The forms for a new build.
+#[derive(Debug, Clone, Serialize)]
+pub struct Submit {
+    /// Top.
+    pub project: ProjectHead,
+    /// What concerns no single field.
+    pub error: Option<String>,
+    /// The project's chroots.
+    pub chroots: Vec<ChrootChoice>,
+    /// What is wrong with their choice.
+    pub chroots_error: Option<String>,
+    /// What is wrong with the file.
+    pub file_error: Option<String>,
+    /// One a line.
+    pub urls: Field,
+    /// Largest upload, for people.
+    pub max_upload: String,
+    /// The same by `copr-cli`.
+    pub cli: String,
+}
+
+/// A project's builds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Builds {
+    /// Top.
+    pub project: ProjectHead,
+    /// One page of them.
+    pub builds: Vec<BuildLine>,
+    /// URL of the next page.
+    pub older: Option<String>,
+    /// URL of the previous page.
+    pub newer: Option<String>,
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskFailure {
+    /// In few words.
+    pub title: String,
+    /// What to do.
+    pub message: String,
+    /// Else it is the service's.
+    pub packages_fault: bool,
+}
+
+/// A task of a build.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskLine {
+    /// The chroot, or "Source".
+    pub title: String,
+    /// State.
+    pub state: String,
+    /// What happens right now, in words; empty if nothing does.
+    pub phase: String,
+    /// Attempts so far.
+    pub attempt: i32,
+    /// When it was claimed.
+    pub started: Option<Moment>,
+    /// How long it took.
+    pub took: Option<String>,
+    /// Why it failed.
+    pub failure: Option<TaskFailure>,
+    /// URL of the listing.
+    pub results_url: Option<String>,
+    /// URL of the stored log.
+    pub log_url: Option<String>,
+}
+
+/// A published file.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultLine {
+    /// Chroot.
+    pub chroot: String,
+    /// File name.
+    pub name: String,
+    /// Where.
+    pub url: String,
+    /// For people.
+    pub size: String,
+}
+
+/// A live log.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveLog {
+    /// The chroot, or "Source".
+    pub title: String,
+    /// URL of the event stream.
+    pub url: String,
+    /// Unfolded: the page follows it at once.
+    pub open: bool,
+}
+
+/// A build's page.
+#[derive(Debug, Clone, Serialize)]
+pub struct Build {
+    /// Top.
+    pub project: ProjectHead,
+    /// The build.
+    pub build: BuildLine,
+    /// Where the source came from.
+    pub source: Link,
+    /// For people.
+    pub source_size: Option<String>,
+    /// When its first task was claimed.
+    pub started: Option<Moment>,
+    /// When its last task ended.
+    pub ended: Option<Moment>,
+    /// How long it took.
+    pub took: Option<String>,
+    /// Whether the visitor may cancel it now.
+    pub may_cancel: bool,
+    /// One for the source, if it is fetched, and one for each chroot.
+    pub tasks: Vec<TaskLine>,
+    /// Published files.
+    pub results: Vec<ResultLine>,
+    /// Logs of what has not ended.
+    pub logs: Vec<LiveLog>,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignIn {
+    /// The visitor came by a link that does not work.
+    pub expired: bool,
+    /// Days that a session lasts.
+    pub days: i64,
+}
+
+/// The API token.
+#[derive(Debug, Clone, Serialize)]
+pub struct Token {
+    /// What belongs into `~/.config/copr`, right after the token was made.
+    pub block: Option<String>,
+    /// Days that a token is good.
+    pub days: i64,
+    /// What to try.
+    pub commands: String,
+}
+
+/// An error.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// HTTP status with its name.
+    pub status: String,
+    /// In few words.
+    pub title: String,
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+    /// Offers to sign in.
+    pub sign_in: bool,
+}
+
+#[cfg(test)]
+#[path = "samples.rs"]
+mod samples;

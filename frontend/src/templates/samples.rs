@@ -1,0 +1,287 @@
+//! Samples of every context: one that is full and hostile, and one that is as empty as it gets.
+
+use super::*;
+
+const HOSTILE: &str = "<b>hostile</b> \"'&";
+
+fn moment() -> Moment {
+    Moment {
+        iso: "2026-11-21T02:35:41Z".to_owned(),
+        full: "2026-11-21 02:35:41 UTC".to_owned(),
+        ago: "3 min ago".to_owned(),
+    }
+}
+
+fn head(may: bool) -> ProjectHead {
+    ProjectHead {
+        owner: "alice".to_owned(),
+        name: "tools".to_owned(),
+        path: "/coprs/alice/tools/".to_owned(),
+        may_build: may,
+        may_edit: may,
+    }
+}
+
+fn project_line() -> ProjectLine {
+    ProjectLine {
+        owner: "alice".to_owned(),
+        name: "tools".to_owned(),
+        path: "/coprs/alice/tools/".to_owned(),
+        description: HOSTILE.to_owned(),
+        created: moment(),
+    }
+}
+
+fn build_line(submitter: Option<&str>) -> BuildLine {
+    BuildLine {
+        id: 12,
+        path: "/coprs/alice/tools/build/12/".to_owned(),
+        project: "alice/tools".to_owned(),
+        project_path: "/coprs/alice/tools/".to_owned(),
+        package: HOSTILE.to_owned(),
+        version: "1.0-1".to_owned(),
+        state: "running".to_owned(),
+        submitted: moment(),
+        submitter: submitter.map(str::to_owned),
+    }
+}
+
+fn link(href: bool) -> Link {
+    Link {
+        text: HOSTILE.to_owned(),
+        href: href.then(|| "https://example.org/?a=1&b=\"".to_owned()),
+    }
+}
+
+fn wrong() -> Field {
+    Field {
+        value: HOSTILE.to_owned(),
+        error: Some(HOSTILE.to_owned()),
+    }
+}
+
+fn choices() -> Vec<ChrootChoice> {
+    vec![ChrootChoice {
+        name: "debian-12-x86_64".to_owned(),
+        description: HOSTILE.to_owned(),
+        checked: true,
+    }]
+}
+
+fn form() -> ProjectForm {
+    ProjectForm {
+        error: Some(HOSTILE.to_owned()),
+        name: wrong(),
+        chroots: choices(),
+        chroots_error: Some(HOSTILE.to_owned()),
+        description: wrong(),
+        instructions: wrong(),
+        homepage: wrong(),
+        contact: wrong(),
+        enable_net: true,
+        unlisted_on_hp: true,
+    }
+}
+
+impl Home {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |projects, builds| Self {
+            example_chroot: "debian-12-x86_64".to_owned(),
+            projects,
+            builds,
+        };
+        vec![of(vec![project_line()], vec![build_line(None)]), of(vec![], vec![])]
+    }
+}
+
+impl Projects {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |yes: bool, projects| Self {
+            title: HOSTILE.to_owned(),
+            query: HOSTILE.to_owned(),
+            searchable: yes,
+            may_create: yes,
+            projects,
+            nothing: HOSTILE.to_owned(),
+            older: yes.then(|| "/coprs/?page=3".to_owned()),
+            newer: yes.then(|| "/coprs/?page=1".to_owned()),
+        };
+        vec![of(true, vec![project_line()]), of(false, vec![])]
+    }
+}
+
+impl Project {
+    pub(crate) fn samples() -> Vec<Self> {
+        let repo = Repo {
+            name_release: "debian-12".to_owned(),
+            arches: vec![Arch {
+                name: "x86_64".to_owned(),
+                url: "http://127.0.0.1:5082/results/alice/tools/debian-12-x86_64/".to_owned(),
+            }],
+            url: "http://127.0.0.1:5080/coprs/alice/tools/repo/debian-12/alice-tools.repo".to_owned(),
+            file_name: "alice-tools.repo".to_owned(),
+            command: "sudo dnf config-manager --add-repo …".to_owned(),
+        };
+        let of = |full: bool| Self {
+            project: head(full),
+            ready: full,
+            setup_error: None,
+            description: if full { HOSTILE } else { "" }.to_owned(),
+            instructions: if full { HOSTILE } else { "" }.to_owned(),
+            enable_copr: "sudo dnf copr enable 127.0.0.1/alice/tools".to_owned(),
+            plugin_config: full.then(|| "[koper]".to_owned()),
+            repos: if full { vec![repo.clone(), repo.clone()] } else { vec![] },
+            packages: if full { vec![build_line(None)] } else { vec![] },
+            builds: if full { vec![build_line(Some(HOSTILE))] } else { vec![] },
+            created: moment(),
+            homepage: full.then(|| link(true)),
+            contact: full.then(|| link(false)),
+            repotag: ".kpr.alice_tools".to_owned(),
+            enable_net: full,
+            key: full.then(|| Key {
+                fingerprint: "ABCD 0123".to_owned(),
+                algorithm: "rsa4096".to_owned(),
+                url: "http://127.0.0.1:5082/results/alice/tools/pubkey.gpg".to_owned(),
+            }),
+        };
+        let stuck = Self {
+            setup_error: Some(HOSTILE.to_owned()),
+            ..of(false)
+        };
+        vec![of(true), of(false), stuck]
+    }
+}
+
+impl ProjectNew {
+    pub(crate) fn samples() -> Vec<Self> {
+        vec![Self { form: form() }, Self { form: ProjectForm::default() }]
+    }
+}
+
+impl ProjectEdit {
+    pub(crate) fn samples() -> Vec<Self> {
+        vec![Self { project: head(true), form: form() }]
+    }
+}
+
+impl ProjectDelete {
+    pub(crate) fn samples() -> Vec<Self> {
+        vec![Self { project: head(true), confirm: wrong() }]
+    }
+}
+
+impl Submit {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |wrong_input: bool| Self {
+            project: head(true),
+            error: wrong_input.then(|| HOSTILE.to_owned()),
+            chroots: if wrong_input { choices() } else { vec![] },
+            chroots_error: wrong_input.then(|| HOSTILE.to_owned()),
+            file_error: wrong_input.then(|| HOSTILE.to_owned()),
+            urls: if wrong_input { wrong() } else { Field::default() },
+            max_upload: "4 GiB".to_owned(),
+            cli: "copr-cli build tools hello-1.0-1.src.rpm".to_owned(),
+        };
+        vec![of(true), of(false)]
+    }
+}
+
+impl Builds {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |builds| Self {
+            project: head(true),
+            builds,
+            older: None,
+            newer: Some("?page=1".to_owned()),
+        };
+        vec![of(vec![build_line(Some("alice"))]), of(vec![])]
+    }
+}
+
+impl Build {
+    pub(crate) fn samples() -> Vec<Self> {
+        let task = |packages_fault: bool| TaskLine {
+            title: "debian-12-x86_64".to_owned(),
+            state: "failed".to_owned(),
+            phase: "building".to_owned(),
+            attempt: 2,
+            started: Some(moment()),
+            took: Some("41 s".to_owned()),
+            failure: Some(TaskFailure {
+                title: "The build ended with an error".to_owned(),
+                message: HOSTILE.to_owned(),
+                packages_fault,
+            }),
+            results_url: Some("http://127.0.0.1:5082/results/…".to_owned()),
+            log_url: Some("http://127.0.0.1:5082/results/…".to_owned()),
+        };
+        let bare = TaskLine {
+            state: "pending".to_owned(),
+            phase: String::new(),
+            attempt: 0,
+            started: None,
+            took: None,
+            failure: None,
+            results_url: None,
+            log_url: None,
+            ..task(true)
+        };
+        let of = |full: bool| Self {
+            project: head(full),
+            build: build_line(full.then_some("alice")),
+            source: link(full),
+            source_size: full.then(|| "12 KiB".to_owned()),
+            started: full.then(moment),
+            ended: full.then(moment),
+            took: full.then(|| "41 s".to_owned()),
+            may_cancel: full,
+            tasks: if full { vec![task(true), task(false)] } else { vec![bare.clone()] },
+            results: if full {
+                vec![ResultLine {
+                    chroot: "debian-12-x86_64".to_owned(),
+                    name: HOSTILE.to_owned(),
+                    url: "http://127.0.0.1:5082/results/…".to_owned(),
+                    size: "12 KiB".to_owned(),
+                }]
+            } else {
+                vec![]
+            },
+            logs: vec![LiveLog {
+                title: "debian-12-x86_64".to_owned(),
+                url: "/coprs/alice/tools/build/12/debian-12-x86_64/log".to_owned(),
+                open: full,
+            }],
+        };
+        vec![of(true), of(false)]
+    }
+}
+
+impl SignIn {
+    pub(crate) fn samples() -> Vec<Self> {
+        vec![Self { expired: true, days: 14 }, Self { expired: false, days: 14 }]
+    }
+}
+
+impl Token {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |block: Option<&str>| Self {
+            block: block.map(str::to_owned),
+            days: 180,
+            commands: "copr-cli whoami".to_owned(),
+        };
+        vec![of(Some("[copr-cli]\nlogin = x")), of(None)]
+    }
+}
+
+impl Failure {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |sign_in| Self {
+            status: "404 Not Found".to_owned(),
+            title: HOSTILE.to_owned(),
+            message: HOSTILE.to_owned(),
+            advice: HOSTILE.to_owned(),
+            sign_in,
+        };
+        vec![of(true), of(false)]
+    }
+}
