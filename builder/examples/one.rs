@@ -1,6 +1,8 @@
 //! Builds one source package in a real VM against a hub in memory:
 //! `one SRPM REPOSITORY-URL OUTPUT-DIR DATA-DIR GUEST-BINARY [KERNEL-DIR]`.
 
+#![expect(clippy::unwrap_used, reason = "a trial ends by panicking")]
+
 use std::time::{Duration, Instant};
 
 use builder::{Accel, Config, Token};
@@ -40,9 +42,7 @@ fn chroot(url: &str) -> ChrootDefinition {
 }
 
 fn limits() -> Limits {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().unwrap())
-    };
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     Limits {
         timeout_s: number("TIMEOUT_S", 600),
         disk_bytes: number("DISK_BYTES", 4 << 30),
@@ -61,7 +61,9 @@ async fn main() {
         builder::relay(socket.as_ref()).unwrap();
         return;
     }
-    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::INFO).init();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .init();
     let [srpm, repo, out, data, guest, rest @ ..] = arguments.as_slice() else {
         panic!("usage: one SRPM REPOSITORY-URL OUTPUT-DIR DATA-DIR GUEST-BINARY [KERNEL-DIR]");
     };
@@ -107,14 +109,22 @@ async fn main() {
         hub_url: hub.url.clone(),
         token: Token::new("secret"),
         data_dir: data.into(),
-        accel: if std::env::var_os("TCG").is_some() { Accel::Tcg } else { Accel::Auto },
+        accel: if std::env::var_os("TCG").is_some() {
+            Accel::Tcg
+        } else {
+            Accel::Auto
+        },
         guest_binary: guest.into(),
         kernel: rest.first().map(Into::into),
+        qemu: std::env::var("QEMU").unwrap_or_else(|_| Config::default().qemu),
         ..Config::default()
     };
     let started = Instant::now();
     let stop = hub.clone();
-    let done = async move { stop.wait(Duration::from_secs(3_600), |state| state.finished.clone()).await };
+    let done = async move {
+        stop.wait(Duration::from_secs(3_600), |state| state.finished.clone())
+            .await
+    };
     let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(builder::run(config, async move {
         let _ = receiver.await;
@@ -123,11 +133,18 @@ async fn main() {
         finished = done => finished,
         ended = running => panic!("the builder ended: {ended:?}"),
     };
-    println!("finished after {:.1} s: {finished:#?}", started.elapsed().as_secs_f64());
+    println!(
+        "finished after {:.1} s: {finished:#?}",
+        started.elapsed().as_secs_f64()
+    );
     drop(sender);
     fs_err::create_dir_all(out).unwrap();
     let state = hub.state.lock().unwrap();
-    for (path, bytes) in state.files.iter().filter_map(|(path, b)| Some((path.strip_prefix("/put/")?, b))) {
+    for (path, bytes) in state
+        .files
+        .iter()
+        .filter_map(|(path, b)| Some((path.strip_prefix("/put/")?, b)))
+    {
         fs_err::write(format!("{out}/{path}"), bytes).unwrap();
     }
     let mut last = None;

@@ -38,7 +38,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 198 && (b == 18 || b == 19)))
 }
 
-/// Only global unicast (2000::/3) is public, without tunnels to IPv4, documentation and the like.
+/// Only global unicast (`2000::/3`) is public, without tunnels to IPv4, documentation and the like.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return is_public_v4(mapped);
@@ -133,14 +133,24 @@ impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         // The port is unknown here: a trusted `host:port` trusts the whole name for resolving; a URL with another
         // port of it was let through by `check`, which sees names as public.
-        let trusted = self.0.trusted.iter().any(|t| t.split(':').next() == Some(name.as_str()));
+        let trusted = self
+            .0
+            .trusted
+            .iter()
+            .any(|t| t.split(':').next() == Some(name.as_str()));
         Box::pin(async move {
             let found = resolve(name.as_str(), 0).await?;
             let count = found.len();
-            let public: Vec<SocketAddr> =
-                found.into_iter().filter(|address| trusted || is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| trusted || is_public(address.ip()))
+                .collect();
             if public.is_empty() && count > 0 {
-                return Err(format!("{} has only private addresses, which are not fetched", name.as_str()).into());
+                return Err(format!(
+                    "{} has only private addresses, which are not fetched",
+                    name.as_str()
+                )
+                .into());
             }
             let addresses: Addrs = Box::new(public.into_iter());
             Ok(addresses)
@@ -167,14 +177,42 @@ mod tests {
     #[test]
     fn private_addresses_are_told_from_public_ones() {
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
-            "224.0.0.1", "255.255.255.255", "198.18.0.1", "192.0.0.1", "::1", "::", "fe80::1", "fc00::1", "fd12::1",
-            "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
-            "2001::1", "::127.0.0.1", "fec0::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+            "::127.0.0.1",
+            "fec0::1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "2606:4700::1111", "2a00:1450::1", "::ffff:1.1.1.1"] {
+        for public in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "::ffff:1.1.1.1",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
@@ -189,8 +227,14 @@ mod tests {
         assert!(check("https://example.org/a.src.rpm").is_ok());
         assert!(check("http://127.0.0.1:8080/r").is_ok());
         for bad in [
-            "ftp://example.org/a", "file:///etc/passwd", "http://127.0.0.1/a", "http://[::1]/a", "http://2130706433/",
-            "http://0x7f.1/", "http://127.0.0.1:8081/", "http://169.254.169.254/latest/meta-data",
+            "ftp://example.org/a",
+            "file:///etc/passwd",
+            "http://127.0.0.1/a",
+            "http://[::1]/a",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://127.0.0.1:8081/",
+            "http://169.254.169.254/latest/meta-data",
         ] {
             assert!(check(bad).is_err(), "{bad}");
         }
@@ -198,7 +242,9 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let url = "https://user:secret@example.org/a?sig=secret#secret".parse().unwrap();
+        let url = "https://user:secret@example.org/a?sig=secret#secret"
+            .parse()
+            .unwrap();
         assert_eq!(shown(&url), "https://example.org/a");
     }
 

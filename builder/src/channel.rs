@@ -45,11 +45,16 @@ pub async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Ch
 }
 
 /// Writes one message.
-pub async fn write_message(to: &mut (impl AsyncWrite + Unpin), message: &ToGuest) -> Result<(), ChannelError> {
+pub async fn write_message(
+    to: &mut (impl AsyncWrite + Unpin),
+    message: &ToGuest,
+) -> Result<(), ChannelError> {
     let body = serde_json::to_vec(message).map_err(|error| ChannelError::Broken(error.to_string()))?;
     let length = u32::try_from(body.len() + 1).unwrap_or(u32::MAX);
     if length as usize > MAX_FRAME {
-        return Err(ChannelError::Broken(format!("the host's message has {length} bytes")));
+        return Err(ChannelError::Broken(format!(
+            "the host's message has {length} bytes"
+        )));
     }
     let mut frame = length.to_be_bytes().to_vec();
     frame.push(JSON);
@@ -77,7 +82,9 @@ mod tests {
     async fn frames_are_read() {
         assert_eq!(read(&frame(LOG, b"x")).await.unwrap(), Frame::Log(b"x".to_vec()));
         assert_eq!(read(&frame(DATA, b"")).await.unwrap(), Frame::Data(Vec::new()));
-        let hello = read(&frame(JSON, br#"{"type":"hello","protocol":1}"#)).await.unwrap();
+        let hello = read(&frame(JSON, br#"{"type":"hello","protocol":1}"#))
+            .await
+            .unwrap();
         assert_eq!(hello, Frame::Message(FromGuest::Hello { protocol: 1 }));
     }
 
@@ -91,8 +98,12 @@ mod tests {
         assert!(broken(read(&frame(b'X', b"x")).await));
         assert!(broken(read(&frame(JSON, b"\xff\xfe")).await));
         assert!(broken(read(&frame(JSON, b"{\"type\":\"evil\"}")).await));
-        assert!(broken(read(&frame(JSON, br#"{"type":"file","name":"../x","size":1}"#)).await));
-        assert!(broken(read(&frame(JSON, br#"{"type":"file","name":"x","size":-1}"#)).await));
+        assert!(broken(
+            read(&frame(JSON, br#"{"type":"file","name":"../x","size":1}"#)).await
+        ));
+        assert!(broken(
+            read(&frame(JSON, br#"{"type":"file","name":"x","size":-1}"#)).await
+        ));
         assert!(broken(read(&frame(JSON, &vec![b'['; 100_000])).await));
         assert!(gone(read(&[]).await));
         assert!(gone(read(&[0, 0, 0]).await));

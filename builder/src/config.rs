@@ -111,10 +111,12 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn builder_name(&self) -> Result<BuilderName, Error> {
-        self.name.parse().map_err(|error: protocol::NameError| Error::Setting {
-            setting: "name",
-            reason: error.to_string(),
-        })
+        self.name
+            .parse()
+            .map_err(|error: protocol::NameError| Error::Setting {
+                setting: "name",
+                reason: error.to_string(),
+            })
     }
 
     /// The relay's command line, without the socket.

@@ -16,10 +16,18 @@ use crate::session::Received;
 
 /// The file name at the end of a URL; a source package's.
 pub fn file_name(url: &Url) -> Result<FileName, String> {
-    let last = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
-    let name = percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned();
+    let last = url
+        .path_segments()
+        .and_then(|mut parts| parts.next_back())
+        .unwrap_or_default();
+    let name = percent_encoding::percent_decode_str(last)
+        .decode_utf8_lossy()
+        .into_owned();
     if !name.ends_with(".src.rpm") && !name.ends_with(".nosrc.rpm") {
-        return Err(format!("{}: the URL has to end in the name of a source package (.src.rpm)", shown(url)));
+        return Err(format!(
+            "{}: the URL has to end in the name of a source package (.src.rpm)",
+            shown(url)
+        ));
     }
     name.parse::<FileName>().map_err(|error| error.to_string())
 }
@@ -50,7 +58,9 @@ async fn download(
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut file = fs_err::tokio::File::create(path).await.map_err(anyhow::Error::from)?;
+    let mut file = fs_err::tokio::File::create(path)
+        .await
+        .map_err(anyhow::Error::from)?;
     let mut hash = Sha256::new();
     let mut size = 0;
     loop {
@@ -73,7 +83,9 @@ async fn download(
 /// Fetches a source package for a user.
 pub async fn for_user(guard: &Guard, url: &str, dir: &Path, limit: u64) -> Result<Received, End> {
     let bad = |reason: String| fail(BadSource, reason);
-    let url: Url = url.parse().map_err(|error| bad(format!("the URL cannot be read: {error}")))?;
+    let url: Url = url
+        .parse()
+        .map_err(|error| bad(format!("the URL cannot be read: {error}")))?;
     guard.check(&url).map_err(bad)?;
     let name = file_name(&url).map_err(bad)?;
     let client = guard.client().map_err(anyhow::Error::from)?;
@@ -100,7 +112,10 @@ pub async fn stored(source: &SourceFile, path: &Path) -> Result<(), End> {
     if size == source.size && sha256 == source.sha256 {
         Ok(())
     } else {
-        Err(fail(Builder, format!("{} is not what the hub announced", source.name)))
+        Err(fail(
+            Builder,
+            format!("{} is not what the hub announced", source.name),
+        ))
     }
 }
 
@@ -111,11 +126,22 @@ mod tests {
     #[test]
     fn names_come_from_the_last_part() {
         let name = |url: &str| file_name(&url.parse().unwrap());
-        assert_eq!(name("https://e.org/a/b-1-1.src.rpm?x=/y").unwrap().as_str(), "b-1-1.src.rpm");
-        assert_eq!(name("https://e.org/b%2B-1.nosrc.rpm").unwrap().as_str(), "b+-1.nosrc.rpm");
+        assert_eq!(
+            name("https://e.org/a/b-1-1.src.rpm?x=/y").unwrap().as_str(),
+            "b-1-1.src.rpm"
+        );
+        assert_eq!(
+            name("https://e.org/b%2B-1.nosrc.rpm").unwrap().as_str(),
+            "b+-1.nosrc.rpm"
+        );
         for bad in [
-            "https://e.org/", "https://e.org", "https://e.org/a.rpm", "https://e.org/a.src.rpm/",
-            "https://e.org/%2e%2e%2fa.src.rpm", "https://e.org/.src.rpm", "https://e.org/-a.src.rpm",
+            "https://e.org/",
+            "https://e.org",
+            "https://e.org/a.rpm",
+            "https://e.org/a.src.rpm/",
+            "https://e.org/%2e%2e%2fa.src.rpm",
+            "https://e.org/.src.rpm",
+            "https://e.org/-a.src.rpm",
             "https://e.org/a%0a.src.rpm",
         ] {
             assert!(name(bad).is_err(), "{bad}");
@@ -125,18 +151,35 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_fetched_is_a_bad_source() {
         let dir = tempfile::tempdir().unwrap();
-        let guard = Guard { private: true, ..Guard::default() };
+        let guard = Guard {
+            private: true,
+            ..Guard::default()
+        };
         for (url, part) in [
             ("http://127.0.0.1:1/a.src.rpm", "cannot be fetched"),
             ("ftp://e.org/a.src.rpm", "only http and https"),
             ("nonsense", "cannot be read"),
         ] {
             let end = for_user(&guard, url, dir.path(), 10).await.unwrap_err();
-            let End::Failed { kind: BadSource, message } = end else { panic!("{end:?}") };
+            let End::Failed {
+                kind: BadSource,
+                message,
+            } = end
+            else {
+                panic!("{end:?}")
+            };
             assert!(message.contains(part), "{message}");
         }
-        let end = for_user(&Guard::default(), "http://127.0.0.1:1/a.src.rpm", dir.path(), 10).await.unwrap_err();
-        let End::Failed { kind: BadSource, message } = end else { panic!("{end:?}") };
+        let end = for_user(&Guard::default(), "http://127.0.0.1:1/a.src.rpm", dir.path(), 10)
+            .await
+            .unwrap_err();
+        let End::Failed {
+            kind: BadSource,
+            message,
+        } = end
+        else {
+            panic!("{end:?}")
+        };
         assert!(message.contains("private"), "{message}");
     }
 }

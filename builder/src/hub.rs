@@ -65,7 +65,9 @@ impl Hub {
             setting: "hub_url",
             reason,
         };
-        let base: Url = base.parse().map_err(|error| unusable(format!("'{base}': {error}")))?;
+        let base: Url = base
+            .parse()
+            .map_err(|error| unusable(format!("'{base}': {error}")))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(unusable(format!("'{base}' is no http or https URL")));
         }
@@ -85,7 +87,10 @@ impl Hub {
 
     fn post(&self, path: &str) -> RequestBuilder {
         let url = format!("{}/v1/{path}", self.base.as_str().trim_end_matches('/'));
-        self.client.post(url).bearer_auth(self.token.reveal()).timeout(CALL)
+        self.client
+            .post(url)
+            .bearer_auth(self.token.reveal())
+            .timeout(CALL)
     }
 
     fn fenced(&self, fence: Fence, call: &str) -> RequestBuilder {
@@ -116,7 +121,12 @@ impl Hub {
     }
 
     /// Appends to the log; the answer is the hub's offset when it is another.
-    pub async fn log(&self, fence: Fence, offset: u64, bytes: Vec<u8>) -> Result<Option<LogOffset>, HubError> {
+    pub async fn log(
+        &self,
+        fence: Fence,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<LogOffset>, HubError> {
         let request = self.fenced(fence, "log").query(&[("offset", offset)]).body(bytes);
         let response = request.send().await.map_err(unreachable)?;
         if response.status() == StatusCode::CONFLICT {
@@ -168,7 +178,9 @@ async fn judge(response: Response) -> Result<Response, HubError> {
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(300).collect();
     Err(match status {
         StatusCode::GONE => HubError::Gone(reason),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => HubError::Unavailable { reason, after },
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+            HubError::Unavailable { reason, after }
+        }
         _ if status.is_client_error() => HubError::Refused { status, reason },
         _ => HubError::Unavailable {
             reason: format!("{status} {reason}"),

@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// Modules that a VM needs, if the kernel has them as modules; the rest follows from their dependencies.
-const WANTED: [&str; 8] =
-    ["virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng", "ext4", "crc32c_generic", "overlay"];
+const WANTED: [&str; 8] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "virtio_net",
+    "virtio_rng",
+    "ext4",
+    "crc32c_generic",
+    "overlay",
+];
 
 /// An archive in cpio's "new ASCII" format, which the kernel unpacks (see its
 /// Documentation/driver-api/early-userspace/buffer-format.rst).
@@ -19,12 +27,25 @@ pub struct Archive {
 
 impl Archive {
     fn entry(&mut self, name: &str, mode: u32, rdev: (u32, u32), body: &[u8]) -> Result<()> {
-        let size = u32::try_from(body.len()).with_context(|| format!("{name} is too large for an initramfs"))?;
+        let size =
+            u32::try_from(body.len()).with_context(|| format!("{name} is too large for an initramfs"))?;
         let name_size = u32::try_from(name.len() + 1).context("name too long")?;
         self.entries += 1;
         let links = 1;
         let fields = [
-            self.entries, mode, 0, 0, links, 0, size, 0, 0, rdev.0, rdev.1, name_size, 0,
+            self.entries,
+            mode,
+            0,
+            0,
+            links,
+            0,
+            size,
+            0,
+            0,
+            rdev.0,
+            rdev.1,
+            name_size,
+            0,
         ];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {
@@ -76,7 +97,11 @@ fn find_modules(dir: &Path, found: &mut BTreeMap<String, PathBuf>) -> Result<()>
             find_modules(&path, found)?;
             continue;
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if let Some((stem, "" | ".xz" | ".zst" | ".gz")) = name.split_once(".ko") {
             found.insert(plain(stem), path);
         }
@@ -88,7 +113,9 @@ fn find_modules(dir: &Path, found: &mut BTreeMap<String, PathBuf>) -> Result<()>
 fn depends(module: &[u8]) -> Vec<String> {
     let field = b"depends=";
     let start = module.windows(field.len()).position(|window| window == field);
-    let rest = start.and_then(|start| module.get(start + field.len()..)).unwrap_or_default();
+    let rest = start
+        .and_then(|start| module.get(start + field.len()..))
+        .unwrap_or_default();
     let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
     String::from_utf8_lossy(rest.get(..end).unwrap_or_default())
         .split(',')
@@ -112,9 +139,15 @@ impl Modules {
         if self.loaded.iter().any(|(loaded, _)| loaded == name) || self.is_builtin(name) {
             return Ok(());
         }
-        let path = self.files.get(name).with_context(|| format!("the kernel has no module {name}"))?;
+        let path = self
+            .files
+            .get(name)
+            .with_context(|| format!("the kernel has no module {name}"))?;
         if path.extension().is_none_or(|extension| extension != "ko") {
-            bail!("kernel module {} is compressed; use a kernel with plain modules", path.display());
+            bail!(
+                "kernel module {} is compressed; use a kernel with plain modules",
+                path.display()
+            );
         }
         let body = fs_err::read(path)?;
         for dependency in depends(&body) {
@@ -182,8 +215,14 @@ mod tests {
             .output()
             .unwrap();
         let listing = String::from_utf8(listing.stdout).unwrap();
-        assert!(listing.contains("-rwxr-xr-x") && listing.contains("init"), "{listing}");
-        assert!(listing.contains("drwxr-xr-x") && listing.contains("crw-------"), "{listing}");
+        assert!(
+            listing.contains("-rwxr-xr-x") && listing.contains("init"),
+            "{listing}"
+        );
+        assert!(
+            listing.contains("drwxr-xr-x") && listing.contains("crw-------"),
+            "{listing}"
+        );
         assert_eq!(listing.lines().count(), 3, "{listing}");
     }
 

@@ -29,7 +29,10 @@ pub async fn host_command(command: &mut Command) -> Result<String> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = text.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default().join("; ");
+        let tail = lines
+            .get(lines.len().saturating_sub(8)..)
+            .unwrap_or_default()
+            .join("; ");
         bail!("{name} ended with {}: {tail}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -62,10 +65,15 @@ pub async fn prepare(config: &Config) -> Result<Kernel> {
 fn only(dir: &Path, prefix: &str) -> Result<PathBuf> {
     let mut found: Vec<PathBuf> = fs_err::read_dir(dir)?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        })
         .collect();
     found.sort();
-    found.pop().with_context(|| format!("{} holds no {prefix}*", dir.display()))
+    found
+        .pop()
+        .with_context(|| format!("{} holds no {prefix}*", dir.display()))
 }
 
 /// Downloads the newest kernel package that apt knows, once.
@@ -78,17 +86,27 @@ async fn fetched(config: &Config) -> Result<PathBuf> {
     let part = config.data_dir.join("kernel.part");
     let _ = fs_err::remove_dir_all(&part);
     fs_err::create_dir_all(&part)?;
-    let info = host_command(Command::new("apt-cache").args(["show", "--no-all-versions", &config.kernel_package])).await?;
+    let info =
+        host_command(Command::new("apt-cache").args(["show", "--no-all-versions", &config.kernel_package]))
+            .await?;
     // The package without a version in its name only depends on the one that holds the kernel.
     let package = info
         .lines()
         .find_map(|line| line.strip_prefix("Depends: "))
-        .and_then(|depends| depends.split([' ', ',']).find(|word| word.starts_with("linux-image-")))
+        .and_then(|depends| {
+            depends
+                .split([' ', ','])
+                .find(|word| word.starts_with("linux-image-"))
+        })
         .unwrap_or(&config.kernel_package)
         .to_owned();
-    host_command(Command::new("apt-get").args(["download", "-q", &package]).current_dir(&part))
-        .await
-        .context("download the kernel; or set 'kernel' to an unpacked one")?;
+    host_command(
+        Command::new("apt-get")
+            .args(["download", "-q", &package])
+            .current_dir(&part),
+    )
+    .await
+    .context("download the kernel; or set 'kernel' to an unpacked one")?;
     let deb = only(&part, "linux-image-")?;
     host_command(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&part)).await?;
     fs_err::remove_file(&deb)?;

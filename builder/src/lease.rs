@@ -142,7 +142,9 @@ impl Lease {
                         self.finish(End::Dropped);
                         return Err(End::Dropped);
                     }
-                    Err(error) => return Err(fail(FailureKind::Builder, format!("the hub refused: {error}"))),
+                    Err(error) => {
+                        return Err(fail(FailureKind::Builder, format!("the hub refused: {error}")));
+                    }
                 }
             }
         };
@@ -161,7 +163,9 @@ impl Lease {
         let deadline = Instant::now() + self.length;
         loop {
             match call().await {
-                Err(HubError::Unavailable { after, .. }) if Instant::now() < deadline => backoff.wait(after).await,
+                Err(HubError::Unavailable { after, .. }) if Instant::now() < deadline => {
+                    backoff.wait(after).await
+                }
                 result => return result,
             }
         }

@@ -52,7 +52,9 @@ impl Buffer {
     /// Goes on where the hub's copy ends, as far as that is still known here.
     fn seek(&mut self, offset: u64) {
         let within = offset.saturating_sub(self.base);
-        self.sent = usize::try_from(within).unwrap_or(usize::MAX).min(self.bytes.len());
+        self.sent = usize::try_from(within)
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
     }
 }
 
@@ -92,14 +94,19 @@ impl Log {
         let fits = self.with(|buffer| {
             let room = usize::try_from(self.limit.saturating_sub(buffer.end())).unwrap_or(usize::MAX);
             let taken = bytes.len().min(room);
-            buffer.bytes.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+            buffer
+                .bytes
+                .extend_from_slice(bytes.get(..taken).unwrap_or_default());
             taken == bytes.len()
         });
         self.grown.notify_one();
         if fits {
             return Ok(());
         }
-        let message = format!("the build printed more than {} bytes of log and was stopped", self.limit);
+        let message = format!(
+            "the build printed more than {} bytes of log and was stopped",
+            self.limit
+        );
         Err(fail(FailureKind::LogTooLong, message))
     }
 
@@ -109,7 +116,9 @@ impl Log {
             if buffer.bytes.last().is_some_and(|last| *last != b'\n') {
                 buffer.bytes.push(b'\n');
             }
-            buffer.bytes.extend_from_slice(format!("koper: {text}\n").as_bytes());
+            buffer
+                .bytes
+                .extend_from_slice(format!("koper: {text}\n").as_bytes());
         });
         self.grown.notify_one();
     }
@@ -167,7 +176,9 @@ impl Log {
                 Ok(Some(at)) => self.with(|buffer| buffer.seek(at.offset)),
                 Err(HubError::Gone(_)) => {
                     // The heartbeat will hear the same; here it is sooner.
-                    let _ = lease.call::<(), _>(|| async { Err(HubError::Gone("log".to_owned())) }).await;
+                    let _ = lease
+                        .call::<(), _>(|| async { Err(HubError::Gone("log".to_owned())) })
+                        .await;
                     return self.discard();
                 }
                 Err(error) => {
@@ -198,7 +209,13 @@ mod tests {
         let log = Log::new(5);
         log.write(b"abc").await.unwrap();
         let end = log.write(b"defg").await.unwrap_err();
-        assert!(matches!(end, End::Failed { kind: FailureKind::LogTooLong, .. }));
+        assert!(matches!(
+            end,
+            End::Failed {
+                kind: FailureKind::LogTooLong,
+                ..
+            }
+        ));
         assert_eq!(log.take(), (0, b"abcde".to_vec()));
         log.say("stopped");
         assert_eq!(log.take().1, b"abcde\nkoper: stopped\n");

@@ -20,7 +20,11 @@ pub async fn text(client: &reqwest::Client, guard: &Guard, url: &Url) -> Result<
         .and_then(reqwest::Response::error_for_status)
         .with_context(|| format!("fetch {}", shown(url)))?;
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.with_context(|| format!("read {}", shown(url)))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .with_context(|| format!("read {}", shown(url)))?
+    {
         body.extend_from_slice(&chunk);
         if body.len() > LIMIT {
             bail!("{} is longer than {LIMIT} bytes", shown(url));
@@ -47,7 +51,8 @@ pub async fn base(
 ) -> Result<Url> {
     let parse = |text: &str| -> Result<Url> {
         let text = expand(text, chroot);
-        text.parse().with_context(|| format!("repository {}: URL '{text}'", source.id))
+        text.parse()
+            .with_context(|| format!("repository {}: URL '{text}'", source.id))
     };
     let url = if let Some(base) = &source.baseurl {
         parse(base)?
@@ -60,7 +65,10 @@ pub async fn base(
         let text = text(client, guard, &link).await?;
         first_of_metalink(&text).with_context(|| format!("{} names no mirror", shown(&link)))?
     } else {
-        bail!("repository {} has neither baseurl nor mirrorlist nor metalink", source.id);
+        bail!(
+            "repository {} has neither baseurl nor mirrorlist nor metalink",
+            source.id
+        );
     };
     with_slash(url)
 }
@@ -76,7 +84,10 @@ fn with_slash(mut url: Url) -> Result<Url> {
 }
 
 fn web(text: &str) -> Option<Url> {
-    text.trim().parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+    text.trim()
+        .parse::<Url>()
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// The first http(s) URL of a plain list.
@@ -112,7 +123,10 @@ mod tests {
     #[test]
     fn lists_give_their_first_web_address() {
         let text = "# comment\nrsync://a/b\nhttps://m.example/fedora/44/\nhttps://other/\n";
-        assert_eq!(first_mirror(text).unwrap().as_str(), "https://m.example/fedora/44/");
+        assert_eq!(
+            first_mirror(text).unwrap().as_str(),
+            "https://m.example/fedora/44/"
+        );
         assert_eq!(first_mirror("nothing here"), None);
     }
 
@@ -124,7 +138,10 @@ mod tests {
             <url protocol="https" type="https">https://m.example/linux/os/repodata/repomd.xml</url>
             <url protocol="https" type="https">https://n.example/?a=1&amp;b=2/linux/os/repodata/repomd.xml</url>
             </resources></file></files></metalink>"#;
-        assert_eq!(first_of_metalink(text).unwrap().as_str(), "https://m.example/linux/os/");
+        assert_eq!(
+            first_of_metalink(text).unwrap().as_str(),
+            "https://m.example/linux/os/"
+        );
         for bad in ["", "<metalink>", "<url>https://x/other.xml</url>", "<a><b></a>"] {
             assert_eq!(first_of_metalink(bad), None, "{bad}");
         }
@@ -133,6 +150,9 @@ mod tests {
     #[test]
     fn variables_are_dnfs() {
         let chroot = "fedora-44-x86_64".parse().unwrap();
-        assert_eq!(expand("http://m/$releasever/$basearch/", &chroot), "http://m/44/x86_64/");
+        assert_eq!(
+            expand("http://m/$releasever/$basearch/", &chroot),
+            "http://m/44/x86_64/"
+        );
     }
 }

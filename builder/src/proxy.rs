@@ -72,7 +72,9 @@ pub fn parse_path(path: &str) -> Option<(usize, &str)> {
 }
 
 fn answer(status: StatusCode, text: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(format!("{text}\n"))).map_err(|never: Infallible| match never {}).boxed_unsync();
+    let body = Full::new(Bytes::from(format!("{text}\n")))
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
@@ -129,10 +131,16 @@ impl Proxy {
             return answer(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         }
         let Some((number, path)) = parse_path(request.uri().path()) else {
-            return answer(StatusCode::FORBIDDEN, "the path names no repository of this build");
+            return answer(
+                StatusCode::FORBIDDEN,
+                "the path names no repository of this build",
+            );
         };
         let Some(upstream) = self.upstreams.get(number) else {
-            return answer(StatusCode::NOT_FOUND, "the build has no repository of this number");
+            return answer(
+                StatusCode::NOT_FOUND,
+                "the build has no repository of this number",
+            );
         };
         let mut url = upstream.base.clone();
         url.set_path(&format!("{}{path}", upstream.base.path()));
@@ -141,11 +149,29 @@ impl Proxy {
 }
 
 /// Headers that mean the same on both sides.
-const ASKED: [&str; 5] = ["range", "if-range", "if-modified-since", "if-none-match", "accept"];
-const ANSWERED: [&str; 7] =
-    ["content-length", "content-range", "content-type", "accept-ranges", "last-modified", "etag", "date"];
+const ASKED: [&str; 5] = [
+    "range",
+    "if-range",
+    "if-modified-since",
+    "if-none-match",
+    "accept",
+];
+const ANSWERED: [&str; 7] = [
+    "content-length",
+    "content-range",
+    "content-type",
+    "accept-ranges",
+    "last-modified",
+    "etag",
+    "date",
+];
 
-async fn pass(client: &reqwest::Client, guard: &Guard, request: Request<Incoming>, url: Url) -> Response<Body> {
+async fn pass(
+    client: &reqwest::Client,
+    guard: &Guard,
+    request: Request<Incoming>,
+    url: Url,
+) -> Response<Body> {
     if let Err(reason) = guard.check(&url) {
         return answer(StatusCode::FORBIDDEN, &reason);
     }
@@ -193,7 +219,11 @@ impl Forward {
     }
 
     async fn connect(&self, request: Request<Incoming>) -> Response<Body> {
-        let Some((host, port)) = request.uri().authority().and_then(|a| Some((a.host().to_owned(), a.port_u16()?))) else {
+        let Some((host, port)) = request
+            .uri()
+            .authority()
+            .and_then(|a| Some((a.host().to_owned(), a.port_u16()?)))
+        else {
             return answer(StatusCode::BAD_REQUEST, "CONNECT takes host:port");
         };
         let addresses = match resolve_public(&host, port, self.guard.private).await {
@@ -220,13 +250,35 @@ mod tests {
 
     #[test]
     fn paths_stay_inside_their_repository() {
-        assert_eq!(parse_path("/r/0/repodata/repomd.xml"), Some((0, "repodata/repomd.xml")));
+        assert_eq!(
+            parse_path("/r/0/repodata/repomd.xml"),
+            Some((0, "repodata/repomd.xml"))
+        );
         assert_eq!(parse_path("/r/12/a%2Bb.rpm"), Some((12, "a%2Bb.rpm")));
         assert_eq!(parse_path("/r/0/"), Some((0, "")));
         for bad in [
-            "/", "/r/", "/r/0", "/r//x", "/r/-1/x", "/r/x/y", "/r/99999/x", "/r/0/../x", "/r/0/a/../../x",
-            "/r/0/%2e%2e/x", "/r/0/%2E%2E%2Fx", "/r/0/a%2f..%2fx", "/r/0/..%5cx", "/r/0/a\\x", "/r/0/%00", "/r/0/%252e%252e/",
-            "/r/0/a%0ax", "/r/0/./x", "/R/0/x", "//r/0/x", "/r/0/%3fq", "/r/0/%ff",
+            "/",
+            "/r/",
+            "/r/0",
+            "/r//x",
+            "/r/-1/x",
+            "/r/x/y",
+            "/r/99999/x",
+            "/r/0/../x",
+            "/r/0/a/../../x",
+            "/r/0/%2e%2e/x",
+            "/r/0/%2E%2E%2Fx",
+            "/r/0/a%2f..%2fx",
+            "/r/0/..%5cx",
+            "/r/0/a\\x",
+            "/r/0/%00",
+            "/r/0/%252e%252e/",
+            "/r/0/a%0ax",
+            "/r/0/./x",
+            "/R/0/x",
+            "//r/0/x",
+            "/r/0/%3fq",
+            "/r/0/%ff",
         ] {
             assert_eq!(parse_path(bad), None, "{bad}");
         }
@@ -242,7 +294,8 @@ mod tests {
                     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))
                 });
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
@@ -260,19 +313,33 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_tasks_repositories_are_reached() {
-        let guard = Guard { private: true, ..Guard::default() };
+        let guard = Guard {
+            private: true,
+            ..Guard::default()
+        };
         let client = guard.client().unwrap();
         let base = upstream().await;
         let proxy = Arc::new(Proxy {
-            upstreams: vec![Upstream { base: base.clone(), guard, client }],
+            upstreams: vec![Upstream {
+                base: base.clone(),
+                guard,
+                client,
+            }],
             forward: None,
         });
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let good = ask(&proxy, &get("/r/0/a/b.rpm?q=1")).await;
-        assert!(good.starts_with("HTTP/1.1 200") && good.ends_with("GET /repo/a/b.rpm"), "{good}");
+        assert!(
+            good.starts_with("HTTP/1.1 200") && good.ends_with("GET /repo/a/b.rpm"),
+            "{good}"
+        );
         assert!(ask(&proxy, &get("/r/1/a")).await.starts_with("HTTP/1.1 404"));
         assert!(ask(&proxy, &get("/r/0/../a")).await.starts_with("HTTP/1.1 403"));
-        assert!(ask(&proxy, &get(&format!("{base}a"))).await.starts_with("HTTP/1.1 403"));
+        assert!(
+            ask(&proxy, &get(&format!("{base}a")))
+                .await
+                .starts_with("HTTP/1.1 403")
+        );
         let connect = "CONNECT 127.0.0.1:22 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         assert!(ask(&proxy, connect).await.starts_with("HTTP/1.1 403"));
         let put = "PUT /r/0/a HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";

@@ -42,7 +42,9 @@ impl Images {
         if path.exists() {
             return Ok(path);
         }
-        self.build(chroot, &path).await.with_context(|| format!("make the root image of {}", chroot.name))?;
+        self.build(chroot, &path)
+            .await
+            .with_context(|| format!("make the root image of {}", chroot.name))?;
         self.remove_old(chroot, &path);
         Ok(path)
     }
@@ -55,9 +57,14 @@ impl Images {
             fs_err::create_dir_all(work.join(dir))?;
         }
         tracing::info!(chroot = %chroot.name, "installing the root image");
-        fs_err::write(work.join("home/.rpmmacros"), format!("%_dbpath {}\n", rpm_database(chroot)))?;
+        fs_err::write(
+            work.join("home/.rpmmacros"),
+            format!("%_dbpath {}\n", rpm_database(chroot)),
+        )?;
         for repo in &chroot.repos {
-            let file = work.join("repos").join(format!("{}.repo", repo.id.replace('/', "_")));
+            let file = work
+                .join("repos")
+                .join(format!("{}.repo", repo.id.replace('/', "_")));
             fs_err::write(file, repo_file(repo, chroot))?;
         }
         let mut dnf = Command::new("dnf");
@@ -67,7 +74,13 @@ impl Images {
             .arg(format!("--installroot={}", root.display()))
             .arg(format!("--releasever={}", chroot.name.version()))
             .arg(format!("--forcearch={}", chroot.name.arch()));
-        for option in ["install_weak_deps=0", "tsflags=nodocs", "keepcache=0", "zchunk=0", "deltarpm=0"] {
+        for option in [
+            "install_weak_deps=0",
+            "tsflags=nodocs",
+            "keepcache=0",
+            "zchunk=0",
+            "deltarpm=0",
+        ] {
             dnf.arg(format!("--setopt={option}"));
         }
         dnf.arg(format!("--setopt=reposdir={}", work.join("repos").display()))
@@ -132,7 +145,11 @@ fn rpm_database(chroot: &ChrootDefinition) -> &'static str {
 fn repo_file(repo: &RepositorySource, chroot: &ChrootDefinition) -> String {
     let line = |text: &str| mirrors::expand(text, &chroot.name).replace(['\n', '\r'], "");
     let mut text = format!("[{}]\nname={}\nenabled=1\n", line(&repo.id), line(&repo.name));
-    for (key, value) in [("baseurl", &repo.baseurl), ("metalink", &repo.metalink), ("mirrorlist", &repo.mirrorlist)] {
+    for (key, value) in [
+        ("baseurl", &repo.baseurl),
+        ("metalink", &repo.metalink),
+        ("mirrorlist", &repo.mirrorlist),
+    ] {
         if let Some(value) = value {
             text.push_str(&format!("{key}={}\n", line(value)));
         }
@@ -187,14 +204,27 @@ fn measure(dir: &Path) -> Result<(u64, u64)> {
 
 async fn make_image(root: &Path, image: &Path) -> Result<()> {
     let tree = root.to_owned();
-    let (bytes, entries) = tokio::task::spawn_blocking(move || measure(&tree)).await.context("measure the root")??;
+    let (bytes, entries) = tokio::task::spawn_blocking(move || measure(&tree))
+        .await
+        .context("measure the root")??;
     // It is mounted read-only: a tenth for the file system's own structures, no journal, no reserve.
     let inodes = entries + entries / 10 + 1_024;
     let size = bytes + bytes / 10 + inodes * 256 + (32 << 20);
     fs_err::File::create(image)?.set_len(size)?;
     host_command(
         Command::new("mkfs.ext4")
-            .args(["-q", "-F", "-O", "^has_journal", "-m", "0", "-b", "4096", "-E", "root_owner=0:0"])
+            .args([
+                "-q",
+                "-F",
+                "-O",
+                "^has_journal",
+                "-m",
+                "0",
+                "-b",
+                "4096",
+                "-E",
+                "root_owner=0:0",
+            ])
             .args(["-N", &inodes.to_string()])
             .arg("-d")
             .arg(root)
@@ -209,7 +239,16 @@ pub async fn make_scratch(path: &Path, size: u64) -> Result<()> {
     fs_err::File::create(path)?.set_len(size)?;
     host_command(
         Command::new("mkfs.ext4")
-            .args(["-q", "-F", "-O", "^has_journal", "-m", "0", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0"])
+            .args([
+                "-q",
+                "-F",
+                "-O",
+                "^has_journal",
+                "-m",
+                "0",
+                "-E",
+                "lazy_itable_init=1,nodiscard,root_owner=0:0",
+            ])
             .arg(path),
     )
     .await

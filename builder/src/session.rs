@@ -92,7 +92,10 @@ impl Session<'_> {
                     Ok(Err(error)) => format!("the VM did not boot: {error}"),
                     Ok(Ok(_)) => "the VM's agent speaks another protocol".to_owned(),
                 };
-                Err(fail(Builder, format!("{what}; its console: {}", self.vm.console.tail())))
+                Err(fail(
+                    Builder,
+                    format!("{what}; its console: {}", self.vm.console.tail()),
+                ))
             }
         }
     }
@@ -100,8 +103,15 @@ impl Session<'_> {
     /// The verdict on a guest that is gone or breaks the protocol.
     fn guilty(&self, error: &ChannelError) -> End {
         let console = self.vm.console.tail();
-        let console = if console.is_empty() { String::new() } else { format!("; its console: {console}") };
-        fail(GuestDied, format!("the VM ended before the build did: {error}{console}"))
+        let console = if console.is_empty() {
+            String::new()
+        } else {
+            format!("; its console: {console}")
+        };
+        fail(
+            GuestDied,
+            format!("the VM ended before the build did: {error}{console}"),
+        )
     }
 
     async fn send(&mut self, message: &ToGuest) -> Result<(), End> {
@@ -120,7 +130,11 @@ impl Session<'_> {
             match self.frame().await? {
                 Frame::Log(bytes) => self.log.write(&bytes).await?,
                 Frame::Message(FromGuest::Failed { kind, message }) => {
-                    let message = message.chars().filter(|c| !c.is_control()).take(2_000).collect::<String>();
+                    let message = message
+                        .chars()
+                        .filter(|c| !c.is_control())
+                        .take(2_000)
+                        .collect::<String>();
                     return Err(fail(kind, message));
                 }
                 Frame::Message(message) => return Ok(message),
@@ -139,7 +153,10 @@ impl Session<'_> {
 
     async fn files(&mut self, count: usize) -> Result<Vec<Received>, End> {
         if count > MAX_ARTIFACTS {
-            return Err(fail(ArtifactsTooLarge, format!("the build made {count} packages, more than {MAX_ARTIFACTS}")));
+            return Err(fail(
+                ArtifactsTooLarge,
+                format!("the build made {count} packages, more than {MAX_ARTIFACTS}"),
+            ));
         }
         let mut left = self.limits.artifact_bytes;
         let mut files: Vec<Received> = Vec::new();
@@ -149,7 +166,10 @@ impl Session<'_> {
                 FromGuest::File { name, size } if files.len() < count => {
                     left = left.checked_sub(size).ok_or_else(|| {
                         let limit = self.limits.artifact_bytes;
-                        fail(ArtifactsTooLarge, format!("the build's packages take more than {limit} bytes"))
+                        fail(
+                            ArtifactsTooLarge,
+                            format!("the build's packages take more than {limit} bytes"),
+                        )
                     })?;
                     if files.iter().any(|file| file.artifact.name == name) {
                         return Err(self.guilty(&broken("the same file twice")));
@@ -163,7 +183,9 @@ impl Session<'_> {
 
     async fn file(&mut self, name: FileName, size: u64) -> Result<Received, End> {
         let path = self.dir.join(name.as_str());
-        let mut file = fs_err::tokio::File::create(&path).await.map_err(anyhow::Error::from)?;
+        let mut file = fs_err::tokio::File::create(&path)
+            .await
+            .map_err(anyhow::Error::from)?;
         let mut hash = Sha256::new();
         let mut left = size;
         while left > 0 {

@@ -44,7 +44,11 @@ struct Workplace(PathBuf);
 
 impl Workplace {
     fn new(shop: &Shop, task: &Task) -> Result<Self, End> {
-        let dir = shop.config.data_dir.join("tasks").join(format!("{}-{}", task.id, task.attempt));
+        let dir = shop
+            .config
+            .data_dir
+            .join("tasks")
+            .join(format!("{}-{}", task.id, task.attempt));
         let _ = fs_err::remove_dir_all(&dir);
         fs_err::create_dir_all(&dir).map_err(anyhow::Error::from)?;
         Ok(Self(dir))
@@ -96,11 +100,17 @@ pub async fn run(shop: &Shop, task: &Task, lease: &Arc<Lease>) {
         artifacts,
         boot_ms: boot.map(|boot| u64::try_from(boot.as_millis()).unwrap_or(u64::MAX)),
     };
-    report("finish", lease.last_call(|| lease.hub().finish(lease.fence(), &request)).await);
+    report(
+        "finish",
+        lease
+            .last_call(|| lease.hub().finish(lease.fence(), &request))
+            .await,
+    );
 }
 
 async fn refuse(lease: &Lease, reason: &str) {
-    let refused = tokio::time::timeout(Duration::from_secs(5), lease.hub().refuse(lease.fence(), reason)).await;
+    let refused =
+        tokio::time::timeout(Duration::from_secs(5), lease.hub().refuse(lease.fence(), reason)).await;
     if let Ok(result) = refused {
         report("hand back", result);
     }
@@ -131,7 +141,15 @@ async fn work(
                 Ok((vec![file], None))
             }
             Work::Rpm(rpm) => {
-                let made = Attempt { shop, lease, log, dir: &place.0, limits: task.limits }.build(rpm).await?;
+                let made = Attempt {
+                    shop,
+                    lease,
+                    log,
+                    dir: &place.0,
+                    limits: task.limits,
+                }
+                .build(rpm)
+                .await?;
                 Ok((made.files, Some(made.boot)))
             }
         }
@@ -166,13 +184,18 @@ impl Attempt<'_> {
         let (upstreams, repos) = self.repositories(work).await?;
         let proxy = Arc::new(Proxy {
             upstreams,
-            forward: if work.enable_net { Some(self.forward()?) } else { None },
+            forward: if work.enable_net {
+                Some(self.forward()?)
+            } else {
+                None
+            },
         });
         let listener = listen(self.dir, "proxy.sock")?;
         let mut serving = tokio::task::JoinSet::new();
         serving.spawn(proxy.serve(listener));
         self.lease.set_phase(Phase::Booting);
-        self.log.say(&format!("building {} for {}", work.srpm.name, work.chroot.name));
+        self.log
+            .say(&format!("building {} for {}", work.srpm.name, work.chroot.name));
         let mut vm = Vm::start(&self.machine(root, srpm, scratch)?, self.dir).await?;
         let files = self.dir.join("files");
         fs_err::create_dir_all(&files).map_err(anyhow::Error::from)?;
@@ -191,15 +214,26 @@ impl Attempt<'_> {
     fn machine(&self, root: PathBuf, srpm: PathBuf, scratch: PathBuf) -> Result<Machine, End> {
         let config = &self.shop.config;
         if self.limits.memory_mib > config.memory_mib {
-            let text = format!("the task needs {} MiB, this builder gives {}", self.limits.memory_mib, config.memory_mib);
+            let text = format!(
+                "the task needs {} MiB, this builder gives {}",
+                self.limits.memory_mib, config.memory_mib
+            );
             return Err(fail(Builder, text));
         }
-        let disk = |serial, path, writable| Disk { serial, path, writable };
+        let disk = |serial, path, writable| Disk {
+            serial,
+            path,
+            writable,
+        };
         Ok(Machine {
             qemu: config.qemu.clone(),
             acceleration: self.shop.acceleration,
             kernel: self.shop.kernel.clone(),
-            disks: vec![disk("root", root, false), disk("scratch", scratch, true), disk("srpm", srpm, false)],
+            disks: vec![
+                disk("root", root, false),
+                disk("scratch", scratch, true),
+                disk("srpm", srpm, false),
+            ],
             memory_mib: self.limits.memory_mib,
             cpus: config.cpus_for(self.limits.cpus),
             relay: Some(self.shop.relay.clone()),
@@ -242,10 +276,17 @@ impl Attempt<'_> {
             .repos
             .iter()
             .map(|source| (&administrators, Builder, source))
-            .chain(work.repos.iter().map(|source| (&users, MissingDependency, source)))
+            .chain(
+                work.repos
+                    .iter()
+                    .map(|source| (&users, MissingDependency, source)),
+            )
         {
             let (upstream, keys) = self.repository(guard, source, work).await.map_err(|error| {
-                fail(blame, format!("the repository {} cannot be used: {error:#}", source.id))
+                fail(
+                    blame,
+                    format!("the repository {} cannot be used: {error:#}", source.id),
+                )
             })?;
             repos.push(GuestRepo {
                 // Two repositories of one name would hide each other.
@@ -287,7 +328,9 @@ impl Attempt<'_> {
 }
 
 fn job(work: &RpmWork, repos: Vec<GuestRepo>, limits: Limits) -> Job {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Job {
         srpm_size: work.srpm.size,
         srpm_name: work.srpm.name.clone(),

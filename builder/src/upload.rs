@@ -20,9 +20,14 @@ pub async fn all(lease: &Lease, files: &[Received]) -> Result<Vec<Artifact>, End
     let request = UploadRequest {
         files: files.iter().map(|file| file.artifact.clone()).collect(),
     };
-    let reply = lease.call(|| lease.hub().uploads(lease.fence(), &request)).await?;
+    let reply = lease
+        .call(|| lease.hub().uploads(lease.fence(), &request))
+        .await?;
     if reply.urls.len() != files.len() {
-        return Err(fail(Builder, "the hub gave another number of addresses than files"));
+        return Err(fail(
+            Builder,
+            "the hub gave another number of addresses than files",
+        ));
     }
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -52,11 +57,16 @@ pub async fn all(lease: &Lease, files: &[Received]) -> Result<Vec<Artifact>, End
 
 async fn put(client: &reqwest::Client, file: &Received, url: &str) -> Result<(), HubError> {
     let unavailable = |reason: String| HubError::Unavailable { reason, after: None };
-    let body = fs_err::tokio::File::open(&file.path).await.map_err(|error| unavailable(error.to_string()))?;
+    let body = fs_err::tokio::File::open(&file.path)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?;
     let response = client
         .put(url)
         .header("content-length", file.artifact.size)
-        .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(body, 128 << 10)))
+        .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(
+            body,
+            128 << 10,
+        )))
         .send()
         .await
         // The error's own text would name the URL, which is a secret.

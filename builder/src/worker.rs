@@ -43,7 +43,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let stop = watch::Sender::new(false);
     let mut slots = JoinSet::new();
     for _ in 0..shop.config.slots.max(1) {
-        slots.spawn(slot(Arc::clone(&shop), Arc::clone(&hub), request.clone(), stop.subscribe()));
+        slots.spawn(slot(
+            Arc::clone(&shop),
+            Arc::clone(&hub),
+            request.clone(),
+            stop.subscribe(),
+        ));
     }
     let mut result = Ok(());
     let mut stopping = false;
@@ -124,7 +129,10 @@ async fn slot(
                 }
             }
             Err(HubError::Refused { status, reason })
-                if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::CONFLICT) =>
+                if matches!(
+                    status,
+                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::CONFLICT
+                ) =>
             {
                 return Err(Error::Refused {
                     hub: hub.url().to_string(),
@@ -135,7 +143,11 @@ async fn slot(
                 if !std::mem::replace(&mut away, true) {
                     tracing::warn!(hub = %hub.url(), %error, "the hub does not answer; trying on");
                 }
-                let after = if let HubError::Unavailable { after, .. } = error { after } else { None };
+                let after = if let HubError::Unavailable { after, .. } = error {
+                    after
+                } else {
+                    None
+                };
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => return Ok(()),
                     () = backoff.wait(after) => {}

@@ -30,7 +30,8 @@ impl Actor {
     /// # Errors
     /// For nobody.
     pub fn signed_in(&self) -> Result<&User, Error> {
-        self.user().ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))
+        self.user()
+            .ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))
     }
 
     /// Name for the audit.
@@ -40,7 +41,8 @@ impl Actor {
 
     /// A user holds what bears their own name.
     fn holds(&self, owner: &OwnerName) -> bool {
-        self.user().is_some_and(|user| !owner.is_group() && owner.as_str() == user.name.as_str())
+        self.user()
+            .is_some_and(|user| !owner.is_group() && owner.as_str() == user.name.as_str())
     }
 
     fn administers(&self) -> bool {
@@ -56,8 +58,13 @@ impl Actor {
         if self.holds(owner) {
             return Ok(());
         }
-        let (name, kind) = (&user.name, if owner.is_group() { "the group" } else { "the user" });
-        Err(Error::Forbidden(format!("You are signed in as '{name}' and can't create projects for {kind} '{owner}'.")))
+        let (name, kind) = (
+            &user.name,
+            if owner.is_group() { "the group" } else { "the user" },
+        );
+        Err(Error::Forbidden(format!(
+            "You are signed in as '{name}' and can't create projects for {kind} '{owner}'."
+        )))
     }
 
     /// Whether a project's settings may be changed.
@@ -90,7 +97,10 @@ impl Actor {
     /// When not.
     pub fn may_build(&self, project: &Project) -> Result<(), Error> {
         self.signed_in()?;
-        allow(self.holds(&project.owner), "You don't have permissions to build in this copr.")
+        allow(
+            self.holds(&project.owner),
+            "You don't have permissions to build in this copr.",
+        )
     }
 
     /// Whether a build may be canceled: by its submitter, and by whoever may change the project.

@@ -35,7 +35,8 @@ impl FromRequest for Signed {
         let app = req.app_data::<web::Data<App>>().cloned();
         let header = req.headers().get(AUTHORIZATION).cloned();
         Box::pin(async move {
-            let app = app.ok_or_else(|| Error::Internal("the handlers' shared state is missing".to_owned()))?;
+            let app =
+                app.ok_or_else(|| Error::Internal("the handlers' shared state is missing".to_owned()))?;
             let (login, token) = header
                 .and_then(|value| basic(value.to_str().ok()?))
                 .ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))?;
@@ -58,7 +59,9 @@ fn basic(value: &str) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(rest.trim())
+        .ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (login, token) = text.split_once(':')?;
     Some((login.to_owned(), token.to_owned()))
@@ -80,7 +83,10 @@ pub async fn session(app: &App, req: &HttpRequest) -> Result<Option<Session>, Er
 pub fn same_secret(a: &str, b: &str) -> bool {
     // Digests have one length, and the loop looks at all of it.
     let (a, b) = (Sha256::digest(a.as_bytes()), Sha256::digest(b.as_bytes()));
-    a.iter().zip(b.iter()).fold(0_u8, |differs, (x, y)| differs | (x ^ y)) == 0
+    a.iter()
+        .zip(b.iter())
+        .fold(0_u8, |differs, (x, y)| differs | (x ^ y))
+        == 0
 }
 
 #[cfg(test)]

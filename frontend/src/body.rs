@@ -19,7 +19,9 @@ pub(crate) async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Erro
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| Error::Invalid(format!("The request's body cannot be read: {e}")))?;
         if body.len() + chunk.len() > max {
-            return Err(Error::TooLarge(format!("The request's body is longer than {max} bytes.")));
+            return Err(Error::TooLarge(format!(
+                "The request's body is longer than {max} bytes."
+            )));
         }
         body.extend_from_slice(&chunk);
     }

@@ -84,12 +84,20 @@ impl Config {
     /// URL of a project's page, with a trailing slash; groups live below `g/`.
     pub fn project_page(&self, project: &db::projects::Project) -> String {
         let group = if project.owner.is_group() { "g/" } else { "" };
-        format!("{}/coprs/{group}{}/{}/", self.url, project.owner.bare(), project.name)
+        format!(
+            "{}/coprs/{group}{}/{}/",
+            self.url,
+            project.owner.bare(),
+            project.name
+        )
     }
 
     /// URL below which the self-made distributions are served, with a trailing slash: beside the results.
     pub fn distro_url(&self, chroot: &protocol::ChrootName) -> String {
-        let base = self.results_url.strip_suffix("/results").unwrap_or(&self.results_url);
+        let base = self
+            .results_url
+            .strip_suffix("/results")
+            .unwrap_or(&self.results_url);
         format!("{base}/distro/{chroot}/")
     }
 }

@@ -53,13 +53,16 @@ pub enum Error {
 }
 
 /// What `copr-cli` shows for wrong credentials.
-pub const LOGIN_INVALID: &str = "Login invalid/expired. Please visit the page /api/ of this service to get a new API token.";
+pub const LOGIN_INVALID: &str =
+    "Login invalid/expired. Please visit the page /api/ of this service to get a new API token.";
 
 impl Error {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) | Self::NoSuchEndpoint(_) | Self::Db(DbError::NotFound) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchEndpoint(_) | Self::Db(DbError::NotFound) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
@@ -87,7 +90,8 @@ impl Error {
                 "A part of the service does not answer right now. Please try again in a moment.".to_owned()
             }
             Self::Db(_) | Self::Storage(_) | Self::Internal(_) => {
-                "The service failed at this request; its administrator finds the reason in the log.".to_owned()
+                "The service failed at this request; its administrator finds the reason in the log."
+                    .to_owned()
             }
             other => other.to_string(),
         }
@@ -109,7 +113,8 @@ impl ResponseError for Error {
         let status = self.status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!("a request failed: {self}");
-        } else if matches!(self, Self::Db(_) | Self::Storage(_)) && status == StatusCode::SERVICE_UNAVAILABLE {
+        } else if matches!(self, Self::Db(_) | Self::Storage(_)) && status == StatusCode::SERVICE_UNAVAILABLE
+        {
             tracing::warn!("a request has to be tried again: {self}");
         }
         let mut response = HttpResponse::build(status);
@@ -121,5 +126,27 @@ impl ResponseError for Error {
             return response.json(json!({"error": self.public_message(), "output": "notok"}));
         }
         response.json(json!({"error": self.public_message()}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_asks_for_another_try_and_tells_no_details() {
+        let error = Error::from(DbError::Unavailable("host=/secret/path".to_owned()));
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        assert!(!error.public_message().contains("secret"));
+    }
+
+    #[test]
+    fn faults_of_the_service_stay_in_its_log() {
+        let error = Error::Internal("the key is 123".to_owned());
+        assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!error.public_message().contains("123"));
+        assert_eq!(Error::from(DbError::NotFound).status(), StatusCode::NOT_FOUND);
     }
 }

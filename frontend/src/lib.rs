@@ -9,8 +9,10 @@ mod body;
 pub mod builder_api;
 pub mod config;
 pub mod error;
+pub mod live_log;
 pub mod operations;
 pub mod pages;
+pub mod repo_file;
 pub mod results;
 mod shield;
 pub mod templates;
@@ -60,66 +62,96 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (stop, stopping) = watch::channel(false);
-    let results_url = Url::parse(&config.results_url)
-        .map_err(|e| Error::Internal(format!("'{}' is not usable as results_url: {e}", config.results_url)))?;
-    let gateway = web::Data::new(results::Gateway::new(storage.clone(), results_url));
+    let results_url = Url::parse(&config.results_url).map_err(|e| {
+        Error::Internal(format!(
+            "'{}' is not usable as results_url: {e}",
+            config.results_url
+        ))
+    })?;
+    let gateway = results::Gateway::new(storage.clone(), results_url);
     let templates = templates::Templates::new()?;
-    let app = web::Data::new(App { config, pool, listener, storage, clock, templates, stopping });
-    let workers = app.config.workers.max(1);
-
-    let bind_error = |what: &str, address: SocketAddr| {
-        let what = what.to_owned();
-        move |e: std::io::Error| Error::Internal(format!("listening on {address} for {what}: {e}"))
+    let app = App {
+        config,
+        pool,
+        listener,
+        storage,
+        clock,
+        templates,
+        stopping,
     };
+    let (servers, addresses) = listen(&web::Data::new(app), &web::Data::new(gateway))?;
+    run(servers, stop, || on_ready(addresses), shutdown).await
+}
+
+/// Binds the three listeners and starts their workers.
+fn listen(
+    app: &web::Data<App>,
+    gateway: &web::Data<results::Gateway>,
+) -> Result<([Server; 3], Addresses), Error> {
+    let (config, shared) = (&app.config, app.clone());
+    let (people, web) = start(
+        "people",
+        config.listen,
+        config.workers,
+        move |services: &mut web::ServiceConfig| {
+            services.app_data(shared.clone());
+            api_3::configure(services);
+            pages::configure(services);
+        },
+    )?;
     let shared = app.clone();
-    let people = HttpServer::new(move || {
+    let (builders, builder) = start(
+        "builders",
+        config.builder_listen,
+        config.workers,
+        move |services| {
+            services.app_data(shared.clone());
+            builder_api::configure(services);
+        },
+    )?;
+    let shared = gateway.clone();
+    let (files, results) = start(
+        "results",
+        config.results_listen,
+        config.workers,
+        move |services| {
+            services.app_data(shared.clone());
+            results::configure(services);
+        },
+    )?;
+    Ok((
+        [people, builders, files],
+        Addresses {
+            web,
+            builders: builder,
+            results,
+        },
+    ))
+}
+
+fn start(
+    what: &'static str,
+    address: SocketAddr,
+    workers: usize,
+    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<(Server, SocketAddr), Error> {
+    let failed = |e: std::io::Error| Error::Internal(format!("listening on {address} for {what}: {e}"));
+    let server = HttpServer::new(move || {
         actix_web::App::new()
-            .app_data(shared.clone())
-            .configure(api_3::configure)
-            .configure(pages::configure)
+            .configure(configure.clone())
             .wrap(from_fn(shield::shield))
     })
-    .workers(workers)
+    .workers(workers.max(1))
     .shutdown_timeout(GRACE_S)
     .disable_signals()
-    .bind(app.config.listen)
-    .map_err(bind_error("people", app.config.listen))?;
-    let shared = app.clone();
-    let builders = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(shared.clone())
-            .configure(builder_api::configure)
-            .wrap(from_fn(shield::shield))
-    })
-    .workers(workers)
-    .shutdown_timeout(GRACE_S)
-    .disable_signals()
-    .bind(app.config.builder_listen)
-    .map_err(bind_error("builders", app.config.builder_listen))?;
-    let files = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(gateway.clone())
-            .configure(results::configure)
-            .wrap(from_fn(shield::shield_results))
-    })
-    .workers(workers)
-    .shutdown_timeout(GRACE_S)
-    .disable_signals()
-    .bind(app.config.results_listen)
-    .map_err(bind_error("results", app.config.results_listen))?;
-
-    let first = |addresses: Vec<SocketAddr>| {
-        addresses
-            .first()
-            .copied()
-            .ok_or_else(|| Error::Internal("a listener has no address".to_owned()))
-    };
-    let addresses = Addresses {
-        web: first(people.addrs())?,
-        builders: first(builders.addrs())?,
-        results: first(files.addrs())?,
-    };
-    run([people.run(), builders.run(), files.run()], stop, || on_ready(addresses), shutdown).await
+    .bind(address)
+    .map_err(failed)?;
+    let bound = server
+        .addrs()
+        .first()
+        .copied()
+        .ok_or_else(|| failed(std::io::Error::other("no address was bound")))?;
+    Ok((server.run(), bound))
 }
 
 async fn run(
@@ -141,11 +173,9 @@ async fn run(
     // Open long polls and streams see this and end by themselves.
     let _ = stop.send(true);
     let stops: Vec<_> = handles.iter().map(|handle| handle.stop(true)).collect();
+    // A server sees its stop only while it is polled.
     let ended = tokio::time::timeout(Duration::from_secs(GRACE_S + 2), async {
-        for stop in stops {
-            stop.await;
-        }
-        all.await
+        tokio::join!(futures_util::future::join_all(stops), all).1
     });
     match ended.await {
         Ok(ended) => ended.map_err(failed),

@@ -47,7 +47,10 @@ pub async fn follow(
     let subscription = app.listener.subscribe(Topic::Progress);
     let (build, project) = find_build(&app, &id).await?;
     if project.owner.as_str() != owner || project.name.as_str() != project_name {
-        return Err(Error::NotFound(format!("Build {} is not one of {}'s.", build.id, project.owner)));
+        return Err(Error::NotFound(format!(
+            "Build {} is not one of {}'s.",
+            build.id, project.owner
+        )));
     }
     let task = build
         .source_task
@@ -160,7 +163,8 @@ impl Follower {
 
     /// Writes what is new as events.
     async fn look(&mut self, out: &mut String) -> Result<(), Error> {
-        let mut conn = self.app.conn().await?;
+        let app = self.app.clone();
+        let mut conn = app.conn().await?;
         // The state first: what is final by now has written all of its log before.
         let Some(task) = tasks::find(&mut conn, self.task).await? else {
             self.done = true;

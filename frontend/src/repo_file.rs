@@ -31,7 +31,12 @@ impl RepoFile<'_> {
     /// The text, with LF line ends. The first line is the section: dnf's copr plugin (dnf 4) reads the repository's id
     /// out of it, and expects the host name without a port there.
     pub fn text(&self) -> String {
-        let Self { owner, dir, results_url, .. } = self;
+        let Self {
+            owner,
+            dir,
+            results_url,
+            ..
+        } = self;
         let mut text = format!("[{}]\n", self.section());
         let name_release = name_release_with_variable(self.chroot);
         let lines = [
@@ -137,9 +142,18 @@ mod tests {
     #[test]
     fn groups_and_directories_have_their_names() {
         let text = text("@sig", "tools:pr:12", "fedora-44-x86_64");
-        assert!(text.starts_with("[copr:127.0.0.1:group_sig:tools:pr:12]\n"), "{text}");
-        assert!(text.contains("/@sig/tools:pr:12/fedora-$releasever-$basearch/mirrorlist\n"), "{text}");
-        assert!(text.contains("gpgkey=http://127.0.0.1:5082/results/@sig/tools/pubkey.gpg\n"), "{text}");
+        assert!(
+            text.starts_with("[copr:127.0.0.1:group_sig:tools:pr:12]\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("/@sig/tools:pr:12/fedora-$releasever-$basearch/mirrorlist\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("gpgkey=http://127.0.0.1:5082/results/@sig/tools/pubkey.gpg\n"),
+            "{text}"
+        );
         let name = file_name(&"@sig".parse().unwrap(), &"tools".parse().unwrap());
         assert_eq!(name, "group_sig-tools.repo");
     }
@@ -176,6 +190,9 @@ mod tests {
         }
         .text();
         assert!(text.starts_with("[copr:::1:alice:tools]\n"), "{text}");
-        assert!(text.ends_with("module_hotfixes=1\npriority=10\ncost=1100\n"), "{text}");
+        assert!(
+            text.ends_with("module_hotfixes=1\npriority=10\ncost=1100\n"),
+            "{text}"
+        );
     }
 }

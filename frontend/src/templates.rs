@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
 use context::{
-    Build, Builds, Failure, Frame, Home, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn, Submit, Token,
+    Build, Builds, Failure, Frame, Home, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
+    Submit, Token,
 };
 
 /// A page that could not be made: a fault of the program.
@@ -70,7 +71,12 @@ impl Templates {
         &self.asset_version
     }
 
-    fn render<T: Serialize>(&self, template: &'static str, frame: &Frame, page: &T) -> Result<String, RenderError> {
+    fn render<T: Serialize>(
+        &self,
+        template: &'static str,
+        frame: &Frame,
+        page: &T,
+    ) -> Result<String, RenderError> {
         let mut context = Context::new();
         context.insert("frame", frame);
         context.insert("page", page);
@@ -163,9 +169,17 @@ mod tests {
                 assert!(html.contains("</html>"), "{file}");
                 assert!(!html.contains("<script>"), "{file} has an inline script");
                 assert!(!html.contains(" style="), "{file} has an inline style");
-                assert!(!html.contains("<b>hostile"), "{file} lets mark-up through:\n{html}");
+                assert!(
+                    !html.contains("<b>hostile"),
+                    "{file} lets mark-up through:\n{html}"
+                );
                 let forms = html.matches("method=\"post\"").count();
-                assert_eq!(html.matches("name=\"csrf\" value=\"csrf-of-the-session\"").count(), forms, "{file}");
+                assert_eq!(
+                    html.matches("name=\"csrf\" value=\"csrf-of-the-session\"")
+                        .count(),
+                    forms,
+                    "{file}"
+                );
             }
         }
     }
@@ -175,7 +189,10 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
         for entry in std::fs::read_dir(folder).expect("the folder of templates") {
             let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
-            assert!(SOURCES.iter().any(|(known, _)| *known == name), "{name} is not registered");
+            assert!(
+                SOURCES.iter().any(|(known, _)| *known == name),
+                "{name} is not registered"
+            );
         }
     }
 

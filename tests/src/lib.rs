@@ -1,1 +1,1 @@
-//! Placeholder.
+//! End-to-end stories against real parts; they are in `tests/`.

@@ -16,6 +16,8 @@ pub mod repositories;
 pub mod rpms;
 mod schema;
 pub mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod users;
 
 pub use connect::{Clock, Connection, DbError, DbResult, Pool, SystemClock, migrate, pool};

@@ -324,17 +324,16 @@ pub async fn finish(
             return Ok(false);
         };
         diesel::update(tasks::table.find(task.0))
-            .set((
-                tasks::manifest.eq(&manifest),
-                tasks::boot_ms.eq(boot_ms),
-                tasks::lease_expires_at.eq(None::<DateTime<Utc>>),
-            ))
+            .set((tasks::manifest.eq(&manifest), tasks::boot_ms.eq(boot_ms)))
             .execute(conn)
             .await?;
         match outcome {
             Outcome::Succeeded => {
                 diesel::update(tasks::table.find(task.0))
-                    .set(tasks::state.eq("publishing"))
+                    .set((
+                        tasks::state.eq("publishing"),
+                        tasks::lease_expires_at.eq(None::<DateTime<Utc>>),
+                    ))
                     .execute(conn)
                     .await?;
                 let (task, job) = (task.0, chroot.is_some());

@@ -85,11 +85,17 @@ impl Config {
             .or_else(|| endpoint.strip_prefix("https://"));
         if host.is_none_or(|host| host.is_empty() || host.contains(['@', '?', '#', ' '])) {
             return Err(StorageError::Config {
-                reason: "an endpoint is a URL such as http://127.0.0.1:9000, without user or query".to_owned(),
+                reason: "an endpoint is a URL such as http://127.0.0.1:9000, without user or query"
+                    .to_owned(),
             });
         }
-        let credentials =
-            Credentials::new(&self.access_key, self.secret_key.expose(), None, None, "configuration");
+        let credentials = Credentials::new(
+            &self.access_key,
+            self.secret_key.expose(),
+            None,
+            None,
+            "configuration",
+        );
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
@@ -143,7 +149,14 @@ mod tests {
 
     #[test]
     fn endpoints_are_plain_urls() {
-        for bad in ["", "127.0.0.1:1", "ftp://x", "http://", "http://a:b@host", "http://h?x"] {
+        for bad in [
+            "",
+            "127.0.0.1:1",
+            "ftp://x",
+            "http://",
+            "http://a:b@host",
+            "http://h?x",
+        ] {
             let config = Config {
                 endpoint: bad.to_owned(),
                 ..Config::default()

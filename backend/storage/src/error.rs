@@ -170,7 +170,10 @@ impl Doing {
                     Some(message) => format!("the object store answered {status} {code}: {message}"),
                     None => format!("the object store answered {status} {code}"),
                 };
-                let busy = matches!(code, "SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable");
+                let busy = matches!(
+                    code,
+                    "SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable"
+                );
                 match status {
                     408 | 429 | 500..=599 => self.retryable(reason),
                     _ if busy => self.retryable(reason),
@@ -206,5 +209,7 @@ fn chain(error: &dyn Error) -> String {
 
 /// Says whether the server's answer was a precondition that did not hold.
 pub(crate) fn is_precondition<E>(error: &SdkError<E, HttpResponse>) -> bool {
-    error.raw_response().is_some_and(|raw| matches!(raw.status().as_u16(), 409 | 412))
+    error
+        .raw_response()
+        .is_some_and(|raw| matches!(raw.status().as_u16(), 409 | 412))
 }

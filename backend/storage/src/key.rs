@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::{
-    BuildId, ChrootName, DirName, FileName, NameError, OwnerName, PackageName, Sha256, TaskId,
-};
+use protocol::{BuildId, ChrootName, DirName, FileName, NameError, OwnerName, PackageName, Sha256, TaskId};
 use serde::{Deserialize, Serialize};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -35,12 +33,19 @@ impl FromStr for BuildDir {
     fn from_str(s: &str) -> Result<Self, NameError> {
         let parsed = s.split_once('-').and_then(|(build, package)| {
             let build = BuildId::from_str(build).ok()?;
-            Some(Self { build, package: package.parse().ok()? })
+            Some(Self {
+                build,
+                package: package.parse().ok()?,
+            })
         });
         // Only the one way of writing a directory is taken, or one object had many URLs.
-        parsed
-            .filter(|dir| dir.to_string() == s)
-            .ok_or_else(|| invalid("build directory", s, "use the build in eight digits, '-', and the package"))
+        parsed.filter(|dir| dir.to_string() == s).ok_or_else(|| {
+            invalid(
+                "build directory",
+                s,
+                "use the build in eight digits, '-', and the package",
+            )
+        })
     }
 }
 
@@ -75,7 +80,11 @@ impl FromStr for DistroPath {
         if s.len() <= 700 && s.split('/').all(|part| FileName::from_str(part).is_ok()) {
             Ok(Self(s.to_owned()))
         } else {
-            Err(invalid("path", s, "use file names joined by single slashes, at most 700 bytes"))
+            Err(invalid(
+                "path",
+                s,
+                "use file names joined by single slashes, at most 700 bytes",
+            ))
         }
     }
 }
@@ -139,17 +148,46 @@ pub enum StorageKey {
     /// A project's public key, once for each of its directories.
     PublicKey { owner: OwnerName, dir: DirName },
     /// A metadata file named after its content, shared by the snapshots of its repository. Immutable.
-    Metadata { owner: OwnerName, dir: DirName, chroot: ChrootName, file: FileName },
+    Metadata {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        file: FileName,
+    },
     /// The root of a snapshot, or its signature. Immutable.
-    SnapshotFile { owner: OwnerName, dir: DirName, chroot: ChrootName, number: i64, file: RepomdFile },
+    SnapshotFile {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        number: i64,
+        file: RepomdFile,
+    },
     /// A [`crate::Pointer`] to a snapshot; `latest` is what is served.
-    Pointer { owner: OwnerName, dir: DirName, chroot: ChrootName, name: PointerName },
+    Pointer {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        name: PointerName,
+    },
     /// A [`crate::ResultIndex`]: the files of one build in one chroot.
-    ResultIndex { owner: OwnerName, dir: DirName, chroot: ChrootName, build_dir: BuildDir },
+    ResultIndex {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        build_dir: BuildDir,
+    },
     /// A [`crate::ResultIndex`]: the files of a build's source part.
-    SourceIndex { owner: OwnerName, dir: DirName, build: BuildId },
+    SourceIndex {
+        owner: OwnerName,
+        dir: DirName,
+        build: BuildId,
+    },
     /// A file of a chroot's self-made repository. Immutable.
-    Distro { chroot: ChrootName, hash: FileName, path: DistroPath },
+    Distro {
+        chroot: ChrootName,
+        hash: FileName,
+        path: DistroPath,
+    },
     /// A [`crate::DistroCurrent`].
     DistroCurrent { chroot: ChrootName },
 }
@@ -168,19 +206,48 @@ impl StorageKey {
     /// The key inside the bucket.
     pub fn path(&self) -> String {
         match self {
-            Self::Blob(sha256) => format!("blobs/sha256/{}/{sha256}", sha256.as_str().get(..2).unwrap_or_default()),
+            Self::Blob(sha256) => format!(
+                "blobs/sha256/{}/{sha256}",
+                sha256.as_str().get(..2).unwrap_or_default()
+            ),
             Self::Incoming(name) => format!("incoming/{name}"),
             Self::Quarantine { task, attempt, index } => format!("quarantine/{task}/{attempt}/{index}"),
             Self::PublicKey { owner, dir } => format!("keys/{owner}/{dir}/pubkey.gpg"),
-            Self::Metadata { owner, dir, chroot, file } => format!("repos/{owner}/{dir}/{chroot}/repodata/{file}"),
-            Self::SnapshotFile { owner, dir, chroot, number, file } => {
-                format!("repos/{owner}/{dir}/{chroot}/snapshots/{number}/{}", file.as_str())
+            Self::Metadata {
+                owner,
+                dir,
+                chroot,
+                file,
+            } => format!("repos/{owner}/{dir}/{chroot}/repodata/{file}"),
+            Self::SnapshotFile {
+                owner,
+                dir,
+                chroot,
+                number,
+                file,
+            } => {
+                format!(
+                    "repos/{owner}/{dir}/{chroot}/snapshots/{number}/{}",
+                    file.as_str()
+                )
             }
-            Self::Pointer { owner, dir, chroot, name } => format!("repos/{owner}/{dir}/{chroot}/pointers/{}.json", name.as_str()),
-            Self::ResultIndex { owner, dir, chroot, build_dir } => {
+            Self::Pointer {
+                owner,
+                dir,
+                chroot,
+                name,
+            } => format!("repos/{owner}/{dir}/{chroot}/pointers/{}.json", name.as_str()),
+            Self::ResultIndex {
+                owner,
+                dir,
+                chroot,
+                build_dir,
+            } => {
                 format!("repos/{owner}/{dir}/{chroot}/builds/{build_dir}.json")
             }
-            Self::SourceIndex { owner, dir, build } => format!("repos/{owner}/{dir}/srpm-builds/{:08}.json", build.0),
+            Self::SourceIndex { owner, dir, build } => {
+                format!("repos/{owner}/{dir}/srpm-builds/{:08}.json", build.0)
+            }
             Self::Distro { chroot, hash, path } => format!("distro/{chroot}/{hash}/{}", path.as_str()),
             Self::DistroCurrent { chroot } => format!("distro/{chroot}/current.json"),
         }
@@ -194,16 +261,19 @@ impl StorageKey {
             Self::Metadata { file, .. } => file_type(file.as_str()),
             Self::SnapshotFile { file, .. } => file_type(file.as_str()),
             Self::Distro { path, .. } => file_type(path.as_str()),
-            Self::Pointer { .. } | Self::ResultIndex { .. } | Self::SourceIndex { .. } | Self::DistroCurrent { .. } => {
-                "application/json"
-            }
+            Self::Pointer { .. }
+            | Self::ResultIndex { .. }
+            | Self::SourceIndex { .. }
+            | Self::DistroCurrent { .. } => "application/json",
         }
     }
 
     /// How long caches may keep the object.
     pub fn cache_control(&self) -> &'static str {
         match self {
-            Self::Blob(_) | Self::Metadata { .. } | Self::SnapshotFile { .. } | Self::Distro { .. } => IMMUTABLE,
+            Self::Blob(_) | Self::Metadata { .. } | Self::SnapshotFile { .. } | Self::Distro { .. } => {
+                IMMUTABLE
+            }
             Self::PublicKey { .. }
             | Self::Pointer { .. }
             | Self::ResultIndex { .. }
@@ -232,61 +302,6 @@ fn file_type(name: &str) -> &'static str {
     }
 }
 
-/// The common start of the names of some objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are named after their types")]
-pub enum StoragePrefix {
-    /// All content-addressed blobs.
-    Blobs,
-    /// All uploads in progress.
-    Incoming,
-    /// What builders uploaded for a task.
-    Task { task: TaskId },
-    /// What a builder uploaded in one attempt.
-    Attempt { task: TaskId, attempt: i32 },
-    /// All repositories and indexes of a directory, without its key.
-    Dir { owner: OwnerName, dir: DirName },
-    /// The key of a directory.
-    Keys { owner: OwnerName, dir: DirName },
-    /// One repository: metadata, snapshots, pointers, indexes.
-    Repository { owner: OwnerName, dir: DirName, chroot: ChrootName },
-    /// The files of one snapshot.
-    Snapshot { owner: OwnerName, dir: DirName, chroot: ChrootName, number: i64 },
-    /// The indexes of a repository's builds, in the order of the builds.
-    Builds { owner: OwnerName, dir: DirName, chroot: ChrootName },
-    /// The indexes of a directory's source parts.
-    SourceBuilds { owner: OwnerName, dir: DirName },
-    /// Everything of a chroot's self-made repositories.
-    Distro { chroot: ChrootName },
-}
-
-impl StoragePrefix {
-    /// The start of the keys, with its final `/`: the prefix of `tools` does not cover `tools2`.
-    pub fn path(&self) -> String {
-        match self {
-            Self::Blobs => "blobs/sha256/".to_owned(),
-            Self::Incoming => "incoming/".to_owned(),
-            Self::Task { task } => format!("quarantine/{task}/"),
-            Self::Attempt { task, attempt } => format!("quarantine/{task}/{attempt}/"),
-            Self::Dir { owner, dir } => format!("repos/{owner}/{dir}/"),
-            Self::Keys { owner, dir } => format!("keys/{owner}/{dir}/"),
-            Self::Repository { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/"),
-            Self::Snapshot { owner, dir, chroot, number } => {
-                format!("repos/{owner}/{dir}/{chroot}/snapshots/{number}/")
-            }
-            Self::Builds { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/builds/"),
-            Self::SourceBuilds { owner, dir } => format!("repos/{owner}/{dir}/srpm-builds/"),
-            Self::Distro { chroot } => format!("distro/{chroot}/"),
-        }
-    }
-}
-
-impl fmt::Display for StoragePrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,15 +310,30 @@ mod tests {
     fn build_directories_have_one_spelling() {
         let dir: BuildDir = "00000012-hello-world".parse().unwrap();
         assert_eq!((dir.build, dir.package.as_str()), (BuildId(12), "hello-world"));
-        assert_eq!("123456789-x".parse::<BuildDir>().unwrap().to_string(), "123456789-x");
-        for bad in ["12-hello", "00000012", "00000012-", "00000000-x", "+0000012-x", "00000012-a/b", "-1-x"] {
+        assert_eq!(
+            "123456789-x".parse::<BuildDir>().unwrap().to_string(),
+            "123456789-x"
+        );
+        for bad in [
+            "12-hello",
+            "00000012",
+            "00000012-",
+            "00000000-x",
+            "+0000012-x",
+            "00000012-a/b",
+            "-1-x",
+        ] {
             assert!(bad.parse::<BuildDir>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn distro_paths_stay_inside() {
-        assert!("Packages/g/gcc-12.2.0-1~x^1.x86_64.rpm".parse::<DistroPath>().is_ok());
+        assert!(
+            "Packages/g/gcc-12.2.0-1~x^1.x86_64.rpm"
+                .parse::<DistroPath>()
+                .is_ok()
+        );
         for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\\..\0"] {
             assert!(bad.parse::<DistroPath>().is_err(), "{bad}");
         }
@@ -315,12 +345,28 @@ mod tests {
         let dir: DirName = "tools:pr:12".parse().unwrap();
         let chroot: ChrootName = "fedora-44-x86_64".parse().unwrap();
         let latest = StorageKey::latest(&owner, &dir, &chroot);
-        assert_eq!(latest.path(), "repos/@sig/tools:pr:12/fedora-44-x86_64/pointers/latest.json");
-        let snapshot = StorageKey::SnapshotFile { owner, dir, chroot, number: 7, file: RepomdFile::Asc };
-        assert_eq!(snapshot.path(), "repos/@sig/tools:pr:12/fedora-44-x86_64/snapshots/7/repomd.xml.asc");
+        assert_eq!(
+            latest.path(),
+            "repos/@sig/tools:pr:12/fedora-44-x86_64/pointers/latest.json"
+        );
+        let snapshot = StorageKey::SnapshotFile {
+            owner,
+            dir,
+            chroot,
+            number: 7,
+            file: RepomdFile::Asc,
+        };
+        assert_eq!(
+            snapshot.path(),
+            "repos/@sig/tools:pr:12/fedora-44-x86_64/snapshots/7/repomd.xml.asc"
+        );
         let blob = StorageKey::Blob(Sha256::from_bytes(&[0xab; 32]));
         assert_eq!(blob.path(), format!("blobs/sha256/ab/{}", "ab".repeat(32)));
-        let quarantine = StorageKey::Quarantine { task: TaskId(3), attempt: 2, index: 0 };
+        let quarantine = StorageKey::Quarantine {
+            task: TaskId(3),
+            attempt: 2,
+            index: 0,
+        };
         assert_eq!(quarantine.path(), "quarantine/3/2/0");
         assert_eq!(quarantine.cache_control(), "private, no-store");
     }

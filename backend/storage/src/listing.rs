@@ -59,7 +59,9 @@ impl Storage {
                 if let Some(listed) = pages.waiting.pop_front() {
                     return Ok(Some((listed, pages)));
                 }
-                let Some(token) = pages.next.take() else { return Ok(None) };
+                let Some(token) = pages.next.take() else {
+                    return Ok(None);
+                };
                 pages.read(token).await?;
             }
         })
@@ -84,7 +86,14 @@ impl Storage {
     }
 
     async fn delete_path(&self, path: &str) -> Result<(), StorageError> {
-        match self.client.delete_object().bucket(&self.bucket).key(path).send().await {
+        match self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(path)
+            .send()
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) => match Doing::new("deleting", path).sdk(error) {
                 StorageError::NotFound { .. } => Ok(()),
@@ -123,13 +132,19 @@ impl Pages {
             let Some(path) = object.key else { continue };
             self.waiting.push_back(Listed {
                 path,
-                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                size: object
+                    .size
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or_default(),
                 modified: object.last_modified.map(|time| time.secs()),
             });
         }
         if page.is_truncated == Some(true) {
             let token = page.next_continuation_token;
-            self.next = Some(Some(token.ok_or_else(|| self.doing.refused("a page without its continuation"))?));
+            self.next =
+                Some(Some(token.ok_or_else(|| {
+                    self.doing.refused("a page without its continuation")
+                })?));
         }
         Ok(())
     }

@@ -29,8 +29,13 @@ impl Storage {
             .get_object()
             .bucket(&self.bucket)
             .key(key.path())
-            .set_response_content_disposition(file_name.map(|name| format!("attachment; filename=\"{name}\"")));
-        let request = get.presigned(presigning).await.map_err(|error| doing.sdk(error))?;
+            .set_response_content_disposition(
+                file_name.map(|name| format!("attachment; filename=\"{name}\"")),
+            );
+        let request = get
+            .presigned(presigning)
+            .await
+            .map_err(|error| doing.sdk(error))?;
         Ok(request.uri().to_owned())
     }
 
@@ -50,8 +55,16 @@ impl Storage {
         let doing = Doing::new("presigning an upload of", key);
         let presigning = PresigningConfig::expires_in(expires).map_err(|error| doing.refused(error))?;
         let length = i64::try_from(size).map_err(|error| doing.refused(error))?;
-        let put = self.presigner.put_object().bucket(&self.bucket).key(key.path()).content_length(length);
-        let request = put.presigned(presigning).await.map_err(|error| doing.sdk(error))?;
+        let put = self
+            .presigner
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key.path())
+            .content_length(length);
+        let request = put
+            .presigned(presigning)
+            .await
+            .map_err(|error| doing.sdk(error))?;
         Ok(request.uri().to_owned())
     }
 }

@@ -11,7 +11,7 @@ use crate::{Storage, StorageError, StorageKey};
 pub struct Capabilities {
     /// `If-None-Match: *` refuses to replace an object.
     pub conditional_create: bool,
-    /// `If-Match` takes the current ETag and refuses another.
+    /// `If-Match` takes the current `ETag` and refuses another.
     pub conditional_replace: bool,
 }
 
@@ -32,7 +32,10 @@ impl Storage {
     pub async fn probe(&self) -> Result<Capabilities, StorageError> {
         self.make_bucket().await?;
         let name = format!("probe-{:032x}", rand::random::<u128>());
-        let key = StorageKey::Incoming(name.parse().map_err(|error| Doing::new("probing", &name).refused(error))?);
+        let key = StorageKey::Incoming(
+            name.parse()
+                .map_err(|error| Doing::new("probing", &name).refused(error))?,
+        );
         let found = self.try_conditions(&key).await;
         self.delete(&key).await?;
         found
@@ -51,7 +54,13 @@ impl Storage {
         match self.client.create_bucket().bucket(&self.bucket).send().await {
             Ok(_) => Ok(()),
             // Another process was quicker.
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_bucket_already_owned_by_you()) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_bucket_already_owned_by_you()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(doing.sdk(error)),
         }
     }
@@ -62,16 +71,32 @@ impl Storage {
         let conditional_create = first && !again;
 
         let doing = Doing::new("probing", key);
-        let head = self.client.head_object().bucket(&self.bucket).key(key.path()).send().await;
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key.path())
+            .send()
+            .await;
         let etag = match head.map_err(|error| doing.sdk(error)) {
             Ok(head) => head.e_tag.unwrap_or_default(),
             // A store that refused the first conditional write as well has no object now.
-            Err(StorageError::NotFound { .. }) => return Ok(Capabilities { conditional_create, conditional_replace: false }),
+            Err(StorageError::NotFound { .. }) => {
+                return Ok(Capabilities {
+                    conditional_create,
+                    conditional_replace: false,
+                });
+            }
             Err(error) => return Err(error),
         };
-        let stale = self.put_if(key, Condition::Unchanged("\"00000000000000000000000000000000\"")).await?;
+        let stale = self
+            .put_if(key, Condition::Unchanged("\"00000000000000000000000000000000\""))
+            .await?;
         let matching = self.put_if(key, Condition::Unchanged(&etag)).await?;
-        Ok(Capabilities { conditional_create, conditional_replace: matching && !stale })
+        Ok(Capabilities {
+            conditional_create,
+            conditional_replace: matching && !stale,
+        })
     }
 
     /// Whether the conditional write took place; stores that know no conditions at all count as refusing.
@@ -89,7 +114,11 @@ impl Storage {
         match put.send().await {
             Ok(_) => Ok(true),
             Err(error) if is_precondition(&error) => Ok(false),
-            Err(error) if error.raw_response().is_some_and(|raw| matches!(raw.status().as_u16(), 400 | 404 | 501)) => {
+            Err(error)
+                if error
+                    .raw_response()
+                    .is_some_and(|raw| matches!(raw.status().as_u16(), 400 | 404 | 501)) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(Doing::new("probing", key).sdk(error)),

@@ -43,7 +43,9 @@ impl Stream for ObjectStream {
             Some(Err(error)) => Some(Err(this.doing.retryable(error))),
             None if this.left > 0 => {
                 let missing = std::mem::take(&mut this.left);
-                Some(Err(this.doing.retryable(format!("the answer ended {missing} bytes early"))))
+                Some(Err(this
+                    .doing
+                    .retryable(format!("the answer ended {missing} bytes early"))))
             }
             None => None,
         })
@@ -58,7 +60,14 @@ impl Storage {
     /// When the store does not answer or refuses.
     pub async fn exists(&self, key: &StorageKey) -> Result<Option<u64>, StorageError> {
         let doing = Doing::new("looking up", key);
-        match self.client.head_object().bucket(&self.bucket).key(key.path()).send().await {
+        match self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key.path())
+            .send()
+            .await
+        {
             Ok(head) => length(&doing, head.content_length).map(Some),
             Err(error) => absent(doing.sdk(error)),
         }
@@ -88,11 +97,16 @@ impl Storage {
     /// # Errors
     ///
     /// As [`Storage::get`], and when the text is not what `T` expects.
-    pub async fn get_json<T: DeserializeOwned>(&self, key: &StorageKey, max: u64) -> Result<Option<T>, StorageError> {
+    pub async fn get_json<T: DeserializeOwned>(
+        &self,
+        key: &StorageKey,
+        max: u64,
+    ) -> Result<Option<T>, StorageError> {
         let Some(bytes) = self.get(key, max).await? else {
             return Ok(None);
         };
-        let value = serde_json::from_slice(&bytes).map_err(|error| Doing::new("parsing", key).refused(error))?;
+        let value =
+            serde_json::from_slice(&bytes).map_err(|error| Doing::new("parsing", key).refused(error))?;
         Ok(Some(value))
     }
 
@@ -111,11 +125,20 @@ impl Storage {
             Some(last) => format!("bytes={first}-{last}"),
             None => format!("bytes={first}-"),
         });
-        let get = self.client.get_object().bucket(&self.bucket).key(key.path()).set_range(range);
+        let get = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key.path())
+            .set_range(range);
         match get.send().await {
             Ok(object) => {
                 let size = length(&doing, object.content_length)?;
-                let stream = ObjectStream { body: object.body, doing, left: size };
+                let stream = ObjectStream {
+                    body: object.body,
+                    doing,
+                    left: size,
+                };
                 Ok(Some(Object { size, stream }))
             }
             Err(error) => absent(doing.sdk(error)),
@@ -162,11 +185,18 @@ async fn write(mut stream: ObjectStream, path: &Path) -> Result<Hashed, StorageE
         file.write_all(&chunk).await.map_err(failed)?;
     }
     file.flush().await.map_err(failed)?;
-    Ok(Hashed { size, sha256: Sha256::from_bytes(&hasher.finalize().into()) })
+    Ok(Hashed {
+        size,
+        sha256: Sha256::from_bytes(&hasher.finalize().into()),
+    })
 }
 
 fn absent<T>(error: StorageError) -> Result<Option<T>, StorageError> {
-    if error.is_not_found() { Ok(None) } else { Err(error) }
+    if error.is_not_found() {
+        Ok(None)
+    } else {
+        Err(error)
+    }
 }
 
 fn length(doing: &Doing, length: Option<i64>) -> Result<u64, StorageError> {

@@ -27,7 +27,12 @@ const MAX_PARTS: u64 = 10_000;
 /// Files above this size go up in parts.
 const WHOLE_FILE: u64 = 64 << 20;
 /// What stays as it is in the header that names the source of a copy.
-const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Size and hash of what went through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +70,9 @@ impl Storage {
     /// When the file cannot be read; when the store does not answer or refuses.
     pub async fn put_file(&self, key: &StorageKey, path: &Path) -> Result<u64, StorageError> {
         let doing = Doing::new("uploading", key);
-        let metadata = fs_err::tokio::metadata(path).await.map_err(|error| doing.file(path, error))?;
+        let metadata = fs_err::tokio::metadata(path)
+            .await
+            .map_err(|error| doing.file(path, error))?;
         let size = metadata.len();
         if size <= WHOLE_FILE {
             let body = slice(&doing, path, 0, size).await?;
@@ -91,7 +98,12 @@ impl Storage {
     ///
     /// [`StorageError::TooLarge`] as soon as `limit` is passed, [`StorageError::Input`] when the stream fails; when
     /// the store does not answer or refuses. In all cases nothing is written and the parts are given up.
-    pub async fn put_stream<S, E>(&self, key: &StorageKey, stream: S, limit: u64) -> Result<Hashed, StorageError>
+    pub async fn put_stream<S, E>(
+        &self,
+        key: &StorageKey,
+        stream: S,
+        limit: u64,
+    ) -> Result<Hashed, StorageError>
     where
         S: Stream<Item = Result<Bytes, E>>,
         E: fmt::Display,
@@ -131,7 +143,10 @@ impl Storage {
                 upload.complete().await?;
             }
         }
-        Ok(Hashed { size, sha256: Sha256::from_bytes(&hasher.finalize().into()) })
+        Ok(Hashed {
+            size,
+            sha256: Sha256::from_bytes(&hasher.finalize().into()),
+        })
     }
 
     /// Copies an object inside the store (5 GiB at most, as S3 has it), replacing what was there.
@@ -210,7 +225,9 @@ impl Multipart {
             .send()
             .await
             .map_err(|error| doing.sdk(error))?;
-        let id = created.upload_id.ok_or_else(|| doing.refused("the object store gave no upload id"))?;
+        let id = created
+            .upload_id
+            .ok_or_else(|| doing.refused("the object store gave no upload id"))?;
         Ok(Self {
             client: storage.client.clone(),
             bucket: storage.bucket.clone(),
@@ -241,14 +258,18 @@ impl Multipart {
         let doing = self.doing.clone();
         self.sending.spawn(async move {
             let part = request.send().await.map_err(|error| doing.sdk(error))?;
-            Ok(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag).build())
+            Ok(CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(part.e_tag)
+                .build())
         });
         Ok(())
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
         if let Some(part) = self.sending.join_next().await {
-            self.sent.push(part.map_err(|error| self.doing.retryable(error))??);
+            self.sent
+                .push(part.map_err(|error| self.doing.retryable(error))??);
         }
         Ok(())
     }
@@ -258,7 +279,9 @@ impl Multipart {
             self.settle().await?;
         }
         self.sent.sort_by_key(|part| part.part_number);
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.sent))).build();
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(std::mem::take(&mut self.sent)))
+            .build();
         self.client
             .complete_multipart_upload()
             .bucket(&self.bucket)
@@ -269,7 +292,9 @@ impl Multipart {
             .await
             .map_err(|error| match self.doing.sdk(error) {
                 // The first answer was lost, most likely; whether the object is whole only another upload tells.
-                StorageError::NotFound { .. } => self.doing.retryable("the upload was given up or is complete already"),
+                StorageError::NotFound { .. } => self
+                    .doing
+                    .retryable("the upload was given up or is complete already"),
                 other => other,
             })?;
         self.id = None;
@@ -283,7 +308,12 @@ impl Drop for Multipart {
             return;
         };
         let mut sending = std::mem::take(&mut self.sending);
-        let abort = self.client.abort_multipart_upload().bucket(&self.bucket).key(&self.path).upload_id(id);
+        let abort = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .key(&self.path)
+            .upload_id(id);
         let doing = Doing::new("giving up the upload of", &self.path);
         runtime.spawn(async move {
             // A part that arrives after the abort would stay.

@@ -1,5 +1,7 @@
 //! A long upload and download do not grow the process. Alone in its binary: it reads the peak of the whole process.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use storage::{Config, Secret, Storage, StorageKey};
@@ -26,7 +28,13 @@ async fn two_hundred_mebibytes_pass_through_in_flat_memory() {
         buckets: vec!["koper".to_owned()],
     };
     tokio::spawn(async move {
-        embedded_s3::serve(server, |address| ready.send(address).unwrap(), std::future::pending()).await.unwrap();
+        embedded_s3::serve(
+            server,
+            |address| ready.send(address).unwrap(),
+            std::future::pending(),
+        )
+        .await
+        .unwrap();
     });
     let storage = Storage::new(&Config {
         endpoint: format!("http://{}", address.await.unwrap()),
@@ -39,12 +47,21 @@ async fn two_hundred_mebibytes_pass_through_in_flat_memory() {
     storage.put(&key, "warm").await.unwrap();
 
     let before = peak();
-    let source = stream::iter(0..SIZE / CHUNK).map(|i| Ok::<_, std::io::Error>(Bytes::from(vec![i as u8; CHUNK as usize])));
+    let source = stream::iter(0..SIZE / CHUNK)
+        .map(|i| Ok::<_, std::io::Error>(Bytes::from(vec![i as u8; CHUNK as usize])));
     let sent = storage.put_stream(&key, source, SIZE).await.unwrap();
-    let got = storage.get_to_file(&key, &dir.path().join("long"), SIZE).await.unwrap().unwrap();
+    let got = storage
+        .get_to_file(&key, &dir.path().join("long"), SIZE)
+        .await
+        .unwrap()
+        .unwrap();
     let grown = peak() - before;
     assert_eq!(sent, got);
     assert_eq!(sent.size, SIZE);
     println!("client and server together grew by {} MiB", grown >> 20);
-    assert!(grown < 64 << 20, "client and server together grew by {} MiB", grown >> 20);
+    assert!(
+        grown < 64 << 20,
+        "client and server together grew by {} MiB",
+        grown >> 20
+    );
 }

@@ -6,11 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
 use protocol::FailureKind::{ArtifactsTooLarge, BadResult};
 use protocol::FileName;
 use protocol::builder_api::MAX_ARTIFACTS;
 use protocol::guest::FromGuest;
-use nix::fcntl::OFlag;
 
 use crate::channel::Channel;
 use crate::failure::fail;
@@ -28,19 +28,30 @@ struct Artifact {
 fn collect(dir: &Path, depth: u32, found: &mut Vec<Artifact>) -> Result<()> {
     for entry in fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))? {
         let path = entry.with_context(|| format!("list {}", dir.display()))?.path();
-        let meta = path.symlink_metadata().with_context(|| format!("look at {}", path.display()))?;
+        let meta = path
+            .symlink_metadata()
+            .with_context(|| format!("look at {}", path.display()))?;
         if meta.is_dir() && depth > 0 {
             collect(&path, depth - 1, found)?;
             continue;
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if !name.ends_with(".rpm") {
             continue;
         }
         if !meta.is_file() {
-            return Err(fail(BadResult, format!("the build left {name}, which is no regular file")));
+            return Err(fail(
+                BadResult,
+                format!("the build left {name}, which is no regular file"),
+            ));
         }
-        let name = name.parse::<FileName>().map_err(|error| fail(BadResult, error.to_string()))?;
+        let name = name
+            .parse::<FileName>()
+            .map_err(|error| fail(BadResult, error.to_string()))?;
         found.push(Artifact {
             path,
             name,
@@ -60,7 +71,10 @@ fn list(topdir: &Path, limit: u64) -> Result<Vec<Artifact>> {
         return Err(fail(BadResult, "the build ended well and left no package"));
     }
     if found.len() > MAX_ARTIFACTS {
-        let text = format!("the build made {} packages, more than {MAX_ARTIFACTS}", found.len());
+        let text = format!(
+            "the build made {} packages, more than {MAX_ARTIFACTS}",
+            found.len()
+        );
         return Err(fail(ArtifactsTooLarge, text));
     }
     let size: u64 = found.iter().map(|artifact| artifact.size).sum();
@@ -85,14 +99,20 @@ fn send_one(channel: &Channel, artifact: &Artifact) -> Result<()> {
     let mut buffer = vec![0; CHUNK];
     let mut sent = 0;
     loop {
-        let read = file.read(&mut buffer).with_context(|| format!("read {}", artifact.path.display()))?;
+        let read = file
+            .read(&mut buffer)
+            .with_context(|| format!("read {}", artifact.path.display()))?;
         let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
             break;
         };
         channel.data(bytes)?;
         sent += bytes.len() as u64;
     }
-    anyhow::ensure!(sent == artifact.size, "{} shrank while it was sent", artifact.name);
+    anyhow::ensure!(
+        sent == artifact.size,
+        "{} shrank while it was sent",
+        artifact.name
+    );
     Ok(())
 }
 
@@ -102,7 +122,9 @@ pub fn send(channel: &Channel, topdir: &Path, limit: u64) -> Result<()> {
     channel.send(&FromGuest::Built {
         files: u32::try_from(artifacts.len()).context("too many files")?,
     })?;
-    artifacts.iter().try_for_each(|artifact| send_one(channel, artifact))?;
+    artifacts
+        .iter()
+        .try_for_each(|artifact| send_one(channel, artifact))?;
     channel.send(&FromGuest::Done)
 }
 
@@ -124,10 +146,21 @@ mod tests {
 
     #[test]
     fn packages_are_found_and_other_files_are_not() {
-        let dir = tree(&[("RPMS/x86_64/a-1-1.x86_64.rpm", 3), ("SRPMS/a-1-1.src.rpm", 4), ("RPMS/x", 1)]);
-        let names: Vec<String> = list(dir.path(), 7).unwrap().iter().map(|a| a.name.to_string()).collect();
+        let dir = tree(&[
+            ("RPMS/x86_64/a-1-1.x86_64.rpm", 3),
+            ("SRPMS/a-1-1.src.rpm", 4),
+            ("RPMS/x", 1),
+        ]);
+        let names: Vec<String> = list(dir.path(), 7)
+            .unwrap()
+            .iter()
+            .map(|a| a.name.to_string())
+            .collect();
         assert_eq!(names, ["a-1-1.src.rpm", "a-1-1.x86_64.rpm"]);
-        assert_eq!(classify(list(dir.path(), 6).err().unwrap()).kind, ArtifactsTooLarge);
+        assert_eq!(
+            classify(list(dir.path(), 6).err().unwrap()).kind,
+            ArtifactsTooLarge
+        );
     }
 
     #[test]

@@ -23,7 +23,13 @@ pub fn mount_kernel_filesystems() -> Result<()> {
     let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount_at("proc", "/proc", "proc", safe, None)?;
     mount_at("sysfs", "/sys", "sysfs", safe, None)?;
-    mount_at("devtmpfs", "/dev", "devtmpfs", MsFlags::MS_NOSUID, Some("mode=0755"))?;
+    mount_at(
+        "devtmpfs",
+        "/dev",
+        "devtmpfs",
+        MsFlags::MS_NOSUID,
+        Some("mode=0755"),
+    )?;
     mount_at(
         "devpts",
         "/dev/pts",

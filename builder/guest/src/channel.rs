@@ -43,18 +43,26 @@ impl Channel {
         frame.extend_from_slice(&length.to_be_bytes());
         frame.push(kind);
         frame.extend_from_slice(body);
-        let _writing = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _writing = self
+            .writing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         (&self.port).write_all(&frame).context("write to the host")
     }
 
     /// Sends a message.
     pub fn send(&self, message: &FromGuest) -> Result<()> {
-        self.frame(JSON, &serde_json::to_vec(message).context("write a message as JSON")?)
+        self.frame(
+            JSON,
+            &serde_json::to_vec(message).context("write a message as JSON")?,
+        )
     }
 
     /// Sends bytes of the log.
     pub fn log(&self, bytes: &[u8]) -> Result<()> {
-        bytes.chunks(MAX_FRAME / 2).try_for_each(|chunk| self.frame(LOG, chunk))
+        bytes
+            .chunks(MAX_FRAME / 2)
+            .try_for_each(|chunk| self.frame(LOG, chunk))
     }
 
     /// Sends a line of the log that comes from the agent itself.

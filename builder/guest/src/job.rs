@@ -26,7 +26,13 @@ pub fn run(channel: &Channel, job: &Job) -> Result<()> {
     let options = options(job);
     let text = mark(channel, job, &path, &options)?;
     channel.say("checking build requirements")?;
-    dependencies::satisfy(channel, job, &path, &options, spec::has_dynamic_requirements(&text))?;
+    dependencies::satisfy(
+        channel,
+        job,
+        &path,
+        &options,
+        spec::has_dynamic_requirements(&text),
+    )?;
     channel.send(&FromGuest::DependenciesInstalled)?;
     if !matches!(channel.receive()?, ToGuest::NetworkGone) {
         anyhow::bail!("the host spoke out of turn");
@@ -39,7 +45,10 @@ pub fn run(channel: &Channel, job: &Job) -> Result<()> {
 /// Options that every reading of the spec gets.
 fn options(job: &Job) -> Vec<String> {
     let pairs = |option: &str, values: &[String]| -> Vec<String> {
-        values.iter().flat_map(|value| [option.to_owned(), value.clone()]).collect()
+        values
+            .iter()
+            .flat_map(|value| [option.to_owned(), value.clone()])
+            .collect()
     };
     let mut options = pairs("--with", &job.with_opts);
     options.extend(pairs("--without", &job.without_opts));
@@ -90,9 +99,16 @@ fn mark(channel: &Channel, job: &Job, path: &str, options: &[String]) -> Result<
         let source = source.map_err(|_| anyhow::anyhow!("a thread of the agent panicked"))??;
         let binary = binary?;
         if binary.code != 0 || source.code != 0 {
-            let errors = if binary.code == 0 { &source.stderr } else { &binary.stderr };
+            let errors = if binary.code == 0 {
+                &source.stderr
+            } else {
+                &binary.stderr
+            };
             channel.log(errors.as_bytes())?;
-            return Err(fail(BadSpec, format!("the spec does not parse: {}", complaint(errors))));
+            return Err(fail(
+                BadSpec,
+                format!("the spec does not parse: {}", complaint(errors)),
+            ));
         }
         match unmarked(job, &binary.stdout).or_else(|| unmarked(job, &source.stdout)) {
             None => return Ok(text),
@@ -110,11 +126,19 @@ fn mark(channel: &Channel, job: &Job, path: &str, options: &[String]) -> Result<
 
 fn build(channel: &Channel, job: &Job, path: &str, options: &[String]) -> Result<()> {
     let ooms = verdict::oom_kills();
-    let jail = if job.keep_network { Jail::UserWithNetwork } else { Jail::User };
+    let jail = if job.keep_network {
+        Jail::UserWithNetwork
+    } else {
+        Jail::User
+    };
     let mut argv = vec!["rpmbuild".to_owned(), "-ba".to_owned()];
     argv.extend_from_slice(options);
     argv.push(path.to_owned());
     channel.say(&argv.join(" "))?;
     let ended = stream(channel, jail, &argv)?;
-    if ended.code == 0 { Ok(()) } else { Err(verdict::judge(ended.code, &ended.tail, ooms)?) }
+    if ended.code == 0 {
+        Ok(())
+    } else {
+        Err(verdict::judge(ended.code, &ended.tail, ooms)?)
+    }
 }

@@ -102,8 +102,11 @@ fn inner(jail: Jail, command: Vec<OsString>) -> Result<u8> {
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).context("make the mounts private")?;
     let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), safe, None::<&str>).context("mount /proc")?;
-    std::fs::write("/proc/self/oom_score_adj", if jail == Jail::Root { "0" } else { "1000" })
-        .context("set the OOM score")?;
+    std::fs::write(
+        "/proc/self/oom_score_adj",
+        if jail == Jail::Root { "0" } else { "1000" },
+    )
+    .context("set the OOM score")?;
     if jail == Jail::User {
         crate::network::loopback_up()?;
     }

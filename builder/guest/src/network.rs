@@ -48,8 +48,14 @@ impl Netlink {
         let mut answer = [0; 4096];
         let read = recv(fd, &mut answer, MsgFlags::empty()).context("receive from netlink")?;
         let answer = answer.get(..read).unwrap_or_default();
-        let kind = answer.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
-        let code = answer.get(16..20).and_then(|b| b.try_into().ok()).map(i32::from_ne_bytes);
+        let kind = answer
+            .get(4..6)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_ne_bytes);
+        let code = answer
+            .get(16..20)
+            .and_then(|b| b.try_into().ok())
+            .map(i32::from_ne_bytes);
         match (kind, code) {
             (Some(ERROR), Some(0)) => Ok(()),
             (Some(ERROR), Some(code)) => Err(nix::Error::from_raw(-code)).context("netlink refused"),

@@ -41,7 +41,10 @@ fn prepare<S: AsRef<str>>(jail: Jail, argv: &[S]) -> Result<Command> {
     };
     command
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin")
+        .env(
+            "PATH",
+            "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        )
         .env("HOME", home)
         .env("USER", user)
         .env("LOGNAME", user)
@@ -72,7 +75,9 @@ pub fn stream<S: AsRef<str>>(channel: &Channel, jail: Jail, argv: &[S]) -> Resul
     let mut tail = Vec::new();
     let mut buffer = vec![0; 32 << 10];
     loop {
-        let read = reader.read(&mut buffer).with_context(|| format!("read the output of {name}"))?;
+        let read = reader
+            .read(&mut buffer)
+            .with_context(|| format!("read the output of {name}"))?;
         let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
             break;
         };
@@ -116,10 +121,36 @@ pub fn capture<S: AsRef<str>>(jail: Jail, argv: &[S]) -> Result<Captured> {
     })
 }
 
-/// The end of a command's complaint, short enough for a verdict.
+/// A command's complaint, short enough for a verdict: its error lines without repetitions, or else its last lines.
 pub fn complaint(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut lines: Vec<&str> = Vec::new();
+    let errors = text.lines().any(|line| line.starts_with("error:"));
+    for line in text.lines().map(str::trim) {
+        let wanted = if errors {
+            line.strip_prefix("error:")
+        } else {
+            Some(line)
+        };
+        if let Some(line) = wanted.map(str::trim)
+            && !line.is_empty()
+            && !lines.contains(&line)
+        {
+            lines.push(line);
+        }
+    }
     let start = lines.len().saturating_sub(12);
     let text = lines.get(start..).unwrap_or_default().join("; ");
     text.chars().take(1_500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_the_error_lines_once() {
+        assert_eq!(complaint("rpm: note\nerror: a\nerror: b\nerror: a\n"), "a; b");
+        assert_eq!(complaint("one\n\n two \n"), "one; two");
+        assert_eq!(complaint(""), "");
+    }
 }

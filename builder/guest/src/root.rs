@@ -19,7 +19,13 @@ pub const TOPDIR: &str = "/builddir/build";
 /// Mounts the disks and makes the buildroot the root directory.
 pub fn enter() -> Result<()> {
     let nodev = MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
-    mount_at(&disk("root")?, "/lower", "ext4", nodev | MsFlags::MS_RDONLY, Some("noload"))?;
+    mount_at(
+        &disk("root")?,
+        "/lower",
+        "ext4",
+        nodev | MsFlags::MS_RDONLY,
+        Some("noload"),
+    )?;
     mount_at(&disk("scratch")?, "/scratch", "ext4", nodev, Some("nobarrier"))?;
     for dir in ["/scratch/upper", "/scratch/work", "/scratch/home"] {
         fs::create_dir_all(dir).with_context(|| format!("create {dir}"))?;
@@ -31,7 +37,12 @@ pub fn enter() -> Result<()> {
         nodev,
         Some("lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work"),
     )?;
-    for (from, to) in [("/scratch/home", HOME), ("/proc", "/proc"), ("/sys", "/sys"), ("/dev", "/dev")] {
+    for (from, to) in [
+        ("/scratch/home", HOME),
+        ("/proc", "/proc"),
+        ("/sys", "/sys"),
+        ("/dev", "/dev"),
+    ] {
         let target = format!("/newroot{to}");
         fs::create_dir_all(&target).with_context(|| format!("create {target}"))?;
         let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
@@ -60,7 +71,10 @@ fn own(path: &str) -> Result<()> {
 
 /// Writes users, host name, resolver, macros and repositories.
 pub fn furnish(job: &Job) -> Result<()> {
-    append("/etc/passwd", &format!("mockbuild:x:{BUILD_UID}:{BUILD_UID}::{HOME}:/bin/bash"))?;
+    append(
+        "/etc/passwd",
+        &format!("mockbuild:x:{BUILD_UID}:{BUILD_UID}::{HOME}:/bin/bash"),
+    )?;
     append("/etc/group", &format!("mockbuild:x:{BUILD_UID}:"))?;
     if exists("/etc/shadow") {
         append("/etc/shadow", "mockbuild:!:19000:0:99999:7:::")?;
@@ -77,7 +91,8 @@ pub fn furnish(job: &Job) -> Result<()> {
     nix::unistd::sethostname("koper").context("set the host name")?;
     for dir in ["/tmp", "/var/tmp"] {
         fs::create_dir_all(dir).with_context(|| format!("create {dir}"))?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o1777)).with_context(|| format!("open {dir}"))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o1777))
+            .with_context(|| format!("open {dir}"))?;
     }
     own(HOME)?;
     fs::create_dir_all(TOPDIR).with_context(|| format!("create {TOPDIR}"))?;
@@ -117,7 +132,13 @@ fn macro_file(job: &Job) -> String {
 
 fn safe_id(id: &str) -> String {
     id.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 

@@ -20,11 +20,16 @@ fn copy(job: &Job) -> Result<String> {
     let file = File::open(&device).with_context(|| format!("open {device}"))?;
     let path = format!("{HOME}/{}", job.srpm_name);
     let mut target = File::create(&path).with_context(|| format!("create {path}"))?;
-    let copied = std::io::copy(&mut file.take(job.srpm_size), &mut target).context("copy the source package")?;
+    let copied =
+        std::io::copy(&mut file.take(job.srpm_size), &mut target).context("copy the source package")?;
     if copied != job.srpm_size {
-        return Err(fail(BadSource, format!("{} is shorter than announced", job.srpm_name)));
+        return Err(fail(
+            BadSource,
+            format!("{} is shorter than announced", job.srpm_name),
+        ));
     }
-    chown(&path, Some(BUILD_UID), Some(BUILD_UID)).with_context(|| format!("give {path} to the build's user"))?;
+    chown(&path, Some(BUILD_UID), Some(BUILD_UID))
+        .with_context(|| format!("give {path} to the build's user"))?;
     Ok(path)
 }
 
@@ -52,7 +57,11 @@ pub fn unpack(job: &Job) -> Result<String> {
     check_lead(job.srpm_name.as_str(), &lead)?;
     let unpacked = capture(Jail::User, &["rpm", "-i", "--nosignature", &path])?;
     if unpacked.code != 0 {
-        let text = format!("{} cannot be unpacked: {}", job.srpm_name, complaint(&unpacked.stderr));
+        let text = format!(
+            "{} cannot be unpacked: {}",
+            job.srpm_name,
+            complaint(&unpacked.stderr)
+        );
         return Err(fail(BadSource, text));
     }
     let dir = format!("{TOPDIR}/SPECS");
@@ -67,7 +76,10 @@ pub fn unpack(job: &Job) -> Result<String> {
     match specs.as_slice() {
         [spec] => Ok(spec.clone()),
         [] => Err(fail(BadSource, format!("{} holds no spec file", job.srpm_name))),
-        _ => Err(fail(BadSource, format!("{} holds more than one spec file", job.srpm_name))),
+        _ => Err(fail(
+            BadSource,
+            format!("{} holds more than one spec file", job.srpm_name),
+        )),
     }
 }
 

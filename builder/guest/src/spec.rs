@@ -64,7 +64,9 @@ fn tag_value<'a>(line: &'a str, tag: &str) -> Option<(usize, &'a str)> {
 
 fn section(line: &str) -> Option<&str> {
     let word = line.strip_prefix('%')?;
-    let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
+    let end = word
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(word.len());
     word.get(..end)
 }
 
@@ -75,7 +77,9 @@ fn touches_dist(line: &str) -> bool {
 }
 
 fn mentions_dist(value: &str) -> bool {
-    ["%{?dist}", "%{dist}", "%dist", "%?dist"].iter().any(|m| value.contains(m))
+    ["%{?dist}", "%{dist}", "%dist", "%?dist"]
+        .iter()
+        .any(|m| value.contains(m))
 }
 
 /// Puts `suffix` behind the value of a release line, before a comment or the backslash of a macro's body.
@@ -109,9 +113,7 @@ fn release(line: &str, value: &str, depth: Depth, dist: &str) -> String {
 
 /// Whether some release does not name `%dist` although it names no other macro that could hold it.
 pub fn lacks_dist(spec: &str) -> bool {
-    preamble_lines(spec).any(|line| {
-        tag_value(line, "Release").is_some_and(|(_, value)| !value.contains('%'))
-    })
+    preamble_lines(spec).any(|line| tag_value(line, "Release").is_some_and(|(_, value)| !value.contains('%')))
 }
 
 fn preamble_lines(spec: &str) -> impl Iterator<Item = &str> {
@@ -169,7 +171,8 @@ pub fn rewrite(spec: &str, depth: Depth, dist: &str) -> String {
 
 /// Whether the spec computes build requirements while building.
 pub fn has_dynamic_requirements(spec: &str) -> bool {
-    spec.lines().any(|line| section(line) == Some("generate_buildrequires"))
+    spec.lines()
+        .any(|line| section(line) == Some("generate_buildrequires"))
 }
 
 #[cfg(test)]
@@ -210,7 +213,10 @@ mod tests {
         let spec = "Name: a\nRelease: 1\n%description\nRelease: never\n%package -n b\nRelease: 7\n%description -n b\n\
                     Vendor: in a text\n%if 1\n%endif\n%changelog\nRelease: x\n";
         let out = releases(spec);
-        assert!(out.contains("Release: 1%{?dist}\n%description\nRelease: never\n"), "{out}");
+        assert!(
+            out.contains("Release: 1%{?dist}\n%description\nRelease: never\n"),
+            "{out}"
+        );
         assert!(out.contains("%package -n b\nRelease: 7%{?dist}\n"), "{out}");
         assert!(out.contains("Vendor: in a text\n"), "{out}");
         assert!(out.ends_with("Release: x\n"), "{out}");
@@ -219,19 +225,26 @@ mod tests {
     #[test]
     fn conditionals_in_the_preamble_are_followed() {
         let out = releases("%if 0%{?fedora}\nRelease: 1\n%else\nRelease: 2\n%endif\n");
-        assert_eq!(out, "%if 0%{?fedora}\nRelease: 1%{?dist}\n%else\nRelease: 2%{?dist}\n%endif\n");
+        assert_eq!(
+            out,
+            "%if 0%{?fedora}\nRelease: 1%{?dist}\n%else\nRelease: 2%{?dist}\n%endif\n"
+        );
     }
 
     #[test]
     fn the_identity_of_others_goes() {
-        let spec = "Name: a\nVendor: Evil\nPACKAGER: x\nBugURL: https://a\nBugUrl: y\n%package b\nVendor: z\n";
+        let spec =
+            "Name: a\nVendor: Evil\nPACKAGER: x\nBugURL: https://a\nBugUrl: y\n%package b\nVendor: z\n";
         assert_eq!(rewrite(spec, Depth::Identity, DIST), "Name: a\n%package b\n");
     }
 
     #[test]
     fn definitions_of_dist_go() {
         let spec = "%global dist .el9\n%define dist  .x\n%undefine dist\n%define  dist .a \\\n.b\n%global distname x\nName: a\n";
-        assert_eq!(rewrite(spec, Depth::Identity, DIST), "%global distname x\nName: a\n");
+        assert_eq!(
+            rewrite(spec, Depth::Identity, DIST),
+            "%global distname x\nName: a\n"
+        );
     }
 
     #[test]
@@ -260,7 +273,16 @@ mod tests {
 
     #[test]
     fn odd_bytes_and_ends_do_no_harm() {
-        for text in ["", "%", "Rel", "Release", "Release:", "é: x", "\u{0}\n", "%global dist"] {
+        for text in [
+            "",
+            "%",
+            "Rel",
+            "Release",
+            "Release:",
+            "é: x",
+            "\u{0}\n",
+            "%global dist",
+        ] {
             for depth in [Depth::Identity, Depth::Releases, Depth::Literal] {
                 let _ = rewrite(text, depth, DIST);
             }

@@ -26,16 +26,20 @@ fn disk_is_full() -> Result<bool> {
 
 /// The stage that rpm names in `error: Bad exit status from /var/tmp/rpm-tmp.x (%build)`.
 fn stage(tail: &str) -> Option<&str> {
-    let line = tail.lines().rev().find(|line| line.contains("Bad exit status from "))?;
+    let line = tail
+        .lines()
+        .rev()
+        .find(|line| line.contains("Bad exit status from "))?;
     line.rsplit_once('(')?.1.strip_suffix(')')
 }
 
 fn summary(code: i32, tail: &str) -> String {
-    let errors: Vec<&str> = tail
-        .lines()
-        .filter(|line| line.starts_with("error:") || line.trim_start().starts_with("Bad exit status"))
-        .collect();
-    let errors = complaint(&errors.join("\n"));
+    let has_errors = tail.lines().any(|line| line.starts_with("error:"));
+    let errors = if has_errors {
+        complaint(tail)
+    } else {
+        String::new()
+    };
     match (stage(tail), errors.is_empty()) {
         (Some(stage), _) => format!("rpmbuild failed in {stage}: {errors}"),
         (None, false) => format!("rpmbuild failed: {errors}"),
@@ -70,7 +74,7 @@ mod tests {
         let tail = "make: *** [all] Error 1\nerror: Bad exit status from /var/tmp/rpm-tmp.Ab (%build)\n\nRPM build errors:\n    Bad exit status from /var/tmp/rpm-tmp.Ab (%build)\n";
         let text = summary(1, tail);
         assert!(
-            text.starts_with("rpmbuild failed in %build: error: Bad exit status from /var/tmp/rpm-tmp.Ab"),
+            text.starts_with("rpmbuild failed in %build: Bad exit status from /var/tmp/rpm-tmp.Ab"),
             "{text}"
         );
     }
@@ -78,6 +82,9 @@ mod tests {
     #[test]
     fn other_ends_have_a_sentence_too() {
         assert_eq!(summary(137, "killed"), "rpmbuild ended with exit code 137");
-        assert_eq!(summary(1, "error: File not found: /x"), "rpmbuild failed: error: File not found: /x");
+        assert_eq!(
+            summary(1, "error: File not found: /x"),
+            "rpmbuild failed: File not found: /x"
+        );
     }
 }

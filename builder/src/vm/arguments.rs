@@ -69,7 +69,8 @@ fn shell_word(text: &str) -> String {
 }
 
 fn path_text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
+    path.to_str()
+        .with_context(|| format!("{} is no UTF-8", path.display()))
 }
 
 impl Machine {
@@ -102,7 +103,10 @@ impl Machine {
             Acceleration::Kvm => ("kvm", "host"),
             Acceleration::Tcg => ("tcg,thread=multi", "max"),
         };
-        add("-machine", "q35,smm=off,sata=off,smbus=off,vmport=off,hpet=off,graphics=off".to_owned());
+        add(
+            "-machine",
+            "q35,smm=off,sata=off,smbus=off,vmport=off,hpet=off,graphics=off".to_owned(),
+        );
         add("-accel", accel.to_owned());
         add("-cpu", cpu.to_owned());
         add("-smp", self.cpus.to_string());
@@ -115,8 +119,9 @@ impl Machine {
              no_timer_check tsc=reliable 8250.nr_uarts=1 cryptomgr.notests raid=noautodetect"
                 .to_owned(),
         );
-        // `spawn` has to stay allowed: the relay is a process per connection.
-        add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny".to_owned());
+        // The relay is a process per connection in a session of its own and inherits the filter: `spawn=deny` and
+        // `elevateprivileges=deny` (which holds setsid) would kill it. `setpriv` has seen to the privileges.
+        add("-sandbox", "on,obsolete=deny".to_owned());
         for socket in [AGENT, MONITOR, CONSOLE] {
             let id = socket.trim_end_matches(".sock");
             add("-chardev", format!("socket,id={id},path={socket},server=off"));
@@ -124,7 +129,10 @@ impl Machine {
         add("-serial", "chardev:console".to_owned());
         add("-mon", "chardev=monitor,mode=control".to_owned());
         add("-device", "virtio-serial-pci".to_owned());
-        add("-device", format!("virtserialport,chardev=agent,name={}", protocol::guest::PORT_NAME));
+        add(
+            "-device",
+            format!("virtserialport,chardev=agent,name={}", protocol::guest::PORT_NAME),
+        );
         add("-device", "virtio-rng-pci".to_owned());
         for disk in &self.disks {
             let (serial, path) = (disk.serial, value(path_text(&disk.path)?));
@@ -132,12 +140,21 @@ impl Machine {
             // The disks do not outlive the VM, so that nothing has to reach the platter.
             add(
                 "-drive",
-                format!("file={path},if=none,id={serial},format=raw,cache=unsafe,readonly={readonly},discard=unmap"),
+                format!(
+                    "file={path},if=none,id={serial},format=raw,cache=unsafe,readonly={readonly},discard=unmap"
+                ),
             );
-            add("-device", format!("virtio-blk-pci,drive={serial},serial={serial}"));
+            add(
+                "-device",
+                format!("virtio-blk-pci,drive={serial},serial={serial}"),
+            );
         }
         if let Some(relay) = &self.relay {
-            let words: Vec<String> = relay.iter().map(|word| shell_word(word)).chain([PROXY.to_owned()]).collect();
+            let words: Vec<String> = relay
+                .iter()
+                .map(|word| shell_word(word))
+                .chain([PROXY.to_owned()])
+                .collect();
             let relay = value(&words.join(" "));
             add(
                 "-netdev",
@@ -145,9 +162,7 @@ impl Machine {
             );
             add("-device", format!("virtio-net-pci,netdev={NETWORK},romfile="));
         }
-        list.extend(
-            ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"].map(str::to_owned),
-        );
+        list.extend(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"].map(str::to_owned));
         Ok(list.into_iter().map(OsString::from).collect())
     }
 }

@@ -41,7 +41,12 @@ impl Console {
         let text = String::from_utf8_lossy(&kept);
         let lines: Vec<String> = text
             .lines()
-            .map(|line| line.chars().filter(|c| !c.is_control()).take(200).collect::<String>())
+            .map(|line| {
+                line.chars()
+                    .filter(|c| !c.is_control())
+                    .take(200)
+                    .collect::<String>()
+            })
             .filter(|line: &String| !line.trim().is_empty())
             .collect();
         let start = lines.len().saturating_sub(8);

@@ -26,6 +26,7 @@ const CONNECT: Duration = Duration::from_secs(20);
 pub struct Vm {
     child: Child,
     qmp: Qmp,
+    errors: PathBuf,
     /// The agent's channel.
     pub agent: UnixStream,
     /// What the VM's kernel printed.
@@ -70,6 +71,7 @@ impl Vm {
         Ok(Self {
             child,
             qmp,
+            errors: dir.join("qemu.log"),
             agent,
             console,
             started,
@@ -79,7 +81,10 @@ impl Vm {
     /// Takes the network away from the guest for good.
     pub async fn unplug_network(&mut self) -> Result<()> {
         self.qmp
-            .execute("set_link", serde_json::json!({"name": arguments::NETWORK, "up": false}))
+            .execute(
+                "set_link",
+                serde_json::json!({"name": arguments::NETWORK, "up": false}),
+            )
             .await?;
         self.qmp
             .execute("netdev_del", serde_json::json!({"id": arguments::NETWORK}))
@@ -87,7 +92,10 @@ impl Vm {
         // The card is still there; what stands behind it must not be.
         let answer = self
             .qmp
-            .execute("set_link", serde_json::json!({"name": arguments::NETWORK, "up": true}))
+            .execute(
+                "set_link",
+                serde_json::json!({"name": arguments::NETWORK, "up": true}),
+            )
             .await;
         if answer.is_ok() {
             bail!("QEMU still has the network that it said it removed");
@@ -99,6 +107,10 @@ impl Vm {
     pub async fn kill(mut self) {
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "QEMU cannot be killed");
+        }
+        let text = fs_err::read_to_string(&self.errors).unwrap_or_default();
+        if !text.trim().is_empty() {
+            tracing::warn!(text = %text.trim().chars().take(2_000).collect::<String>(), "QEMU complained");
         }
     }
 }

@@ -30,14 +30,23 @@ pub async fn probe(config: &Config, kernel: &Kernel) -> Result<Acceleration> {
         Accel::Tcg => return Ok(Acceleration::Tcg),
         Accel::Auto => {}
     }
-    if std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+    if std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_err()
+    {
         tracing::info!("no usable /dev/kvm: VMs are emulated");
         return Ok(Acceleration::Tcg);
     }
     let file = config.data_dir.join("probe.json");
-    let boot_id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    let boot_id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned();
     let image = kernel.image.display().to_string();
-    let known = fs_err::read(&file).ok().and_then(|text| serde_json::from_slice::<Verdict>(&text).ok());
+    let known = fs_err::read(&file)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Verdict>(&text).ok());
     if let Some(known) = known.filter(|known| known.boot_id == boot_id && known.kernel == image) {
         return Ok(known.acceleration);
     }
@@ -53,7 +62,10 @@ pub async fn probe(config: &Config, kernel: &Kernel) -> Result<Acceleration> {
         kernel: image,
         acceleration,
     };
-    fs_err::write(&file, serde_json::to_vec(&verdict).context("write the probe's verdict")?)?;
+    fs_err::write(
+        &file,
+        serde_json::to_vec(&verdict).context("write the probe's verdict")?,
+    )?;
     Ok(acceleration)
 }
 
@@ -81,6 +93,9 @@ async fn boot_in(dir: &Path, config: &Config, kernel: &Kernel) -> Result<()> {
     let console = vm.console.tail();
     vm.kill().await;
     let frame = hello.with_context(|| format!("no VM booted within {HELLO:?}; its console: {console}"))??;
-    anyhow::ensure!(matches!(frame, Frame::Message(FromGuest::Hello { .. })), "the VM greets with something else");
+    anyhow::ensure!(
+        matches!(frame, Frame::Message(FromGuest::Hello { .. })),
+        "the VM greets with something else"
+    );
     Ok(())
 }

@@ -32,7 +32,11 @@ impl Qmp {
 
     async fn line(&mut self) -> Result<Value> {
         let mut line = Vec::new();
-        let read = (&mut self.stream).take(LINE).read_until(b'\n', &mut line).await.context("read from QEMU")?;
+        let read = (&mut self.stream)
+            .take(LINE)
+            .read_until(b'\n', &mut line)
+            .await
+            .context("read from QEMU")?;
         if read == 0 {
             bail!("QEMU's monitor is gone");
         }
@@ -44,7 +48,10 @@ impl Qmp {
         let answer = async {
             let mut line = json!({"execute": command, "arguments": arguments}).to_string();
             line.push('\n');
-            self.stream.write_all(line.as_bytes()).await.context("write to QEMU")?;
+            self.stream
+                .write_all(line.as_bytes())
+                .await
+                .context("write to QEMU")?;
             loop {
                 let mut answer = self.line().await?;
                 if let Some(error) = answer.get("error") {
@@ -72,7 +79,11 @@ mod tests {
             let mut theirs = BufReader::new(theirs);
             theirs.write_all(b"{\"QMP\": {}}\n").await.unwrap();
             let mut lines = Vec::new();
-            for answer in ["{\"return\": {}}", "{\"event\": \"X\"}\n{\"return\": 7}", "{\"error\": {\"desc\": \"no\"}}"] {
+            for answer in [
+                "{\"return\": {}}",
+                "{\"event\": \"X\"}\n{\"return\": 7}",
+                "{\"error\": {\"desc\": \"no\"}}",
+            ] {
                 let mut line = String::new();
                 theirs.read_line(&mut line).await.unwrap();
                 lines.push(line);
@@ -82,7 +93,13 @@ mod tests {
         });
         let mut qmp = Qmp::open(ours).await.unwrap();
         assert_eq!(qmp.execute("a", json!({})).await.unwrap(), 7);
-        assert!(qmp.execute("b", json!({})).await.unwrap_err().to_string().contains("no"));
+        assert!(
+            qmp.execute("b", json!({}))
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("no")
+        );
         assert!(script.await.unwrap()[0].contains("qmp_capabilities"));
         assert!(qmp.execute("c", json!({})).await.is_err());
     }

@@ -17,7 +17,12 @@ struct Request {
 }
 
 fn serve(requests: &mpsc::Receiver<Request>) {
-    for Request { mut command, runtime, reply } in requests {
+    for Request {
+        mut command,
+        runtime,
+        reply,
+    } in requests
+    {
         let _inside = runtime.enter();
         // A requester that went away drops the child, which kills it.
         let _ = reply.send(command.spawn());
@@ -38,6 +43,12 @@ pub async fn spawn(command: Command) -> Result<Child> {
         runtime: Handle::current(),
         reply,
     };
-    spawner.send(request).ok().context("the thread that starts VMs is gone")?;
-    answer.await.context("the thread that starts VMs is gone")?.context("start QEMU")
+    spawner
+        .send(request)
+        .ok()
+        .context("the thread that starts VMs is gone")?;
+    answer
+        .await
+        .context("the thread that starts VMs is gone")?
+        .context("start QEMU")
 }

@@ -36,8 +36,6 @@ pub struct State {
     pub gone: bool,
     /// Answers this many fenced calls with 503 first.
     pub unavailable: usize,
-    /// Forgets this much of the log once, as a hub that lost its last write.
-    pub lose_log: usize,
     /// Prints the log as it arrives.
     pub echo: bool,
 }
@@ -81,7 +79,8 @@ impl TestHub {
                     async move { Ok::<_, Infallible>(hub.request(request).await) }
                 });
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
@@ -92,7 +91,10 @@ impl TestHub {
         let path = request.uri().path().to_owned();
         let query = request.uri().query().unwrap_or_default().to_owned();
         let put = request.method() == "PUT";
-        let authorised = request.headers().get("authorization").is_some_and(|value| value == "Bearer secret");
+        let authorised = request
+            .headers()
+            .get("authorization")
+            .is_some_and(|value| value == "Bearer secret");
         let body = request.into_body().collect().await.unwrap().to_bytes();
         if put {
             self.state.lock().unwrap().files.insert(path, body);
@@ -147,8 +149,6 @@ impl TestHub {
                     print!("{}", String::from_utf8_lossy(body));
                 }
                 state.log.extend_from_slice(body);
-                let keep = state.log.len().saturating_sub(std::mem::take(&mut state.lose_log));
-                state.log.truncate(keep);
                 answer(204, "")
             }
             "uploads" => {
@@ -179,7 +179,10 @@ impl TestHub {
             if let Some(found) = look(&self.state.lock().unwrap()) {
                 return found;
             }
-            assert!(Instant::now() < deadline, "the hub's state is not reached within {limit:?}");
+            assert!(
+                Instant::now() < deadline,
+                "the hub's state is not reached within {limit:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

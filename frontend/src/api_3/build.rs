@@ -41,7 +41,10 @@ pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
         }
         Some(state) => in_state(&app, &project, package, state, page.limit(), page.offset).await?,
     };
-    let items = found.iter().map(|b| models::build(&app.config, b, &project)).collect();
+    let items = found
+        .iter()
+        .map(|b| models::build(&app.config, b, &project))
+        .collect();
     Ok(Json(page.answer(items)))
 }
 
@@ -101,22 +104,28 @@ pub(super) async fn cancel(app: web::Data<App>, signed: Signed, id: Path<String>
 
 /// The project that the fields name.
 pub(super) async fn project_of(app: &App, fields: &Fields) -> Result<Project, Error> {
-    find_project(app, &fields.required("ownername")?, &fields.required("projectname")?).await
+    find_project(
+        app,
+        &fields.required("ownername")?,
+        &fields.required("projectname")?,
+    )
+    .await
 }
 
 pub(super) async fn check(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     let project = project_of(&app, &fields).await?;
     signed.actor.may_build(&project)?;
     builds::check_before_build(&app, &signed.actor, &project, &fields.build_request()?).await?;
-    Ok(Json(json!({"message": "It is possible to build in this project."})))
+    Ok(Json(
+        json!({"message": "It is possible to build in this project."}),
+    ))
 }
 
 pub(super) async fn create_url(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     let project = project_of(&app, &fields).await?;
     signed.actor.may_build(&project)?;
     let urls = fields.list("pkgs")?.unwrap_or_default();
-    let made =
-        builds::submit_url(&app, &signed.actor, &project, &fields.build_request()?, &urls).await?;
+    let made = builds::submit_url(&app, &signed.actor, &project, &fields.build_request()?, &urls).await?;
     let mut items = Vec::with_capacity(made.len());
     for id in made {
         items.push(model(&app, id).await?);

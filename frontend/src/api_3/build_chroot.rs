@@ -25,13 +25,21 @@ fn task<'a>(build: &'a Build, query: &Query) -> Result<&'a TaskRow, Error> {
         .tasks
         .iter()
         .find(|t| t.chroot.as_ref().is_some_and(|c| c.as_str() == name))
-        .ok_or_else(|| Error::NotFound(format!("Chroot {} does not exist in build {}.", shown(name), build.id)))
+        .ok_or_else(|| {
+            Error::NotFound(format!(
+                "Chroot {} does not exist in build {}.",
+                shown(name),
+                build.id
+            ))
+        })
 }
 
 pub(super) async fn get(app: web::Data<App>, query: Query) -> Answer {
     let (build, project) = find(&app, &query).await?;
     let task = task(&build, &query)?;
-    Ok(Json(models::build_chroot(&app.config, &build, &project, task).unwrap_or_default()))
+    Ok(Json(
+        models::build_chroot(&app.config, &build, &project, task).unwrap_or_default(),
+    ))
 }
 
 pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
@@ -55,6 +63,9 @@ pub(super) async fn built_packages(app: web::Data<App>, query: Query) -> Answer 
     let task = task(&build, &query)?;
     let mut conn = app.conn().await?;
     let rpms = db::rpms::of_build(&mut conn, build.id.0).await?;
-    let model = task.chroot.as_ref().map(|chroot| models::built_packages(&rpms, chroot));
+    let model = task
+        .chroot
+        .as_ref()
+        .map(|chroot| models::built_packages(&rpms, chroot));
     Ok(Json(model.unwrap_or_default()))
 }

@@ -33,7 +33,9 @@ pub(super) async fn new_token(app: web::Data<App>, signed: Signed) -> Result<Jso
 pub(super) async fn mock_chroots(app: web::Data<App>) -> Result<Json<Value>, Error> {
     let mut conn = app.conn().await?;
     let active = db::chroots::list(&mut conn, true).await?;
-    let map: Map<String, Value> =
-        active.into_iter().map(|c| (c.definition.name.to_string(), c.description.into())).collect();
+    let map: Map<String, Value> = active
+        .into_iter()
+        .map(|c| (c.definition.name.to_string(), c.description.into()))
+        .collect();
     Ok(Json(map.into()))
 }

@@ -41,7 +41,8 @@ impl Query {
 
     /// A value that has to be there.
     pub fn required(&self, name: &str) -> Result<&str, Error> {
-        self.get(name).ok_or_else(|| Error::Invalid(format!("Missing argument {name}")))
+        self.get(name)
+            .ok_or_else(|| Error::Invalid(format!("Missing argument {name}")))
     }
 
     /// The part of a list that is asked for.
@@ -65,7 +66,9 @@ impl Query {
         Ok(Page {
             limit: number("limit")?.map(|n| n.min(MAX_PAGE)),
             offset: number("offset")?.unwrap_or(0),
-            descending: self.get("order_type").is_some_and(|t| t.eq_ignore_ascii_case("desc")),
+            descending: self
+                .get("order_type")
+                .is_some_and(|t| t.eq_ignore_ascii_case("desc")),
         })
     }
 }
@@ -142,8 +145,12 @@ impl Fields {
                 Ok(())
             }
             Ok(Value::Null) => Ok(()),
-            Ok(_) => Err(Error::Invalid("The request's body has to be a JSON object.".to_owned())),
-            Err(e) => Err(Error::Invalid(format!("The request's body is not valid JSON: {e}."))),
+            Ok(_) => Err(Error::Invalid(
+                "The request's body has to be a JSON object.".to_owned(),
+            )),
+            Err(e) => Err(Error::Invalid(format!(
+                "The request's body is not valid JSON: {e}."
+            ))),
         }
     }
 
@@ -182,7 +189,9 @@ impl Fields {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(value) => {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_ascii_lowercase);
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_ascii_lowercase);
                 match text.as_str() {
                     "true" | "1" | "yes" | "y" | "on" => Ok(Some(true)),
                     "false" | "0" | "no" | "n" | "off" | "" => Ok(Some(false)),
@@ -200,7 +209,9 @@ impl Fields {
             Some(Value::String(text)) => text.trim().parse().ok(),
             Some(value) => value.as_i64(),
         };
-        number.map(Some).ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value")))
+        number
+            .map(Some)
+            .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value")))
     }
 
     /// A list, or a text of entries with white space between them.
@@ -209,9 +220,11 @@ impl Fields {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.split_whitespace().map(str::to_owned).collect())),
-            Some(Value::Array(list)) => {
-                list.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
-            }
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong))
+                .collect::<Result<_, _>>()
+                .map(Some),
             Some(_) => Err(wrong()),
         }
     }
@@ -220,7 +233,9 @@ impl Fields {
     pub fn build_request(&self) -> Result<BuildRequest, Error> {
         for field in ["after_build_id", "with_build_id"] {
             if self.number(field)?.is_some() {
-                return Err(Error::Invalid(format!("{field}: This service does not order builds in batches yet")));
+                return Err(Error::Invalid(format!(
+                    "{field}: This service does not order builds in batches yet"
+                )));
             }
         }
         let timeout = self.number("timeout")?;
@@ -250,7 +265,9 @@ mod tests {
 
     #[test]
     fn values_may_come_in_several_shapes() {
-        let f = fields(r#"{"a": "100", "b": 5, "c": null, "d": "x  y", "e": ["x", "y"], "f": "True", "g": "", "h": {}}"#);
+        let f = fields(
+            r#"{"a": "100", "b": 5, "c": null, "d": "x  y", "e": ["x", "y"], "f": "True", "g": "", "h": {}}"#,
+        );
         assert_eq!(f.number("a").unwrap(), Some(100));
         assert_eq!(f.number("b").unwrap(), Some(5));
         assert_eq!(f.number("c").unwrap(), None);

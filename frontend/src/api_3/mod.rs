@@ -46,30 +46,47 @@ const DELETE: &[&str] = &["DELETE", "POST"];
 /// Everything that the API does.
 pub fn routes() -> Vec<ApiRoute> {
     use Access::{Public, Token};
-    let route = |methods, path, access, handler| ApiRoute { methods, path, access, handler };
+    let route = |methods, path, access, handler| ApiRoute {
+        methods,
+        path,
+        access,
+        handler,
+    };
     vec![
         route(GET, "", Public, || web::to(general::version)),
         route(GET, "/auth-check", Token, || web::to(general::auth_check)),
         route(POST, "/api-token", Token, || web::to(general::new_token)),
-        route(GET, "/mock-chroots/list", Public, || web::to(general::mock_chroots)),
+        route(GET, "/mock-chroots/list", Public, || {
+            web::to(general::mock_chroots)
+        }),
         route(GET, "/project", Public, || web::to(project::get)),
         route(GET, "/project/list", Public, || web::to(project::list)),
         route(GET, "/project/search", Public, || web::to(project::search)),
         route(POST, "/project/add/{owner}", Token, || web::to(project::add)),
-        route(PUT, "/project/edit/{owner}/{project}", Token, || web::to(project::edit)),
-        route(DELETE, "/project/delete/{owner}/{project}", Token, || web::to(project::delete)),
+        route(PUT, "/project/edit/{owner}/{project}", Token, || {
+            web::to(project::edit)
+        }),
+        route(DELETE, "/project/delete/{owner}/{project}", Token, || {
+            web::to(project::delete)
+        }),
         route(GET, "/project-chroot", Public, || web::to(project::chroot)),
         route(GET, "/build/list", Public, || web::to(build::list)),
         route(GET, "/build/{id:\\d+}", Public, || web::to(build::get)),
-        route(GET, "/build/source-chroot/{id}", Public, || web::to(build::source_chroot)),
-        route(GET, "/build/built-packages/{id}", Public, || web::to(build::built_packages)),
+        route(GET, "/build/source-chroot/{id}", Public, || {
+            web::to(build::source_chroot)
+        }),
+        route(GET, "/build/built-packages/{id}", Public, || {
+            web::to(build::built_packages)
+        }),
         route(PUT, "/build/cancel/{id}", Token, || web::to(build::cancel)),
         route(POST, "/build/check-before-build", Token, || web::to(build::check)),
         route(POST, "/build/create/url", Token, || web::to(build::create_url)),
         route(POST, "/build/create/upload", Token, || web::to(upload::create)),
         route(GET, "/build-chroot", Public, || web::to(build_chroot::get)),
         route(GET, "/build-chroot/list", Public, || web::to(build_chroot::list)),
-        route(GET, "/build-chroot/built-packages", Public, || web::to(build_chroot::built_packages)),
+        route(GET, "/build-chroot/built-packages", Public, || {
+            web::to(build_chroot::built_packages)
+        }),
     ]
 }
 
@@ -100,7 +117,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn no_endpoint(request: HttpRequest) -> Result<&'static str, Error> {
-    Err(Error::NoSuchEndpoint(crate::operations::projects::shown(request.path())))
+    Err(Error::NoSuchEndpoint(crate::operations::projects::shown(
+        request.path(),
+    )))
 }
 
 async fn wrong_method(request: HttpRequest) -> Result<&'static str, Error> {

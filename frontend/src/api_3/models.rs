@@ -16,7 +16,12 @@ pub(super) fn project(config: &Config, project: &Project, chroots: &[ChrootName]
     let dir = DirName::from(project.name.clone());
     let repos: Map<String, Value> = chroots
         .iter()
-        .map(|chroot| (chroot.to_string(), config.repository_url(&project.owner, &dir, chroot).into()))
+        .map(|chroot| {
+            (
+                chroot.to_string(),
+                config.repository_url(&project.owner, &dir, chroot).into(),
+            )
+        })
         .collect();
     json!({
         "id": project.id,
@@ -52,7 +57,11 @@ fn epoch(time: Option<DateTime<Utc>>) -> Option<i64> {
 
 /// URL of the directory of a build's source package, with a trailing slash.
 fn source_url(config: &Config, build: &Build, project: &Project) -> String {
-    format!("{}/srpm-builds/{:08}/", config.dir_url(&project.owner, &build.dir), build.id.0)
+    format!(
+        "{}/srpm-builds/{:08}/",
+        config.dir_url(&project.owner, &build.dir),
+        build.id.0
+    )
 }
 
 /// A build.
@@ -82,12 +91,20 @@ pub(super) fn build(config: &Config, build: &Build, project: &Project) -> Value 
 
 /// The source part of a build.
 pub(super) fn source_chroot(config: &Config, build: &Build, project: &Project) -> Value {
-    let state = build.source_task.as_ref().map_or("succeeded", |t| t.state.copr_word());
+    let state = build
+        .source_task
+        .as_ref()
+        .map_or("succeeded", |t| t.state.copr_word());
     json!({"state": state, "result_url": source_url(config, build, project)})
 }
 
 /// One chroot of a build; `None` for the source part.
-pub(super) fn build_chroot(config: &Config, build: &Build, project: &Project, task: &TaskRow) -> Option<Value> {
+pub(super) fn build_chroot(
+    config: &Config,
+    build: &Build,
+    project: &Project,
+    task: &TaskRow,
+) -> Option<Value> {
     let chroot = task.chroot.as_ref()?;
     let repository = config.repository_url(&project.owner, &build.dir, chroot);
     Some(json!({

@@ -47,7 +47,9 @@ pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
 pub(super) async fn search(app: web::Data<App>, query: Query) -> Answer {
     let page = query.page()?;
     let text = query.required("query")?;
-    let (owner, name) = text.split_once('/').map_or((None, text), |(owner, name)| (Some(owner), name));
+    let (owner, name) = text
+        .split_once('/')
+        .map_or((None, text), |(owner, name)| (Some(owner), name));
     let owner = match owner.map(str::parse::<OwnerName>) {
         None => None,
         Some(Ok(owner)) => Some(owner),
@@ -92,12 +94,15 @@ pub(super) async fn add(
         None | Some("" | "backend") => {}
         Some(other) => {
             let other = shown(other);
-            return Err(Error::Invalid(format!("storage: '{other}' is not a valid choice for this field")));
+            return Err(Error::Invalid(format!(
+                "storage: '{other}' is not a valid choice for this field"
+            )));
         }
     }
     let chroots = chroots(&fields)?.unwrap_or_default();
     let exist_ok = query.get("exist_ok") == Some("True");
-    let made = projects::create_project(&app, &signed.actor, &owner, &name, &chroots, settings, exist_ok).await?;
+    let made =
+        projects::create_project(&app, &signed.actor, &owner, &name, &chroots, settings, exist_ok).await?;
     Ok(Json(model(&app, &made).await?))
 }
 
@@ -112,8 +117,7 @@ pub(super) async fn edit(
     let mut settings = project.settings.clone();
     apply(&fields, &mut settings)?;
     let chroots = chroots(&fields)?;
-    let edited =
-        projects::edit_project(&app, &signed.actor, &project, settings, chroots.as_deref()).await?;
+    let edited = projects::edit_project(&app, &signed.actor, &project, settings, chroots.as_deref()).await?;
     Ok(Json(model(&app, &edited).await?))
 }
 
@@ -126,7 +130,9 @@ pub(super) async fn delete(
     let project = find_project(&app, &path.0, &path.1).await?;
     signed.actor.may_delete(&project)?;
     if fields.flag("verify")? != Some(true) {
-        return Err(Error::Invalid("verify: Deleting a project has to be confirmed with verify=true".to_owned()));
+        return Err(Error::Invalid(
+            "verify: Deleting a project has to be confirmed with verify=true".to_owned(),
+        ));
     }
     let before = model(&app, &project).await?;
     projects::delete_project(&app, &signed.actor, &project).await?;
@@ -139,7 +145,12 @@ pub(super) async fn chroot(app: web::Data<App>, query: Query) -> Answer {
     let mut conn = app.conn().await?;
     let enabled = db::projects::chroots(&mut conn, project.id).await?;
     let chroot = enabled.iter().find(|c| c.as_str() == name).ok_or_else(|| {
-        Error::NotFound(format!("Chroot {} does not exist in {}/{}.", shown(name), project.owner, project.name))
+        Error::NotFound(format!(
+            "Chroot {} does not exist in {}/{}.",
+            shown(name),
+            project.owner,
+            project.name
+        ))
     })?;
     Ok(Json(json!({
         "mock_chroot": chroot,
@@ -161,8 +172,17 @@ fn chroots(fields: &Fields) -> Result<Option<Vec<ChrootName>>, Error> {
     let Some(names) = fields.list("chroots")? else {
         return Ok(None);
     };
-    let wrong = |name: &str| Error::Invalid(format!("chroots: '{}' is not a valid choice for this field", shown(name)));
-    names.iter().map(|name| name.parse().map_err(|_| wrong(name))).collect::<Result<_, _>>().map(Some)
+    let wrong = |name: &str| {
+        Error::Invalid(format!(
+            "chroots: '{}' is not a valid choice for this field",
+            shown(name)
+        ))
+    };
+    names
+        .iter()
+        .map(|name| name.parse().map_err(|_| wrong(name)))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// Changes what the fields mention. Additional repositories travel as `repos` in an edit.
@@ -175,7 +195,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     let small = |name: &str| -> Result<Option<i32>, Error> {
         fields
             .number(name)?
-            .map(|n| i32::try_from(n).map_err(|_| Error::Invalid(format!("{name}: Not a valid integer value"))))
+            .map(|n| {
+                i32::try_from(n).map_err(|_| Error::Invalid(format!("{name}: Not a valid integer value")))
+            })
             .transpose()
     };
     set(&mut s.description, fields.text("description")?);
@@ -185,12 +207,18 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     set(&mut s.additional_repos, fields.list("additional_repos")?);
     set(&mut s.additional_repos, fields.list("repos")?);
     set(&mut s.runtime_dependencies, fields.list("runtime_dependencies")?);
-    set(&mut s.packit_forge_projects_allowed, fields.list("packit_forge_projects_allowed")?);
+    set(
+        &mut s.packit_forge_projects_allowed,
+        fields.list("packit_forge_projects_allowed")?,
+    );
     set(&mut s.enable_net, fields.flag("enable_net")?);
     set(&mut s.unlisted_on_hp, fields.flag("unlisted_on_hp")?);
     set(&mut s.auto_prune, fields.flag("auto_prune")?);
     set(&mut s.devel_mode, fields.flag("devel_mode")?);
-    set(&mut s.follow_fedora_branching, fields.flag("follow_fedora_branching")?);
+    set(
+        &mut s.follow_fedora_branching,
+        fields.flag("follow_fedora_branching")?,
+    );
     set(&mut s.module_hotfixes, fields.flag("module_hotfixes")?);
     set(&mut s.appstream, fields.flag("appstream")?);
     set(&mut s.multilib, fields.flag("multilib")?);

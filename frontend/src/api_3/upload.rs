@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_multipart::Multipart;
-use actix_web::web::{self, Json, Payload};
 use actix_web::HttpRequest;
+use actix_web::web::{self, Json, Payload};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -35,7 +35,9 @@ pub(super) async fn create(
             if let Some(received) = received {
                 builds::discard_upload(&app, &received).await;
             }
-            read.and(Err(Error::Invalid("pkgs: The file of the source package is missing".to_owned())))
+            read.and(Err(Error::Invalid(
+                "pkgs: The file of the source package is missing".to_owned(),
+            )))
         }
     };
     if submitted.is_err() {
@@ -81,7 +83,12 @@ async fn read(
     Ok(())
 }
 
-async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Received) -> Result<Json<Value>, Error> {
+async fn submit(
+    app: &App,
+    signed: &Signed,
+    fields: &Fields,
+    received: Received,
+) -> Result<Json<Value>, Error> {
     let checked = async {
         let project = build::project_of(app, fields).await?;
         signed.actor.may_build(&project)?;

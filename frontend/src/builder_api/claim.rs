@@ -79,7 +79,16 @@ async fn hand_out(
                 message: format!("the task cannot be handed to a builder: {error}; tell the administrator"),
             };
             let now = app.now();
-            db::tasks::finish(&mut *app.conn().await?, task.id, task.attempt, &outcome, &[], None, now).await?;
+            db::tasks::finish(
+                &mut *app.conn().await?,
+                task.id,
+                task.attempt,
+                &outcome,
+                &[],
+                None,
+                now,
+            )
+            .await?;
             Ok(None)
         }
     }

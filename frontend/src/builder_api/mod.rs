@@ -38,7 +38,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn nothing_here(request: HttpRequest) -> Result<&'static str, Error> {
-    Err(Error::NoSuchEndpoint(crate::operations::projects::shown(request.path())))
+    Err(Error::NoSuchEndpoint(crate::operations::projects::shown(
+        request.path(),
+    )))
 }
 
 /// Lets in whoever presents the builder token.
@@ -54,7 +56,10 @@ async fn bearer(
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.strip_prefix("Bearer "));
     if expected.is_empty() || !given.is_some_and(|given| same_secret(given, expected)) {
-        return Err(Error::Unauthenticated("The builder token is wrong; compare it with the hub's.".to_owned()).into());
+        return Err(Error::Unauthenticated(
+            "The builder token is wrong; compare it with the hub's.".to_owned(),
+        )
+        .into());
     }
     next.call(request).await
 }
@@ -64,7 +69,10 @@ type Attempt = web::Path<(String, String)>;
 
 fn attempt(path: &Attempt) -> Result<(TaskId, i32), Error> {
     let missing = || Error::NotFound("There is no such task or attempt.".to_owned());
-    Ok((path.0.parse().map_err(|_| missing())?, path.1.parse().map_err(|_| missing())?))
+    Ok((
+        path.0.parse().map_err(|_| missing())?,
+        path.1.parse().map_err(|_| missing())?,
+    ))
 }
 
 fn lost() -> Error {
@@ -73,5 +81,6 @@ fn lost() -> Error {
 
 /// Reads a JSON body of the protocol.
 fn parse<T: DeserializeOwned, const MAX: usize>(body: &Body<MAX>) -> Result<T, Error> {
-    serde_json::from_slice(&body.0).map_err(|e| Error::Invalid(format!("The request's body is not what the protocol says: {e}.")))
+    serde_json::from_slice(&body.0)
+        .map_err(|e| Error::Invalid(format!("The request's body is not what the protocol says: {e}.")))
 }

@@ -35,7 +35,10 @@ fn done() -> HttpResponse {
 
 /// Text from outside, as long as a person reads and without what confuses a terminal.
 fn tidy(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n').take(MAX_MESSAGE).collect()
+    text.chars()
+        .filter(|c| !c.is_control() || *c == '\n')
+        .take(MAX_MESSAGE)
+        .collect()
 }
 
 pub(super) async fn refuse(app: web::Data<App>, path: Attempt, body: Body<65_536>) -> Answer {
@@ -75,9 +78,9 @@ pub(super) async fn log(
     body: Body<LOG_PIECE>,
 ) -> Answer {
     let (task, attempt) = attempt(&path)?;
-    let offset: u64 = query
-        .and_then(|q| q.offset.parse().ok())
-        .ok_or_else(|| Error::Invalid("offset: say where in the log this piece starts, in bytes".to_owned()))?;
+    let offset: u64 = query.and_then(|q| q.offset.parse().ok()).ok_or_else(|| {
+        Error::Invalid("offset: say where in the log this piece starts, in bytes".to_owned())
+    })?;
     let mut conn = app.conn().await?;
     if !db::tasks::is_held(&mut conn, task, attempt).await? {
         return Err(lost());
@@ -108,7 +111,9 @@ fn check_artifacts(app: &App, files: &[Artifact]) -> Result<(), Error> {
         return Err(Error::TooLarge(format!("More than {MAX_ARTIFACTS} artefacts.")));
     }
     if total.is_none_or(|total| total > limit) {
-        return Err(Error::TooLarge(format!("The artefacts are larger than {limit} bytes together.")));
+        return Err(Error::TooLarge(format!(
+            "The artefacts are larger than {limit} bytes together."
+        )));
     }
     Ok(())
 }
@@ -135,7 +140,11 @@ pub(super) async fn finish(app: web::Data<App>, path: Attempt, body: Body<MANIFE
     let boot_ms = request.boot_ms.and_then(|ms| i64::try_from(ms).ok());
     let now = app.now();
     let mut conn = app.conn().await?;
-    let artifacts = if outcome == Outcome::Succeeded { &request.artifacts[..] } else { &[] };
+    let artifacts = if outcome == Outcome::Succeeded {
+        &request.artifacts[..]
+    } else {
+        &[]
+    };
     if db::tasks::finish(&mut conn, task, attempt, &outcome, artifacts, boot_ms, now).await? {
         Ok(done())
     } else {

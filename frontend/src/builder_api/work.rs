@@ -36,7 +36,10 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
             let srpm = build.srpm.as_ref().ok_or_else(|| lacks("source package"))?;
             let expires = Duration::from_secs(limits.timeout_s.saturating_mul(2).max(600));
             let blob = StorageKey::Blob(srpm.sha256.clone());
-            let url = app.storage.presign_get(&blob, expires, Some(&srpm.file_name)).await?;
+            let url = app
+                .storage
+                .presign_get(&blob, expires, Some(&srpm.file_name))
+                .await?;
             Work::Rpm(Box::new(RpmWork {
                 chroot: definition,
                 srpm: SourceFile {
@@ -67,7 +70,11 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
 
 /// `distro://<chroot>` becomes the address below which the service offers that chroot's distribution.
 fn resolve_distro(app: &App, repo: &mut RepositorySource) -> Result<(), Error> {
-    if let Some(name) = repo.baseurl.as_deref().and_then(|url| url.strip_prefix(DISTRO_SCHEME)) {
+    if let Some(name) = repo
+        .baseurl
+        .as_deref()
+        .and_then(|url| url.strip_prefix(DISTRO_SCHEME))
+    {
         let chroot: ChrootName = name.trim_end_matches('/').parse()?;
         repo.baseurl = Some(app.config.distro_url(&chroot));
     }
@@ -82,20 +89,27 @@ async fn repositories(
     dir: &DirName,
     chroot: &ChrootName,
 ) -> Result<Vec<RepositorySource>, Error> {
-    let mut repos = own(app, project, chroot, "copr_base", |d| d.is_main()).await?;
+    let mut repos: Vec<RepositorySource> = own(app, project, chroot, "copr_base", DirName::is_main)
+        .await?
+        .into_iter()
+        .collect();
     if !dir.is_main() {
         repos.extend(own(app, project, chroot, "copr_coprdir", |d| d == dir).await?);
     }
     for (n, entry) in project.settings.additional_repos.iter().enumerate() {
         let id = format!("additional_{}", n + 1);
-        let url = entry.split_once("?priority=").map_or(entry.as_str(), |(url, _)| url);
+        let url = entry
+            .split_once("?priority=")
+            .map_or(entry.as_str(), |(url, _)| url);
         if let Some(name) = url.strip_prefix("copr://") {
             if let Some(other) = named(app, name).await? {
-                repos.extend(own(app, &other, chroot, &id, |d| d.is_main()).await?);
+                repos.extend(own(app, &other, chroot, &id, DirName::is_main).await?);
             }
             continue;
         }
-        let url = url.replace("$chroot", chroot.as_str()).replace("$distname", chroot.os());
+        let url = url
+            .replace("$chroot", chroot.as_str())
+            .replace("$distname", chroot.os());
         if is_web_url(&url) {
             repos.push(RepositorySource {
                 name: format!("Additional repository {url}"),
@@ -114,9 +128,15 @@ async fn repositories(
 
 /// A project of this service, named `owner/project`.
 async fn named(app: &App, name: &str) -> Result<Option<Project>, Error> {
-    let parsed = name.trim_end_matches('/').split_once('/').and_then(|(owner, project)| {
-        Some((owner.parse::<OwnerName>().ok()?, project.parse::<ProjectName>().ok()?))
-    });
+    let parsed = name
+        .trim_end_matches('/')
+        .split_once('/')
+        .and_then(|(owner, project)| {
+            Some((
+                owner.parse::<OwnerName>().ok()?,
+                project.parse::<ProjectName>().ok()?,
+            ))
+        });
     match parsed {
         Some((owner, project)) => Ok(projects::find(&mut *app.conn().await?, &owner, &project).await?),
         None => Ok(None),
@@ -131,17 +151,25 @@ async fn own(
     wanted: impl Fn(&DirName) -> bool,
 ) -> Result<Option<RepositorySource>, Error> {
     let all = db::repositories::of_project(&mut *app.conn().await?, project.id).await?;
-    let found = all.into_iter().find(|r| r.chroot == *chroot && r.current_snapshot > 0 && wanted(&r.dir));
+    let found = all
+        .into_iter()
+        .find(|r| r.chroot == *chroot && r.current_snapshot > 0 && wanted(&r.dir));
     Ok(found.map(|repository| RepositorySource {
         id: id.to_owned(),
-        name: format!("{} repository {}/{}", app.config.service_name, project.owner, repository.dir),
+        name: format!(
+            "{} repository {}/{}",
+            app.config.service_name, project.owner, repository.dir
+        ),
         baseurl: None,
         metalink: None,
         mirrorlist: Some(format!(
             "{}mirrorlist",
             app.config.repository_url(&project.owner, &repository.dir, chroot)
         )),
-        gpgkey: vec![format!("{}/pubkey.gpg", app.config.dir_url(&project.owner, &repository.dir))],
+        gpgkey: vec![format!(
+            "{}/pubkey.gpg",
+            app.config.dir_url(&project.owner, &repository.dir)
+        )],
         gpgcheck: true,
         repo_gpgcheck: true,
     }))
@@ -155,6 +183,10 @@ fn identity(app: &App, project: &Project) -> Result<Identity, Error> {
         repotag: RepoTag::new(&app.config.service_tag, &project.repotag)?,
         vendor: format!("{} - {kind} {}", app.config.service_name, project.owner),
         packager: format!("{}/{} <{page}>", project.owner, project.name),
-        bugurl: if is_web_url(&project.settings.contact) { project.settings.contact.clone() } else { page },
+        bugurl: if is_web_url(&project.settings.contact) {
+            project.settings.contact.clone()
+        } else {
+            page
+        },
     })
 }

@@ -64,8 +64,14 @@ pub async fn check_before_build(
     request: &BuildRequest,
 ) -> Result<Plan, Error> {
     actor.may_build(project)?;
-    if request.options.timeout_s.is_some_and(|t| !(1..=MAX_TIMEOUT_S).contains(&t)) {
-        return Err(Error::Invalid(format!("timeout: Number must be between 1 and {MAX_TIMEOUT_S}.")));
+    if request
+        .options
+        .timeout_s
+        .is_some_and(|t| !(1..=MAX_TIMEOUT_S).contains(&t))
+    {
+        return Err(Error::Invalid(format!(
+            "timeout: Number must be between 1 and {MAX_TIMEOUT_S}."
+        )));
     }
     let dir = match request.dir.as_deref().filter(|d| !d.is_empty()) {
         None => DirName::from(project.name.clone()),
@@ -80,10 +86,14 @@ pub async fn check_before_build(
     let enabled = projects::chroots(&mut *app.conn().await?, project.id).await?;
     let chroots = choose_chroots(&enabled, request)?;
     let active = db::chroots::list(&mut *app.conn().await?, true).await?;
-    let chroots: Vec<ChrootName> =
-        chroots.into_iter().filter(|c| active.iter().any(|a| a.definition.name == *c)).collect();
+    let chroots: Vec<ChrootName> = chroots
+        .into_iter()
+        .filter(|c| active.iter().any(|a| a.definition.name == *c))
+        .collect();
     if chroots.is_empty() {
-        return Err(Error::Invalid("chroots: At least one chroot must be selected; none of the chosen ones is active".to_owned()));
+        return Err(Error::Invalid(
+            "chroots: At least one chroot must be selected; none of the chosen ones is active".to_owned(),
+        ));
     }
     Ok(Plan { dir, chroots })
 }
@@ -96,22 +106,39 @@ fn choose_chroots(enabled: &[ChrootName], request: &BuildRequest) -> Result<Vec<
             let before = chosen.len();
             chosen.extend(enabled.iter().filter(|c| fnmatch(pattern, c.as_str())).cloned());
             if chosen.len() == before {
-                wrong.push(format!("chroots: '{}' is not a valid choice for this field", shown(pattern)));
+                wrong.push(format!(
+                    "chroots: '{}' is not a valid choice for this field",
+                    shown(pattern)
+                ));
             }
         }
-        if wrong.is_empty() { Ok(chosen) } else { Err(Error::Invalid(wrong.join("\n"))) }
+        if wrong.is_empty() {
+            Ok(chosen)
+        } else {
+            Err(Error::Invalid(wrong.join("\n")))
+        }
     };
-    let chosen =
-        if request.chroots.is_empty() { enabled.to_vec() } else { matching(&request.chroots)? };
+    let chosen = if request.chroots.is_empty() {
+        enabled.to_vec()
+    } else {
+        matching(&request.chroots)?
+    };
     // A pattern to leave out may match nothing: people use one for many projects.
     let mut left: Vec<ChrootName> = chosen
         .into_iter()
-        .filter(|c| !request.exclude_chroots.iter().any(|pattern| fnmatch(pattern, c.as_str())))
+        .filter(|c| {
+            !request
+                .exclude_chroots
+                .iter()
+                .any(|pattern| fnmatch(pattern, c.as_str()))
+        })
         .collect();
     left.sort();
     left.dedup();
     if left.is_empty() {
-        return Err(Error::Invalid("chroots: At least one chroot must be selected".to_owned()));
+        return Err(Error::Invalid(
+            "chroots: At least one chroot must be selected".to_owned(),
+        ));
     }
     Ok(left)
 }
@@ -138,7 +165,11 @@ fn fnmatch(pattern: &str, name: &str) -> bool {
     }
     /// Reads a class up to its bracket; says whether `c` is in it, and what follows.
     fn class(p: &[u8], c: u8) -> Option<(bool, &[u8])> {
-        let (negated, set) = if p.first() == Some(&b'!') { (true, &p[1..]) } else { (false, p) };
+        let (negated, set) = if p.first() == Some(&b'!') {
+            (true, &p[1..])
+        } else {
+            (false, p)
+        };
         let end = set.iter().skip(1).position(|b| *b == b']')? + 1;
         let (set, rest) = (&set[..end], &set[end + 1..]);
         let mut hit = false;
@@ -162,7 +193,12 @@ fn fnmatch(pattern: &str, name: &str) -> bool {
 ///
 /// # Errors
 /// 400 for a name that is no source package's and for a stream that breaks off, 413 above `max_upload_bytes`.
-pub async fn receive_upload<S, E>(app: &App, actor: &Actor, file_name: &str, stream: S) -> Result<Received, Error>
+pub async fn receive_upload<S, E>(
+    app: &App,
+    actor: &Actor,
+    file_name: &str,
+    stream: S,
+) -> Result<Received, Error>
 where
     S: Stream<Item = Result<Bytes, E>>,
     E: Display,
@@ -171,14 +207,22 @@ where
     let file_name = source::check_file_name(file_name)?;
     let name = format!("{:032x}", rand::random::<u128>()).parse::<FileName>()?;
     let key = StorageKey::Incoming(name);
-    let hashed = match app.storage.put_stream(&key, stream, app.config.max_upload_bytes).await {
+    let hashed = match app
+        .storage
+        .put_stream(&key, stream, app.config.max_upload_bytes)
+        .await
+    {
         Ok(hashed) => hashed,
         Err(error) => {
             forget(app, &key).await;
             return Err(error.into());
         }
     };
-    Ok(Received { key, file_name, hashed })
+    Ok(Received {
+        key,
+        file_name,
+        hashed,
+    })
 }
 
 /// Drops a received file that no build will use.
@@ -219,7 +263,9 @@ async fn submit_received(
 ) -> Result<BuildId, Error> {
     let plan = check_before_build(app, actor, project, request).await?;
     let looked_into = source::look_into(app, received).await?;
-    app.storage.copy(&received.key, &StorageKey::Blob(received.hashed.sha256.clone())).await?;
+    app.storage
+        .copy(&received.key, &StorageKey::Blob(received.hashed.sha256.clone()))
+        .await?;
     let targets: Vec<Target> = plan
         .chroots
         .iter()
@@ -229,7 +275,16 @@ async fn submit_received(
         })
         .collect();
     let srpm = looked_into.srpm;
-    let build = insert(app, actor, project, &plan.dir, &Source::Upload(srpm.clone()), &targets, request).await?;
+    let build = insert(
+        app,
+        actor,
+        project,
+        &plan.dir,
+        &Source::Upload(srpm.clone()),
+        &targets,
+        request,
+    )
+    .await?;
     source::write_index(app, project, &plan.dir, build, &srpm).await;
     Ok(build)
 }
@@ -247,13 +302,21 @@ pub async fn submit_url(
 ) -> Result<Vec<BuildId>, Error> {
     let plan = check_before_build(app, actor, project, request).await?;
     if urls.is_empty() || urls.len() > MAX_URLS {
-        return Err(Error::Invalid(format!("pkgs: Give 1 to {MAX_URLS} URLs of source packages")));
+        return Err(Error::Invalid(format!(
+            "pkgs: Give 1 to {MAX_URLS} URLs of source packages"
+        )));
     }
     for url in urls {
         source::check_url(url, is_web_url(url))?;
     }
-    let targets: Vec<Target> =
-        plan.chroots.iter().map(|chroot| Target { chroot: chroot.clone(), skipped: false }).collect();
+    let targets: Vec<Target> = plan
+        .chroots
+        .iter()
+        .map(|chroot| Target {
+            chroot: chroot.clone(),
+            skipped: false,
+        })
+        .collect();
     let mut made = Vec::with_capacity(urls.len());
     for url in urls {
         let source = Source::Link(url.clone());
@@ -291,7 +354,9 @@ async fn insert(
 pub async fn find_build(app: &App, id: &str) -> Result<(Build, Project), Error> {
     let missing = || Error::NotFound(format!("Build {} does not exist.", shown(id)));
     let id: BuildId = id.parse().map_err(|_| missing())?;
-    builds::find_with_project(&mut *app.conn().await?, id).await?.ok_or_else(missing)
+    builds::find_with_project(&mut *app.conn().await?, id)
+        .await?
+        .ok_or_else(missing)
 }
 
 /// Cancels what is left of a build, at once.
@@ -304,7 +369,11 @@ pub async fn cancel_build(app: &App, actor: &Actor, build: &Build, project: &Pro
     if builds::cancel(&mut *app.conn().await?, build, actor.name(), now).await? {
         Ok(())
     } else {
-        Err(Error::Conflict(format!("Cannot cancel build {}: it is {} already", build.id, build.state())))
+        Err(Error::Conflict(format!(
+            "Cannot cancel build {}: it is {} already",
+            build.id,
+            build.state()
+        )))
     }
 }
 
@@ -336,16 +405,35 @@ mod tests {
 
     #[test]
     fn chroots_are_chosen_among_the_enabled_ones() {
-        let enabled: Vec<ChrootName> =
-            ["a-1-x86_64", "b-1-x86_64", "b-2-aarch64"].iter().map(|c| c.parse().unwrap()).collect();
+        let enabled: Vec<ChrootName> = ["a-1-x86_64", "b-1-x86_64", "b-2-aarch64"]
+            .iter()
+            .map(|c| c.parse().unwrap())
+            .collect();
         let chosen = |chroots: &[&str], without: &[&str]| {
             let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
-            let request = BuildRequest { chroots: list(chroots), exclude_chroots: list(without), ..Default::default() };
+            let request = BuildRequest {
+                chroots: list(chroots),
+                exclude_chroots: list(without),
+                ..Default::default()
+            };
             choose_chroots(&enabled, &request).map(|c| c.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(chosen(&[], &[]).unwrap().len(), 3);
-        assert_eq!(chosen(&["b-*"], &["*-aarch64", "nothing-*"]).unwrap(), ["b-1-x86_64"]);
-        assert!(chosen(&["c-1-x86_64"], &[]).unwrap_err().to_string().contains("is not a valid choice for this field"));
-        assert!(chosen(&[], &["*"]).unwrap_err().to_string().contains("At least one chroot must be selected"));
+        assert_eq!(
+            chosen(&["b-*"], &["*-aarch64", "nothing-*"]).unwrap(),
+            ["b-1-x86_64"]
+        );
+        assert!(
+            chosen(&["c-1-x86_64"], &[])
+                .unwrap_err()
+                .to_string()
+                .contains("is not a valid choice for this field")
+        );
+        assert!(
+            chosen(&[], &["*"])
+                .unwrap_err()
+                .to_string()
+                .contains("At least one chroot must be selected")
+        );
     }
 }

@@ -22,11 +22,19 @@ const MAX_LIST: usize = 100;
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub async fn find_project(app: &App, owner: &str, name: &str) -> Result<Project, Error> {
-    let missing = || Error::NotFound(format!("Project {}/{} does not exist.", shown(owner), shown(name)));
+    let missing = || {
+        Error::NotFound(format!(
+            "Project {}/{} does not exist.",
+            shown(owner),
+            shown(name)
+        ))
+    };
     let owner_name: OwnerName = owner.parse().map_err(|_| missing())?;
     let project_name: ProjectName = name.parse().map_err(|_| missing())?;
     let mut conn = app.conn().await?;
-    projects::find(&mut conn, &owner_name, &project_name).await?.ok_or_else(missing)
+    projects::find(&mut conn, &owner_name, &project_name)
+        .await?
+        .ok_or_else(missing)
 }
 
 /// A text from outside, short and without control characters, for an error message.
@@ -102,7 +110,15 @@ pub async fn edit_project(
         check_chroots(app, chroots, &enabled).await?;
     }
     let now = app.now();
-    projects::edit(&mut *app.conn().await?, project, &settings, chroots, actor.name(), now).await?;
+    projects::edit(
+        &mut *app.conn().await?,
+        project,
+        &settings,
+        chroots,
+        actor.name(),
+        now,
+    )
+    .await?;
     let edited = reload(app, project).await?;
     if chroots.is_some() {
         wait_until_ready(app, edited).await
@@ -128,7 +144,12 @@ async fn reload(app: &App, project: &Project) -> Result<Project, Error> {
     projects::by_id(&mut *app.conn().await?, project.id)
         .await?
         .filter(|p| p.deleted_at.is_none())
-        .ok_or_else(|| Error::NotFound(format!("Project {}/{} does not exist.", project.owner, project.name)))
+        .ok_or_else(|| {
+            Error::NotFound(format!(
+                "Project {}/{} does not exist.",
+                project.owner, project.name
+            ))
+        })
 }
 
 /// Waits until key and repositories are there. The connection goes back to the pool between two looks.
@@ -142,7 +163,9 @@ async fn wait_until_ready(app: &App, mut project: Project) -> Result<Project, Er
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let why = project.setup_error.map_or(String::new(), |e| format!(" The last try failed: {e}."));
+            let why = project
+                .setup_error
+                .map_or(String::new(), |e| format!(" The last try failed: {e}."));
             return Err(Error::NotReady(format!(
                 "Project {}/{} is stored, but making its key and repositories takes longer than {} s; it goes on by itself.{why}",
                 project.owner, project.name, app.config.ready_wait_s
@@ -160,7 +183,9 @@ async fn wait_until_ready(app: &App, mut project: Project) -> Result<Project, Er
 /// Every chroot has to exist and be active, or be enabled already.
 async fn check_chroots(app: &App, chroots: &[ChrootName], enabled: &[ChrootName]) -> Result<(), Error> {
     if chroots.is_empty() {
-        return Err(Error::Invalid("chroots: At least one chroot must be selected".to_owned()));
+        return Err(Error::Invalid(
+            "chroots: At least one chroot must be selected".to_owned(),
+        ));
     }
     let active = db::chroots::list(&mut *app.conn().await?, true).await?;
     let unknown: Vec<String> = chroots
@@ -207,13 +232,23 @@ fn check_settings(s: &ProjectSettings) -> Result<(), Error> {
     for (field, list, also_copr) in [
         ("additional_repos", &s.additional_repos, true),
         ("runtime_dependencies", &s.runtime_dependencies, true),
-        ("packit_forge_projects_allowed", &s.packit_forge_projects_allowed, false),
+        (
+            "packit_forge_projects_allowed",
+            &s.packit_forge_projects_allowed,
+            false,
+        ),
     ] {
         if list.len() > MAX_LIST {
             wrong.push(format!("{field}: At most {MAX_LIST} entries are taken"));
         }
-        for entry in list.iter().filter(|e| also_copr && !is_web_url(e) && !e.starts_with("copr://")) {
-            wrong.push(format!("{field}: '{}' is no http://, https:// or copr:// URL", shown(entry)));
+        for entry in list
+            .iter()
+            .filter(|e| also_copr && !is_web_url(e) && !e.starts_with("copr://"))
+        {
+            wrong.push(format!(
+                "{field}: '{}' is no http://, https:// or copr:// URL",
+                shown(entry)
+            ));
         }
     }
     for (field, value, choices) in [
@@ -221,7 +256,10 @@ fn check_settings(s: &ProjectSettings) -> Result<(), Error> {
         ("isolation", &s.isolation, &["default", "simple", "nspawn"][..]),
     ] {
         if !choices.contains(&value.as_str()) {
-            wrong.push(format!("{field}: '{}' is not a valid choice for this field", shown(value)));
+            wrong.push(format!(
+                "{field}: '{}' is not a valid choice for this field",
+                shown(value)
+            ));
         }
     }
     if s.repo_priority.is_some_and(|p| !(1..=99).contains(&p)) {

@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::operations::builds::Received;
 use crate::operations::projects::shown;
 
+/// What every RPM package starts with.
+const MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 /// Bytes that the first read takes; nearly all headers fit.
 const FIRST_READ: u64 = 1 << 20;
 /// Bytes of header that are looked at at most.
@@ -90,7 +92,10 @@ fn is_source_name(name: &str) -> bool {
 /// A URL that a builder can fetch a source package from.
 pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
     if !is_web_url {
-        return Err(Error::Invalid(format!("pkgs: '{}' is no http:// or https:// URL", shown(url))));
+        return Err(Error::Invalid(format!(
+            "pkgs: '{}' is no http:// or https:// URL",
+            shown(url)
+        )));
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     if !is_source_name(path) {
@@ -106,7 +111,9 @@ pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
 pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedInto, Error> {
     let name = &received.file_name;
     let bad = |reason: String| Error::Invalid(format!("pkgs: {name} cannot be built: {reason}"));
-    let rpm = read_header(app, received).await?.map_err(|e| bad(e.to_string()))?;
+    let rpm = read_header(app, received)
+        .await?
+        .map_err(|e| bad(e.to_string()))?;
     if !rpm.is_source() {
         return Err(Error::Invalid(format!(
             "pkgs: {name} is a binary package; submit the source package (.src.rpm)"
@@ -114,9 +121,15 @@ pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedIn
     }
     repodata::verify_headers(&rpm).map_err(|e| bad(e.to_string()))?;
     let nevra = rpm.nevra().map_err(|e| bad(e.to_string()))?;
-    let package = nevra.name.parse().map_err(|e: protocol::NameError| bad(e.to_string()))?;
+    let package = nevra
+        .name
+        .parse()
+        .map_err(|e: protocol::NameError| bad(e.to_string()))?;
     let arches = Arches::of(&rpm);
-    let epoch = nevra.epoch.filter(|e| *e > 0).map_or(String::new(), |e| format!("{e}:"));
+    let epoch = nevra
+        .epoch
+        .filter(|e| *e > 0)
+        .map_or(String::new(), |e| format!("{e}:"));
     if received.hashed.size < CHECK_PAYLOAD_BELOW {
         check_payload(app, received, rpm).await?.map_err(bad)?;
     }
@@ -138,6 +151,10 @@ async fn read_header(app: &App, received: &Received) -> Result<Result<RpmFile, H
     loop {
         let bytes = read_start(app, received, take).await?;
         let whole = bytes.len() as u64 >= size;
+        if !bytes.starts_with(&MAGIC) {
+            // A short text would else be called truncated, which is no help to whoever sent the wrong file.
+            return Ok(Err(HeaderError::NotAnRpm("it does not start as one")));
+        }
         match RpmFile::parse(&bytes, size) {
             Err(HeaderError::Truncated { .. }) if !whole && take < MAX_HEADER => take *= 4,
             result => return Ok(result),
@@ -150,7 +167,11 @@ async fn read_start(app: &App, received: &Received, take: u64) -> Result<bytes::
     if received.hashed.size == 0 {
         return Ok(bytes::Bytes::new());
     }
-    let mut object = gone_is_error(app.storage.get_stream(&received.key, Some((0, Some(take - 1)))).await?)?;
+    let mut object = gone_is_error(
+        app.storage
+            .get_stream(&received.key, Some((0, Some(take - 1))))
+            .await?,
+    )?;
     let mut bytes = BytesMut::new();
     while let Some(chunk) = object.stream.try_next().await? {
         bytes.extend_from_slice(&chunk);
@@ -159,7 +180,9 @@ async fn read_start(app: &App, received: &Received, take: u64) -> Result<bytes::
 }
 
 fn gone_is_error<T>(found: Option<T>) -> Result<T, Error> {
-    found.ok_or_else(|| Error::Internal("an upload vanished from the store while it was looked into".to_owned()))
+    found.ok_or_else(|| {
+        Error::Internal("an upload vanished from the store while it was looked into".to_owned())
+    })
 }
 
 /// Reads the payload through a small channel into the checking thread, so that memory stays flat.
@@ -171,9 +194,15 @@ async fn check_payload(app: &App, received: &Received, rpm: RpmFile) -> Result<R
     let object = gone_is_error(app.storage.get_stream(&received.key, Some((start, None))).await?)?;
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     let checking = tokio::task::spawn_blocking(move || {
-        repodata::verify_payload(&rpm, &mut ChannelReader { receiver, left: bytes::Bytes::new() })
-            .map(|_| ())
-            .map_err(|e| e.to_string())
+        repodata::verify_payload(
+            &rpm,
+            &mut ChannelReader {
+                receiver,
+                left: bytes::Bytes::new(),
+            },
+        )
+        .map(|_| ())
+        .map_err(|e| e.to_string())
     });
     let mut stream = object.stream;
     let mut failed = None;
@@ -191,7 +220,9 @@ async fn check_payload(app: &App, received: &Received, rpm: RpmFile) -> Result<R
         }
     }
     drop(sender);
-    let verdict = checking.await.map_err(|e| Error::Internal(format!("checking a payload: {e}")))?;
+    let verdict = checking
+        .await
+        .map_err(|e| Error::Internal(format!("checking a payload: {e}")))?;
     failed.map_or(Ok(verdict), |error| Err(error.into()))
 }
 
@@ -243,7 +274,11 @@ mod tests {
 
     fn arches(exclusive: &[&str], exclude: &[&str], build: &[&str]) -> Arches {
         let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
-        Arches { exclusive: list(exclusive), exclude: list(exclude), build: list(build) }
+        Arches {
+            exclusive: list(exclusive),
+            exclude: list(exclude),
+            build: list(build),
+        }
     }
 
     #[test]
@@ -260,8 +295,16 @@ mod tests {
 
     #[test]
     fn names_say_what_is_taken() {
-        assert_eq!(check_file_name("dir/hello-1-1.src.rpm").unwrap().as_str(), "hello-1-1.src.rpm");
-        assert!(check_file_name("hello.spec").unwrap_err().to_string().contains("source package"));
+        assert_eq!(
+            check_file_name("dir/hello-1-1.src.rpm").unwrap().as_str(),
+            "hello-1-1.src.rpm"
+        );
+        assert!(
+            check_file_name("hello.spec")
+                .unwrap_err()
+                .to_string()
+                .contains("source package")
+        );
         assert!(check_file_name("hello-1-1.x86_64.rpm").is_err());
         assert!(check_file_name(".src.rpm").is_err());
         assert!(check_url("http://h/a.src.rpm?x=1", true).is_ok());

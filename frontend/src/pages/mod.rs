@@ -1,6 +1,159 @@
-//! Pages.
+//! Pages for people, `.repo` files and what else lives outside the APIs' addresses.
 
-use actix_web::web;
+mod build;
+mod builds;
+mod dress;
+mod form;
+mod home;
+mod project;
+mod project_form;
+mod repo;
+mod sign_in;
+mod static_files;
+mod submit;
+mod token;
+pub(crate) mod views;
+mod visitor;
 
-/// Registers the pages.
-pub fn configure(_: &mut web::ServiceConfig) {}
+use actix_web::http::header::{ContentType, LOCATION};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Route, guard};
+
+use crate::error::Error;
+use crate::live_log;
+use crate::templates::RenderError;
+
+/// Registers all pages. They take every address that nobody took before, so this comes last.
+pub fn configure(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("")
+            .wrap(from_fn(dress::dress))
+            .configure(people)
+            .configure(projects)
+            .configure(builds)
+            .default_service(web::to(nowhere)),
+    );
+}
+
+fn people(config: &mut ServiceConfig) {
+    config
+        .route("/", get().to(home::home))
+        .route("/static/{file}", get().to(static_files::file))
+        .route("/favicon.ico", get().to(static_files::icon))
+        .service(web::resource(["/login/", "/login"]).route(get().to(sign_in::how)))
+        // A HEAD must not use the link up.
+        .route("/login/{secret}", web::get().to(sign_in::redeem))
+        .route("/logout", web::post().to(sign_in::logout))
+        .service(web::resource(["/api/", "/api"]).route(get().to(token::show)))
+        .service(web::resource(["/api/new/", "/api/new"]).route(web::post().to(token::make)));
+}
+
+fn projects(config: &mut ServiceConfig) {
+    let post = web::post;
+    let project = |tail: &str| {
+        let path = format!("/coprs/{{owner}}/{{project}}/{tail}");
+        web::resource([path.clone() + "/", path])
+    };
+    config
+        .service(web::resource(["/coprs/", "/coprs"]).route(get().to(home::projects)))
+        .service(
+            web::resource(["/coprs/add/", "/coprs/add"])
+                .route(get().to(project_form::new))
+                .route(post().to(project_form::create)),
+        )
+        .service(web::resource(["/coprs/build/{id}/", "/coprs/build/{id}"]).route(get().to(build::find)))
+        // Files are fetched by programs, some of which follow no redirect: groups have both spellings.
+        .service(
+            web::resource([
+                "/coprs/g/{group}/{dir}/repo/{name_release}/{file}",
+                "/coprs/g/{group}/{dir}/repo/{name_release}/",
+                "/coprs/g/{group}/{dir}/repo/{name_release}",
+            ])
+            .route(get().to(repo::of_group)),
+        )
+        .service(
+            web::resource([
+                "/coprs/{owner}/{dir}/repo/{name_release}/{file}",
+                "/coprs/{owner}/{dir}/repo/{name_release}/",
+                "/coprs/{owner}/{dir}/repo/{name_release}",
+            ])
+            .route(get().to(repo::of_owner)),
+        )
+        .route("/coprs/g/{group}/{tail:.*}", get().to(group))
+        .service(web::resource(["/coprs/{owner}/", "/coprs/{owner}"]).route(get().to(home::owner)))
+        .service(
+            web::resource(["/coprs/{owner}/{project}/", "/coprs/{owner}/{project}"])
+                .route(get().to(project::show)),
+        )
+        .service(
+            project("edit")
+                .route(get().to(project_form::edit))
+                .route(post().to(project_form::save)),
+        )
+        .service(
+            project("delete")
+                .route(get().to(project_form::ask_delete))
+                .route(post().to(project_form::delete)),
+        );
+}
+
+fn builds(config: &mut ServiceConfig) {
+    let post = web::post;
+    let project = |tail: &str| {
+        let path = format!("/coprs/{{owner}}/{{project}}/{tail}");
+        web::resource([path.clone() + "/", path])
+    };
+    config
+        .service(project("add_build").route(get().to(submit::form)))
+        .service(project("add_build/upload").route(post().to(submit::upload)))
+        .service(project("add_build/url").route(post().to(submit::url)))
+        .service(project("builds").route(get().to(builds::list)))
+        .service(project("build/{id}").route(get().to(build::show)))
+        .service(project("build/{id}/cancel").route(post().to(build::cancel)))
+        .route(
+            "/coprs/{owner}/{project}/build/{id}/{chroot}/log",
+            web::get().to(live_log::follow),
+        );
+}
+
+/// GET, or HEAD, which is answered as GET without the body.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// The visitor is asked for, so that the page knows who is signed in.
+async fn nowhere(req: HttpRequest, _visitor: Option<visitor::Visitor>) -> Result<HttpResponse, Error> {
+    Err(Error::NotFound(format!(
+        "There is no page at {}.",
+        crate::operations::projects::shown(req.path())
+    )))
+}
+
+/// `/coprs/g/GROUP/…` is Copr's other spelling of `/coprs/@GROUP/…`.
+async fn group(path: web::Path<(String, String)>) -> HttpResponse {
+    let (group, tail) = path.into_inner();
+    redirect(&format!(
+        "/coprs/@{}/{}",
+        views::segment(&group),
+        views::segments(&tail)
+    ))
+}
+
+fn html(rendered: Result<String, RenderError>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(rendered?))
+}
+
+/// The same form again, with what is wrong.
+fn html_again(rendered: Result<String, RenderError>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::BadRequest()
+        .content_type(ContentType::html())
+        .body(rendered?))
+}
+
+/// To a page of our own, by GET.
+fn redirect(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}

@@ -41,11 +41,30 @@ pub(super) enum Item {
 /// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    PublicKey { owner: OwnerName, dir: DirName },
-    SourceBuilds { owner: OwnerName, dir: DirName, base: Base },
-    SourceBuild { owner: OwnerName, dir: DirName, build: BuildId, file: Wanted },
-    Repository { place: Place, snapshot: Option<i64>, item: Item },
-    Distro { chroot: ChrootName, path: DistroPath },
+    PublicKey {
+        owner: OwnerName,
+        dir: DirName,
+    },
+    SourceBuilds {
+        owner: OwnerName,
+        dir: DirName,
+        base: Base,
+    },
+    SourceBuild {
+        owner: OwnerName,
+        dir: DirName,
+        build: BuildId,
+        file: Wanted,
+    },
+    Repository {
+        place: Place,
+        snapshot: Option<i64>,
+        item: Item,
+    },
+    Distro {
+        chroot: ChrootName,
+        path: DistroPath,
+    },
 }
 
 impl Address {
@@ -61,7 +80,10 @@ impl Address {
             ["results", owner, dir, rest @ ..] => results(name(owner)?, name(dir)?, rest),
             // A part with a slash of its own would join what was split.
             ["distro", chroot, rest @ ..] if rest.iter().all(|part| !part.contains('/')) => {
-                Some(Self::Distro { chroot: name(chroot)?, path: name(&rest.join("/"))? })
+                Some(Self::Distro {
+                    chroot: name(chroot)?,
+                    path: name(&rest.join("/"))?,
+                })
             }
             _ => None,
         }
@@ -82,19 +104,46 @@ fn name<T: FromStr>(text: &str) -> Option<T> {
 fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
     match rest {
         ["pubkey.gpg"] => Some(Address::PublicKey { owner, dir }),
-        ["srpm-builds"] => Some(Address::SourceBuilds { owner, dir, base: "srpm-builds/".to_owned() }),
-        ["srpm-builds", ""] => Some(Address::SourceBuilds { owner, dir, base: Base::new() }),
-        ["srpm-builds", build, rest @ ..] => {
-            Some(Address::SourceBuild { owner, dir, build: source_build(build)?, file: wanted(build, rest)? })
-        }
+        ["srpm-builds"] => Some(Address::SourceBuilds {
+            owner,
+            dir,
+            base: "srpm-builds/".to_owned(),
+        }),
+        ["srpm-builds", ""] => Some(Address::SourceBuilds {
+            owner,
+            dir,
+            base: Base::new(),
+        }),
+        ["srpm-builds", build, rest @ ..] => Some(Address::SourceBuild {
+            owner,
+            dir,
+            build: source_build(build)?,
+            file: wanted(build, rest)?,
+        }),
         [chroot, at, rest @ ..] if at.starts_with('@') => {
-            let place = Place { owner, dir, chroot: name(chroot)? };
+            let place = Place {
+                owner,
+                dir,
+                chroot: name(chroot)?,
+            };
             let item = item(at, rest).filter(|item| !matches!(item, Item::Mirrorlist | Item::Latest))?;
-            Some(Address::Repository { place, snapshot: Some(number(at)?), item })
+            Some(Address::Repository {
+                place,
+                snapshot: Some(number(at)?),
+                item,
+            })
         }
         [chroot, rest @ ..] => {
-            let place = Place { owner, dir, chroot: name(chroot)? };
-            Some(Address::Repository { place, snapshot: None, item: item(chroot, rest)? })
+            let place = Place {
+                owner,
+                dir,
+                chroot: name(chroot)?,
+            };
+            Some(Address::Repository {
+                place,
+                snapshot: None,
+                item: item(chroot, rest)?,
+            })
         }
         [] => None,
     }
@@ -123,7 +172,11 @@ fn wanted(directory: &str, rest: &[&str]) -> Option<Wanted> {
 }
 
 fn base(directory: &str, rest: &[&str]) -> Base {
-    if rest.is_empty() { format!("{directory}/") } else { Base::new() }
+    if rest.is_empty() {
+        format!("{directory}/")
+    } else {
+        Base::new()
+    }
 }
 
 /// Builds and snapshots have one spelling each, or one object had many URLs.
@@ -143,27 +196,41 @@ mod tests {
 
     #[test]
     fn each_kind_of_url_is_told_apart() {
-        let item = |path: &str| match Address::parse(&format!("/results/@sig/tools:pr:1/debian-12-x86_64{path}")) {
-            Some(Address::Repository { place, snapshot, item }) => {
-                assert_eq!(place.owner.as_str(), "@sig");
-                Some((snapshot, item))
-            }
-            _ => None,
-        };
+        let item =
+            |path: &str| match Address::parse(&format!("/results/@sig/tools:pr:1/debian-12-x86_64{path}")) {
+                Some(Address::Repository {
+                    place,
+                    snapshot,
+                    item,
+                }) => {
+                    assert_eq!(place.owner.as_str(), "@sig");
+                    Some((snapshot, item))
+                }
+                _ => None,
+            };
         let build: BuildDir = "00000012-hello".parse().unwrap();
         let file = |name: &str| Wanted::File(name.parse().unwrap());
         assert_eq!(item("/"), Some((None, Item::Listing(String::new()))));
-        assert_eq!(item(""), Some((None, Item::Listing("debian-12-x86_64/".to_owned()))));
+        assert_eq!(
+            item(""),
+            Some((None, Item::Listing("debian-12-x86_64/".to_owned())))
+        );
         assert_eq!(item("/mirrorlist"), Some((None, Item::Mirrorlist)));
         assert_eq!(item("/@7"), Some((Some(7), Item::Listing("@7/".to_owned()))));
-        assert_eq!(item("/%407/repodata/repomd.xml"), Some((Some(7), Item::Repomd(RepomdFile::Xml))));
+        assert_eq!(
+            item("/%407/repodata/repomd.xml"),
+            Some((Some(7), Item::Repomd(RepomdFile::Xml)))
+        );
         assert_eq!(item("/@7/mirrorlist"), None);
         assert_eq!(item("/repodata/repomd.xml.key"), Some((None, Item::Key)));
         assert_eq!(
             item("/@7/00000012-hello/a%2Bb-1%7e2%5e3.rpm"),
             Some((Some(7), Item::Build(build.clone(), file("a+b-1~2^3.rpm"))))
         );
-        assert_eq!(item("/00000012-hello/"), Some((None, Item::Build(build, Wanted::Listing(String::new())))));
+        assert_eq!(
+            item("/00000012-hello/"),
+            Some((None, Item::Build(build, Wanted::Listing(String::new()))))
+        );
     }
 
     #[test]

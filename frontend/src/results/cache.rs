@@ -32,7 +32,10 @@ struct Entry {
 
 impl Cache {
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, entries: Mutex::default() }
+        Self {
+            capacity,
+            entries: Mutex::default(),
+        }
     }
 
     /// The bytes under a name, if they are there and no older than `max_age`.
@@ -59,7 +62,9 @@ impl Cache {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.remove(&name);
         while entries.size + cost > self.capacity {
-            let Some((_, oldest)) = entries.by_use.first_key_value() else { break };
+            let Some((_, oldest)) = entries.by_use.first_key_value() else {
+                break;
+            };
             let oldest = oldest.clone();
             entries.remove(&oldest);
         }
@@ -67,7 +72,14 @@ impl Cache {
         let used = entries.turn;
         entries.size += cost;
         entries.by_use.insert(used, name.clone());
-        entries.by_name.insert(name, Entry { bytes, used, since: Instant::now() });
+        entries.by_name.insert(
+            name,
+            Entry {
+                bytes,
+                used,
+                since: Instant::now(),
+            },
+        );
     }
 }
 

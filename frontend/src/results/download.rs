@@ -79,11 +79,11 @@ enum Part {
 }
 
 /// Answers from bytes in memory.
-pub(super) fn from_memory(request: &HttpRequest, about: &About, bytes: &Bytes) -> HttpResponse {
+pub(super) fn send_bytes(request: &HttpRequest, about: &About, bytes: &Bytes) -> HttpResponse {
     let size = bytes.len() as u64;
     match prepare(request, about, size) {
-        Err(done) => done,
-        Ok((mut response, first, last)) => {
+        Prepared::Done(done) => done,
+        Prepared::Send(mut response, first, last) => {
             let slice = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
             response.body(bytes.slice(slice(first)..slice(last)))
         }
@@ -92,7 +92,7 @@ pub(super) fn from_memory(request: &HttpRequest, about: &About, bytes: &Bytes) -
 
 impl Gateway {
     /// Answers from an object of `size` bytes, streaming it.
-    pub(super) async fn from_store(
+    pub(super) async fn send_object(
         &self,
         request: &HttpRequest,
         about: &About,
@@ -100,8 +100,8 @@ impl Gateway {
         size: u64,
     ) -> Result<HttpResponse, GatewayError> {
         let (mut response, first, last) = match prepare(request, about, size) {
-            Err(done) => return Ok(done),
-            Ok(prepared) => prepared,
+            Prepared::Done(done) => return Ok(done),
+            Prepared::Send(response, first, last) => (response, first, last),
         };
         if *request.method() == Method::HEAD || first == last {
             let nothing = stream::empty::<Result<Bytes, GatewayError>>();
@@ -152,16 +152,20 @@ fn resuming(
     })
 }
 
+/// What precedes the bytes.
+enum Prepared {
+    /// There are none: the answer is complete.
+    Done(HttpResponse),
+    /// The head, the first byte and the one after the last.
+    Send(HttpResponseBuilder, u64, u64),
+}
+
 /// The head of the answer and the bytes to send, or the whole answer if there are none.
-fn prepare(
-    request: &HttpRequest,
-    about: &About,
-    size: u64,
-) -> Result<(HttpResponseBuilder, u64, u64), HttpResponse> {
+fn prepare(request: &HttpRequest, about: &About, size: u64) -> Prepared {
     if unchanged(request, &about.etag) {
         let mut response = HttpResponse::NotModified();
         about.headers(&mut response);
-        return Err(response.finish());
+        return Prepared::Done(response.finish());
     }
     let part = part(request, &about.etag, size);
     let mut response = HttpResponse::build(match part {
@@ -170,19 +174,22 @@ fn prepare(
         Part::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
     });
     if part == Part::Unsatisfiable {
-        return Err(response.insert_header((CONTENT_RANGE, format!("bytes */{size}"))).finish());
+        let range = format!("bytes */{size}");
+        return Prepared::Done(response.insert_header((CONTENT_RANGE, range)).finish());
     }
     about.headers(&mut response);
-    response.insert_header((ACCEPT_RANGES, "bytes")).content_type(about.content_type.as_str());
+    response
+        .insert_header((ACCEPT_RANGES, "bytes"))
+        .content_type(about.content_type.as_str());
     if about.gzip {
         response.insert_header((CONTENT_ENCODING, "gzip"));
     }
     match part {
         Part::Range(first, last) => {
             response.insert_header((CONTENT_RANGE, format!("bytes {first}-{}/{size}", last - 1)));
-            Ok((response, first, last))
+            Prepared::Send(response, first, last)
         }
-        _ => Ok((response, 0, size)),
+        _ => Prepared::Send(response, 0, size),
     }
 }
 
@@ -192,9 +199,9 @@ fn header<'a>(request: &'a HttpRequest, name: &actix_web::http::header::HeaderNa
 
 fn unchanged(request: &HttpRequest, etag: &str) -> bool {
     header(request, &IF_NONE_MATCH).is_some_and(|tags| {
-        tags.split(',').map(str::trim).any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == etag
-        })
+        tags.split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == etag)
     })
 }
 
@@ -207,7 +214,10 @@ fn part(request: &HttpRequest, etag: &str, size: u64) -> Part {
 
 /// One range is honoured; several, or what is no range, mean the whole (RFC 9110, 14.2).
 fn parse_range(range: &str, size: u64) -> Part {
-    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
+    let Some((first, last)) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.trim().split_once('-'))
+    else {
         return Part::Whole;
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

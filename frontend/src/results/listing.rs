@@ -10,7 +10,13 @@ use crate::results::SNAPSHOT;
 use crate::results::download::FRESH;
 
 /// Names are encoded with their colons: a relative link must not look like `scheme:rest`.
-const HREF: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'+').remove(b'@');
+const HREF: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'+')
+    .remove(b'@');
 
 /// One line of a page; the name of a directory ends with a slash.
 pub(super) struct Line {
@@ -21,11 +27,17 @@ pub(super) struct Line {
 
 impl Line {
     pub fn directory(name: impl std::fmt::Display) -> Self {
-        Self { name: format!("{name}/"), size: None }
+        Self {
+            name: format!("{name}/"),
+            size: None,
+        }
     }
 
     pub fn file(name: impl std::fmt::Display, size: Option<u64>) -> Self {
-        Self { name: name.to_string(), size }
+        Self {
+            name: name.to_string(),
+            size,
+        }
     }
 }
 
@@ -50,10 +62,20 @@ fn render(title: &str, base: &str, lines: &[Line]) -> String {
     let parent = if base.is_empty() { "../" } else { "./" };
     let _ = writeln!(html, "<a href=\"{parent}\">../</a>");
     for line in lines {
-        let (stem, slash) = line.name.strip_suffix('/').map_or((line.name.as_str(), ""), |stem| (stem, "/"));
-        let base = base.strip_suffix('/').map_or(String::new(), |base| format!("{}/", encode(base)));
+        let (stem, slash) = line
+            .name
+            .strip_suffix('/')
+            .map_or((line.name.as_str(), ""), |stem| (stem, "/"));
+        let base = base
+            .strip_suffix('/')
+            .map_or(String::new(), |base| format!("{}/", encode(base)));
         // Writing to a String cannot fail.
-        let _ = write!(html, "<a href=\"{base}{}{slash}\">{}</a>", encode(stem), escape(&line.name));
+        let _ = write!(
+            html,
+            "<a href=\"{base}{}{slash}\">{}</a>",
+            encode(stem),
+            escape(&line.name)
+        );
         if let Some(size) = line.size {
             let pad = 60_usize.saturating_sub(line.name.len());
             let _ = write!(html, " {:pad$}{size:>14}", "");
@@ -89,17 +111,30 @@ mod tests {
 
     #[test]
     fn links_are_plain_relative_and_escaped() {
-        let lines = [Line::directory("00000001-a"), Line::file("x:y^1.rpm", Some(12)), Line::file("<b>", None)];
+        let lines = [
+            Line::directory("00000001-a"),
+            Line::file("x:y^1.rpm", Some(12)),
+            Line::file("<b>", None),
+        ];
         let html = render("a <b>", "", &lines);
         assert!(html.contains("<h1>a &lt;b&gt;</h1>"), "{html}");
-        assert!(html.contains("<a href=\"../\">../</a>\n<a href=\"00000001-a/\">00000001-a/</a>\n"), "{html}");
-        assert!(html.contains("<a href=\"x%3Ay%5E1.rpm\">x:y^1.rpm</a> "), "{html}");
+        assert!(
+            html.contains("<a href=\"../\">../</a>\n<a href=\"00000001-a/\">00000001-a/</a>\n"),
+            "{html}"
+        );
+        assert!(
+            html.contains("<a href=\"x%3Ay%5E1.rpm\">x:y^1.rpm</a> "),
+            "{html}"
+        );
         assert!(html.contains("<a href=\"%3Cb%3E\">&lt;b&gt;</a>"), "{html}");
     }
 
     #[test]
     fn without_a_final_slash_links_name_the_directory() {
         let html = render("t", "00000001-a/", &[Line::file("x.rpm", None)]);
-        assert!(html.contains("<a href=\"./\">../</a>\n<a href=\"00000001-a/x.rpm\">x.rpm</a>"), "{html}");
+        assert!(
+            html.contains("<a href=\"./\">../</a>\n<a href=\"00000001-a/x.rpm\">x.rpm</a>"),
+            "{html}"
+        );
     }
 }

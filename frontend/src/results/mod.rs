@@ -125,8 +125,14 @@ async fn serve(request: HttpRequest, gateway: web::Data<Gateway>) -> HttpRespons
             .finish()
     };
     let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static("sandbox"));
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static("sandbox"),
+    );
     response
 }
 
@@ -135,11 +141,20 @@ async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse
     match Address::parse(request.uri().path()).ok_or(GatewayError::NotFound)? {
         Address::PublicKey { owner, dir } => gateway.public_key(request, owner, dir).await,
         Address::SourceBuilds { owner, dir, base } => gateway.source_builds(owner, dir, &base).await,
-        Address::SourceBuild { owner, dir, build, file } => {
+        Address::SourceBuild {
+            owner,
+            dir,
+            build,
+            file,
+        } => {
             let key = StorageKey::SourceIndex { owner, dir, build };
             gateway.results(request, &key, file).await
         }
-        Address::Repository { place, snapshot, item } => gateway.repository(request, place, snapshot, item).await,
+        Address::Repository {
+            place,
+            snapshot,
+            item,
+        } => gateway.repository(request, place, snapshot, item).await,
         Address::Distro { chroot, path } => gateway.distro(request, chroot, path).await,
     }
 }

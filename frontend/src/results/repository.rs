@@ -14,7 +14,7 @@ use storage::{
 };
 
 use crate::results::address::{Item, Place, Wanted};
-use crate::results::download::{About, FRESH, IMMUTABLE, from_memory};
+use crate::results::download::{About, FRESH, IMMUTABLE, send_bytes};
 use crate::results::error::GatewayError;
 use crate::results::listing::{Line, page};
 use crate::results::{Gateway, MAX_SMALL, SNAPSHOT};
@@ -38,7 +38,11 @@ impl Gateway {
     ) -> Result<HttpResponse, GatewayError> {
         let key = StorageKey::PublicKey { owner, dir };
         let bytes = self.small(&key).await?;
-        Ok(from_memory(request, &About::bytes(&bytes, key.content_type(), FRESH), &bytes))
+        Ok(send_bytes(
+            request,
+            &About::bytes(&bytes, key.content_type(), FRESH),
+            &bytes,
+        ))
     }
 
     pub(super) async fn repository(
@@ -57,9 +61,13 @@ impl Gateway {
             Item::Listing(base) => self.repository_page(place, number, &base).await,
             Item::Mirrorlist => Ok(self.mirrorlist(&place, number.ok_or(GatewayError::NotFound)?)),
             Item::Latest => Ok(latest(&pointer.ok_or(GatewayError::NotFound)?)),
-            Item::MetadataListing(base) => self.metadata_page(place, number.ok_or(GatewayError::NotFound)?, &base).await,
+            Item::MetadataListing(base) => {
+                self.metadata_page(place, number.ok_or(GatewayError::NotFound)?, &base)
+                    .await
+            }
             Item::Repomd(file) => {
-                self.repomd(request, place, number.ok_or(GatewayError::NotFound)?, file).await
+                self.repomd(request, place, number.ok_or(GatewayError::NotFound)?, file)
+                    .await
             }
             Item::Key => {
                 let mut response = self.public_key(request, place.owner, place.dir).await?;
@@ -71,7 +79,12 @@ impl Gateway {
             Item::Metadata(file) => self.metadata(request, place, number, file).await,
             Item::Build(build_dir, wanted) => {
                 let Place { owner, dir, chroot } = place;
-                let key = StorageKey::ResultIndex { owner, dir, chroot, build_dir };
+                let key = StorageKey::ResultIndex {
+                    owner,
+                    dir,
+                    chroot,
+                    build_dir,
+                };
                 let mut response = self.results(request, &key, wanted).await?;
                 if let Some(number) = number {
                     response.headers_mut().insert(SNAPSHOT, number.into());
@@ -87,7 +100,10 @@ impl Gateway {
             .insert_header((CACHE_CONTROL, FRESH))
             .insert_header((SNAPSHOT, number.to_string()))
             .content_type(TEXT)
-            .body(format!("{}/{owner}/{dir}/{chroot}/@{number}/\n", self.results_url))
+            .body(format!(
+                "{}/{owner}/{dir}/{chroot}/@{number}/\n",
+                self.results_url
+            ))
     }
 
     /// Read each time, even at a snapshot's own address: a project that is deleted and made anew under its old name
@@ -102,7 +118,7 @@ impl Gateway {
         let key = snapshot_file(place, number, file);
         let bytes = self.small(&key).await?;
         let about = About::bytes(&bytes, key.content_type(), FRESH).at(Some(number));
-        Ok(from_memory(request, &about, &bytes))
+        Ok(send_bytes(request, &about, &bytes))
     }
 
     async fn metadata(
@@ -114,7 +130,12 @@ impl Gateway {
     ) -> Result<HttpResponse, GatewayError> {
         let etag = file.to_string();
         let Place { owner, dir, chroot } = place;
-        let key = StorageKey::Metadata { owner, dir, chroot, file };
+        let key = StorageKey::Metadata {
+            owner,
+            dir,
+            chroot,
+            file,
+        };
         let about = About {
             etag,
             content_type: key.content_type().to_owned(),
@@ -135,15 +156,18 @@ impl Gateway {
     ) -> Result<HttpResponse, GatewayError> {
         let path = key.path();
         if let Some(bytes) = self.cache.get(&path, METADATA_AGE) {
-            return Ok(from_memory(request, about, &bytes));
+            return Ok(send_bytes(request, about, &bytes));
         }
-        let size = self.patiently(|| self.storage.exists(&key)).await?.ok_or(GatewayError::NotFound)?;
+        let size = self
+            .patiently(|| self.storage.exists(&key))
+            .await?
+            .ok_or(GatewayError::NotFound)?;
         if size > MAX_SMALL {
-            return self.from_store(request, about, key, size).await;
+            return self.send_object(request, about, key, size).await;
         }
         let bytes = self.small(&key).await?;
         self.cache.insert(path, bytes.clone());
-        Ok(from_memory(request, about, &bytes))
+        Ok(send_bytes(request, about, &bytes))
     }
 
     async fn index(&self, key: &StorageKey) -> Result<ResultIndex, GatewayError> {
@@ -175,27 +199,44 @@ impl Gateway {
         let name = match wanted {
             Wanted::File(name) => name,
             Wanted::Listing(base) => {
-                let lines: Vec<_> = index.files.iter().map(|file| Line::file(&file.name, Some(file.size))).collect();
+                let lines: Vec<_> = index
+                    .files
+                    .iter()
+                    .map(|file| Line::file(&file.name, Some(file.size)))
+                    .collect();
                 let path = key.path();
-                let title = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+                let title = path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end_matches(".json");
                 return Ok(page(title, &base, &lines, None));
             }
         };
         let (file, encoded) = find(&index, &name).ok_or(GatewayError::NotFound)?;
         let about = About {
-            etag: if encoded { format!("{}-gzip", file.sha256) } else { file.sha256.to_string() },
+            etag: if encoded {
+                format!("{}-gzip", file.sha256)
+            } else {
+                file.sha256.to_string()
+            },
             content_type: content_type(&name, file, encoded),
             gzip: encoded,
             cache_control: if index.complete { IMMUTABLE } else { FRESH },
             modified: Some(file.modified),
             snapshot: None,
         };
-        self.from_store(request, &about, StorageKey::Blob(file.sha256.clone()), file.size).await
+        self.send_object(request, &about, StorageKey::Blob(file.sha256.clone()), file.size)
+            .await
     }
 
     async fn names(&self, prefix: StoragePrefix) -> Result<Vec<String>, GatewayError> {
-        let listed = self.patiently(|| self.storage.list(&prefix).try_collect::<Vec<_>>()).await?;
-        let names = listed.iter().filter_map(|object| object.name().strip_suffix(".json").map(str::to_owned));
+        let listed = self
+            .patiently(|| self.storage.list(&prefix).try_collect::<Vec<_>>())
+            .await?;
+        let names = listed
+            .iter()
+            .filter_map(|object| object.name().strip_suffix(".json").map(str::to_owned));
         Ok(names.collect())
     }
 
@@ -217,11 +258,19 @@ impl Gateway {
         Ok(page(&title, base, &lines, number))
     }
 
-    async fn metadata_page(&self, place: Place, number: i64, base: &str) -> Result<HttpResponse, GatewayError> {
+    async fn metadata_page(
+        &self,
+        place: Place,
+        number: i64,
+        base: &str,
+    ) -> Result<HttpResponse, GatewayError> {
         let repomd = self.small(&snapshot_file(place, number, RepomdFile::Xml)).await?;
-        let mut lines: Vec<_> =
-            ["repomd.xml", "repomd.xml.asc", "repomd.xml.key"].map(|name| Line::file(name, None)).into();
-        let records = std::str::from_utf8(&repomd).ok().and_then(|xml| repodata::read_repomd(xml).ok());
+        let mut lines: Vec<_> = ["repomd.xml", "repomd.xml.asc", "repomd.xml.key"]
+            .map(|name| Line::file(name, None))
+            .into();
+        let records = std::str::from_utf8(&repomd)
+            .ok()
+            .and_then(|xml| repodata::read_repomd(xml).ok());
         for record in records.into_iter().flat_map(|(_, records)| records) {
             if let Some(name) = record.href.strip_prefix("repodata/") {
                 lines.push(Line::file(name, Some(record.size)));
@@ -238,7 +287,11 @@ impl Gateway {
     ) -> Result<HttpResponse, GatewayError> {
         let title = format!("{owner}/{dir}/srpm-builds");
         let names = self.names(StoragePrefix::SourceBuilds { owner, dir }).await?;
-        let builds: Vec<_> = names.iter().filter(|name| name.parse::<BuildId>().is_ok()).map(Line::directory).collect();
+        let builds: Vec<_> = names
+            .iter()
+            .filter(|name| name.parse::<BuildId>().is_ok())
+            .map(Line::directory)
+            .collect();
         if builds.is_empty() {
             return Err(GatewayError::NotFound);
         }
@@ -251,17 +304,32 @@ impl Gateway {
         chroot: ChrootName,
         path: DistroPath,
     ) -> Result<HttpResponse, GatewayError> {
-        let current: Option<DistroCurrent> = self.json(&StorageKey::DistroCurrent { chroot: chroot.clone() }).await?;
+        let current: Option<DistroCurrent> = self
+            .json(&StorageKey::DistroCurrent {
+                chroot: chroot.clone(),
+            })
+            .await?;
         let hash = current.ok_or(GatewayError::NotFound)?.hash;
         let file = path.as_str().strip_prefix("repodata/").map(str::to_owned);
-        let key = StorageKey::Distro { chroot, hash: hash.clone(), path };
+        let key = StorageKey::Distro {
+            chroot,
+            hash: hash.clone(),
+            path,
+        };
         match file {
             Some(file) if file.starts_with("repomd.xml") => {
                 let bytes = self.small(&key).await?;
-                Ok(from_memory(request, &About::bytes(&bytes, key.content_type(), FRESH), &bytes))
+                Ok(send_bytes(
+                    request,
+                    &About::bytes(&bytes, key.content_type(), FRESH),
+                    &bytes,
+                ))
             }
             file => {
-                let size = self.patiently(|| self.storage.exists(&key)).await?.ok_or(GatewayError::NotFound)?;
+                let size = self
+                    .patiently(|| self.storage.exists(&key))
+                    .await?
+                    .ok_or(GatewayError::NotFound)?;
                 let about = About {
                     etag: format!("{hash}-{size}"),
                     content_type: key.content_type().to_owned(),
@@ -270,7 +338,7 @@ impl Gateway {
                     modified: None,
                     snapshot: None,
                 };
-                self.from_store(request, &about, key, size).await
+                self.send_object(request, &about, key, size).await
             }
         }
     }
@@ -278,7 +346,13 @@ impl Gateway {
 
 fn snapshot_file(place: Place, number: i64, file: RepomdFile) -> StorageKey {
     let Place { owner, dir, chroot } = place;
-    StorageKey::SnapshotFile { owner, dir, chroot, number, file }
+    StorageKey::SnapshotFile {
+        owner,
+        dir,
+        chroot,
+        number,
+        file,
+    }
 }
 
 fn latest(pointer: &Pointer) -> HttpResponse {
@@ -307,7 +381,11 @@ fn content_type(name: &FileName, file: &ResultFile, encoded: bool) -> String {
         "application/gzip".to_owned()
     } else if encoded || ends(".log") {
         TEXT.to_owned()
-    } else if file.content_type.parse::<actix_web::http::header::HeaderValue>().is_ok() {
+    } else if file
+        .content_type
+        .parse::<actix_web::http::header::HeaderValue>()
+        .is_ok()
+    {
         file.content_type.clone()
     } else {
         UNKNOWN.to_owned()

@@ -90,7 +90,10 @@ impl Home {
             projects,
             builds,
         };
-        vec![of(vec![project_line()], vec![build_line(None)]), of(vec![], vec![])]
+        vec![
+            of(vec![project_line()], vec![build_line(None)]),
+            of(vec![], vec![]),
+        ]
     }
 }
 
@@ -130,9 +133,17 @@ impl Project {
             instructions: if full { HOSTILE } else { "" }.to_owned(),
             enable_copr: "sudo dnf copr enable 127.0.0.1/alice/tools".to_owned(),
             plugin_config: full.then(|| "[koper]".to_owned()),
-            repos: if full { vec![repo.clone(), repo.clone()] } else { vec![] },
+            repos: if full {
+                vec![repo.clone(), repo.clone()]
+            } else {
+                vec![]
+            },
             packages: if full { vec![build_line(None)] } else { vec![] },
-            builds: if full { vec![build_line(Some(HOSTILE))] } else { vec![] },
+            builds: if full {
+                vec![build_line(Some(HOSTILE))]
+            } else {
+                vec![]
+            },
             created: moment(),
             homepage: full.then(|| link(true)),
             contact: full.then(|| link(false)),
@@ -154,19 +165,30 @@ impl Project {
 
 impl ProjectNew {
     pub(crate) fn samples() -> Vec<Self> {
-        vec![Self { form: form() }, Self { form: ProjectForm::default() }]
+        vec![
+            Self { form: form() },
+            Self {
+                form: ProjectForm::default(),
+            },
+        ]
     }
 }
 
 impl ProjectEdit {
     pub(crate) fn samples() -> Vec<Self> {
-        vec![Self { project: head(true), form: form() }]
+        vec![Self {
+            project: head(true),
+            form: form(),
+        }]
     }
 }
 
 impl ProjectDelete {
     pub(crate) fn samples() -> Vec<Self> {
-        vec![Self { project: head(true), confirm: wrong() }]
+        vec![Self {
+            project: head(true),
+            confirm: wrong(),
+        }]
     }
 }
 
@@ -235,7 +257,11 @@ impl Build {
             ended: full.then(moment),
             took: full.then(|| "41 s".to_owned()),
             may_cancel: full,
-            tasks: if full { vec![task(true), task(false)] } else { vec![bare.clone()] },
+            tasks: if full {
+                vec![task(true), task(false)]
+            } else {
+                vec![bare.clone()]
+            },
             results: if full {
                 vec![ResultLine {
                     chroot: "debian-12-x86_64".to_owned(),
@@ -258,7 +284,16 @@ impl Build {
 
 impl SignIn {
     pub(crate) fn samples() -> Vec<Self> {
-        vec![Self { expired: true, days: 14 }, Self { expired: false, days: 14 }]
+        vec![
+            Self {
+                expired: true,
+                days: 14,
+            },
+            Self {
+                expired: false,
+                days: 14,
+            },
+        ]
     }
 }
 

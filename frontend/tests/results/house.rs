@@ -9,9 +9,7 @@ use frontend::results::{Gateway, configure};
 use protocol::{ChrootName, DirName, OwnerName, Sha256};
 use reqwest::{Method, Response};
 use sha2::Digest;
-use storage::{
-    Config, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, Secret, Storage, StorageKey,
-};
+use storage::{Config, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, Secret, Storage, StorageKey};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -37,13 +35,21 @@ pub struct Objects {
 
 impl Objects {
     async fn new(data_dir: PathBuf) -> Self {
-        let mut objects = Self { address: "127.0.0.1:0".parse().unwrap(), data_dir, running: None };
+        let mut objects = Self {
+            address: "127.0.0.1:0".parse().unwrap(),
+            data_dir,
+            running: None,
+        };
         objects.start().await;
         objects
     }
 
     pub async fn start(&mut self) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         // The one before may still hold its address and its directory.
         self.address = loop {
@@ -104,8 +110,17 @@ impl House {
             .unwrap();
         let address = server.addrs()[0];
         tokio::spawn(server.run());
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { storage, gateway: format!("http://{address}"), client, objects, _dir: dir }
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self {
+            storage,
+            gateway: format!("http://{address}"),
+            client,
+            objects,
+            _dir: dir,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -130,35 +145,66 @@ impl House {
     pub async fn publish(&self, number: i64) {
         let (owner, dir, chroot) = place();
         let file = format!("{}-primary.xml.gz", "a".repeat(64));
-        for (kind, text) in [(RepomdFile::Xml, format!("<repomd {number}/>")), (RepomdFile::Asc, format!("asc {number}"))] {
+        for (kind, text) in [
+            (RepomdFile::Xml, format!("<repomd {number}/>")),
+            (RepomdFile::Asc, format!("asc {number}")),
+        ] {
             let (owner, dir, chroot) = place();
-            let key = StorageKey::SnapshotFile { owner, dir, chroot, number, file: kind };
+            let key = StorageKey::SnapshotFile {
+                owner,
+                dir,
+                chroot,
+                number,
+                file: kind,
+            };
             self.storage.put(&key, text).await.unwrap();
         }
-        let metadata = StorageKey::Metadata { owner, dir, chroot, file: file.parse().unwrap() };
+        let metadata = StorageKey::Metadata {
+            owner,
+            dir,
+            chroot,
+            file: file.parse().unwrap(),
+        };
         self.storage.put(&metadata, "primary").await.unwrap();
         self.point(number).await;
     }
 
     pub async fn point(&self, number: i64) {
         let (owner, dir, chroot) = place();
-        let pointer = Pointer { snapshot: number, moved_at: "2026-01-02T03:04:05Z".to_owned() };
-        self.storage.put_json(&StorageKey::latest(&owner, &dir, &chroot), &pointer).await.unwrap();
+        let pointer = Pointer {
+            snapshot: number,
+            moved_at: "2026-01-02T03:04:05Z".to_owned(),
+        };
+        self.storage
+            .put_json(&StorageKey::latest(&owner, &dir, &chroot), &pointer)
+            .await
+            .unwrap();
     }
 
     /// Puts files into a build directory: name, content, encoding.
     pub async fn build(&self, build_dir: &str, complete: bool, files: &[(&str, &[u8], Option<Encoding>)]) {
         let (owner, dir, chroot) = place();
         let build_dir = build_dir.parse().unwrap();
-        let key = StorageKey::ResultIndex { owner, dir, chroot, build_dir };
+        let key = StorageKey::ResultIndex {
+            owner,
+            dir,
+            chroot,
+            build_dir,
+        };
         self.index(&key, complete, files).await;
     }
 
     pub async fn index(&self, key: &StorageKey, complete: bool, files: &[(&str, &[u8], Option<Encoding>)]) {
-        let mut index = ResultIndex { files: Vec::new(), complete };
+        let mut index = ResultIndex {
+            files: Vec::new(),
+            complete,
+        };
         for (name, content, encoding) in files {
             let sha256 = sha256(content);
-            self.storage.put(&StorageKey::Blob(sha256.clone()), content.to_vec()).await.unwrap();
+            self.storage
+                .put(&StorageKey::Blob(sha256.clone()), content.to_vec())
+                .await
+                .unwrap();
             index.files.push(ResultFile {
                 name: name.parse().unwrap(),
                 sha256,
@@ -173,7 +219,11 @@ impl House {
 }
 
 pub fn place() -> (OwnerName, DirName, ChrootName) {
-    ("alice".parse().unwrap(), "tools".parse().unwrap(), "debian-12-x86_64".parse().unwrap())
+    (
+        "alice".parse().unwrap(),
+        "tools".parse().unwrap(),
+        "debian-12-x86_64".parse().unwrap(),
+    )
 }
 
 pub fn sha256(bytes: &[u8]) -> Sha256 {
@@ -181,5 +231,8 @@ pub fn sha256(bytes: &[u8]) -> Sha256 {
 }
 
 pub fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
-    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    answer
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
 }

@@ -8,9 +8,16 @@ use crate::house::{BASE, House, header};
 async fn a_request_waits_for_a_store_that_comes_back() {
     let mut house = House::new().await;
     house.publish(1).await;
-    house.build("00000012-hello", true, &[("hello.rpm", b"package", None)]).await;
+    house
+        .build("00000012-hello", true, &[("hello.rpm", b"package", None)])
+        .await;
     house.objects.stop();
-    let paths = ["mirrorlist", "repodata/repomd.xml", "00000012-hello/hello.rpm", "00000012-hello/"];
+    let paths = [
+        "mirrorlist",
+        "repodata/repomd.xml",
+        "00000012-hello/hello.rpm",
+        "00000012-hello/",
+    ];
     let paths = paths.map(|path| format!("{BASE}/{path}"));
     let outage = Duration::from_secs(3);
     let started = Instant::now();
@@ -19,9 +26,16 @@ async fn a_request_waits_for_a_store_that_comes_back() {
         tokio::time::sleep(outage).await;
         objects.start().await;
     };
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().unwrap();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(40))
+        .build()
+        .unwrap();
     let gateway = house.gateway.clone();
-    let requests = futures_util::future::join_all(paths.iter().map(|path| client.get(format!("{gateway}{path}")).send()));
+    let requests = futures_util::future::join_all(
+        paths
+            .iter()
+            .map(|path| client.get(format!("{gateway}{path}")).send()),
+    );
     let (answers, ()) = futures_util::join!(requests, restart);
     for answer in answers {
         let answer = answer.unwrap();
@@ -60,9 +74,16 @@ async fn metadata_that_was_read_once_outlives_the_store() {
 async fn a_download_goes_on_where_the_store_broke_off() {
     let mut house = House::new().await;
     // More than all sockets and buffers on the way hold, so that the server is cut off in the middle.
-    let content: Vec<u8> = (0..48 << 20).map(|i: u32| (i.wrapping_mul(31) >> 7) as u8).collect();
-    house.build("00000012-hello", true, &[("hello.rpm", &content, None)]).await;
-    let mut stream = house.get(&format!("{BASE}/00000012-hello/hello.rpm")).await.bytes_stream();
+    let content: Vec<u8> = (0..48 << 20)
+        .map(|i: u32| (i.wrapping_mul(31) >> 7) as u8)
+        .collect();
+    house
+        .build("00000012-hello", true, &[("hello.rpm", &content, None)])
+        .await;
+    let mut stream = house
+        .get(&format!("{BASE}/00000012-hello/hello.rpm"))
+        .await
+        .bytes_stream();
     let mut read = stream.next().await.unwrap().unwrap().to_vec();
     house.objects.stop();
     house.objects.start().await;

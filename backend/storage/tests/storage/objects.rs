@@ -30,13 +30,19 @@ async fn what_is_put_is_got() {
     assert_eq!(storage.get(&key, 10).await.unwrap().unwrap(), "0123456789");
     assert_eq!(storage.exists(&key).await.unwrap(), Some(10));
     let error = storage.get(&key, 9).await.unwrap_err();
-    assert!(matches!(error, StorageError::TooLarge { limit: 9, .. }), "{error}");
+    assert!(
+        matches!(error, StorageError::TooLarge { limit: 9, .. }),
+        "{error}"
+    );
 
     let copy = incoming("copy");
     storage.copy(&key, &copy).await.unwrap();
     assert_eq!(storage.get(&copy, 10).await.unwrap().unwrap(), "0123456789");
     let error = storage.copy(&incoming("nothing"), &copy).await.unwrap_err();
-    assert!(error.is_not_found() && error.to_string().contains("incoming/nothing"), "{error}");
+    assert!(
+        error.is_not_found() && error.to_string().contains("incoming/nothing"),
+        "{error}"
+    );
 
     storage.delete(&key).await.unwrap();
     storage.delete(&key).await.unwrap();
@@ -50,13 +56,24 @@ async fn what_is_put_is_got() {
 #[tokio::test]
 async fn json_is_parsed_or_refused() {
     let server = Server::start().await;
-    let key = StorageKey::DistroCurrent { chroot: "debian-12-x86_64".parse().unwrap() };
-    let current = DistroCurrent { hash: "abc".parse().unwrap() };
+    let key = StorageKey::DistroCurrent {
+        chroot: "debian-12-x86_64".parse().unwrap(),
+    };
+    let current = DistroCurrent {
+        hash: "abc".parse().unwrap(),
+    };
     server.storage.put_json(&key, &current).await.unwrap();
     assert_eq!(server.storage.get_json(&key, 1000).await.unwrap(), Some(current));
     server.storage.put(&key, r#"{"hash": "../x"}"#).await.unwrap();
-    let error = server.storage.get_json::<DistroCurrent>(&key, 1000).await.unwrap_err();
-    assert!(!error.is_retryable() && error.to_string().contains("distro/debian-12-x86_64/current.json"), "{error}");
+    let error = server
+        .storage
+        .get_json::<DistroCurrent>(&key, 1000)
+        .await
+        .unwrap_err();
+    assert!(
+        !error.is_retryable() && error.to_string().contains("distro/debian-12-x86_64/current.json"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -64,13 +81,28 @@ async fn parts_of_an_object_are_read() {
     let server = Server::start().await;
     let key = incoming("ranges");
     server.storage.put(&key, "0123456789").await.unwrap();
-    for (range, expected) in [((0, Some(0)), "0"), ((3, Some(5)), "345"), ((7, None), "789"), ((8, Some(99)), "89")] {
-        let object = server.storage.get_stream(&key, Some(range)).await.unwrap().unwrap();
+    for (range, expected) in [
+        ((0, Some(0)), "0"),
+        ((3, Some(5)), "345"),
+        ((7, None), "789"),
+        ((8, Some(99)), "89"),
+    ] {
+        let object = server
+            .storage
+            .get_stream(&key, Some(range))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(object.size, expected.len() as u64);
         let text: Vec<_> = object.stream.map(Result::unwrap).collect().await;
         assert_eq!(text.concat(), expected.as_bytes());
     }
-    let error = server.storage.get_stream(&key, Some((10, None))).await.err().unwrap();
+    let error = server
+        .storage
+        .get_stream(&key, Some((10, None)))
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, StorageError::Final { .. }), "{error}");
 }
 
@@ -78,18 +110,30 @@ async fn parts_of_an_object_are_read() {
 async fn listings_go_over_pages_and_deletions_stay_inside_their_prefix() {
     let server = Server::start().await;
     let storage = &server.storage;
-    let keys = (0..1_050).map(|index| StorageKey::Quarantine { task: TaskId(1), attempt: 1, index });
+    let keys = (0..1_050).map(|index| StorageKey::Quarantine {
+        task: TaskId(1),
+        attempt: 1,
+        index,
+    });
     futures_util::stream::iter(keys)
         .for_each_concurrent(16, |key| async move { storage.put(&key, "x").await.unwrap() })
         .await;
-    let other = StorageKey::Quarantine { task: TaskId(11), attempt: 1, index: 0 };
+    let other = StorageKey::Quarantine {
+        task: TaskId(11),
+        attempt: 1,
+        index: 0,
+    };
     storage.put(&other, "other").await.unwrap();
 
     let prefix = StoragePrefix::Task { task: TaskId(1) };
     let listed: Vec<_> = storage.list(&prefix).map(Result::unwrap).collect().await;
     assert_eq!(listed.len(), 1_050);
     assert!(listed.is_sorted_by_key(|object| object.path().to_owned()));
-    assert!(listed.iter().all(|object| object.size == 1 && object.modified.is_some()));
+    assert!(
+        listed
+            .iter()
+            .all(|object| object.size == 1 && object.modified.is_some())
+    );
     assert_eq!((listed[1].path(), listed[1].name()), ("quarantine/1/1/1", "1"));
 
     storage.delete_listed(&listed[0]).await.unwrap();
@@ -103,7 +147,11 @@ async fn a_missing_server_is_retryable_and_a_wrong_secret_is_not() {
     let mut server = Server::start().await;
     let mut wrong = config(server.address);
     wrong.secret_key = storage::Secret::new("not-the-secret");
-    let error = Storage::new(&wrong).unwrap().put(&incoming("x"), "x").await.unwrap_err();
+    let error = Storage::new(&wrong)
+        .unwrap()
+        .put(&incoming("x"), "x")
+        .await
+        .unwrap_err();
     assert!(matches!(error, StorageError::Final { .. }), "{error}");
     assert!(error.to_string().starts_with("writing incoming/x: "), "{error}");
     assert!(!format!("{error:?} {error}").contains("not-the-secret"));

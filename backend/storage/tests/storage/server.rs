@@ -46,7 +46,13 @@ impl Server {
         let address = address.await.unwrap();
         let storage = Storage::new(&config(address)).unwrap();
         storage.probe().await.unwrap();
-        Self { storage, address, dir, stop: Some(stop), running: Some(running) }
+        Self {
+            storage,
+            address,
+            dir,
+            stop: Some(stop),
+            running: Some(running),
+        }
     }
 
     pub async fn stop(&mut self) {
@@ -62,5 +68,9 @@ pub fn incoming(name: &str) -> StorageKey {
 }
 
 pub async fn names(storage: &Storage, prefix: &StoragePrefix) -> Vec<String> {
-    storage.list(prefix).map(|listed| listed.unwrap().path().to_owned()).collect().await
+    storage
+        .list(prefix)
+        .map(|listed| listed.unwrap().path().to_owned())
+        .collect()
+        .await
 }

@@ -17,7 +17,10 @@ fn hash(bytes: &[u8]) -> Sha256 {
 }
 
 fn chunks(bytes: &[u8], size: usize) -> impl Stream<Item = Result<Bytes, std::io::Error>> + use<> {
-    let chunks: Vec<_> = bytes.chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let chunks: Vec<_> = bytes
+        .chunks(size)
+        .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
+        .collect();
     stream::iter(chunks)
 }
 
@@ -26,10 +29,25 @@ async fn streams_of_every_size_arrive_whole_and_hashed() {
     let server = Server::start().await;
     let key = incoming("stream");
     let mib = 1 << 20;
-    for (size, chunk) in [(0, 1), (10, 3), (8 * mib - 1, 65_536), (8 * mib, 65_536), (8 * mib + 1, 65_537), (25 * mib, 20 * mib)] {
+    for (size, chunk) in [
+        (0, 1),
+        (10, 3),
+        (8 * mib - 1, 65_536),
+        (8 * mib, 65_536),
+        (8 * mib + 1, 65_537),
+        (25 * mib, 20 * mib),
+    ] {
         let bytes = pattern(size);
-        let hashed = server.storage.put_stream(&key, chunks(&bytes, chunk), size as u64).await.unwrap();
-        assert_eq!((hashed.size, hashed.sha256), (size as u64, hash(&bytes)), "{size}");
+        let hashed = server
+            .storage
+            .put_stream(&key, chunks(&bytes, chunk), size as u64)
+            .await
+            .unwrap();
+        assert_eq!(
+            (hashed.size, hashed.sha256),
+            (size as u64, hash(&bytes)),
+            "{size}"
+        );
         let read = server.storage.get(&key, size as u64).await.unwrap().unwrap();
         assert!(read == bytes, "{size}");
     }
@@ -42,26 +60,47 @@ async fn a_stream_that_fails_or_is_too_long_leaves_nothing() {
     let bytes = pattern(30 << 20);
     let hangup = stream::once(async { Err(std::io::Error::other("the client hung up")) });
     let broken = chunks(&bytes, 1 << 20).chain(hangup);
-    let error = server.storage.put_stream(&key, broken, u64::MAX).await.unwrap_err();
-    assert!(matches!(error, StorageError::Input { .. }) && error.to_string().contains("hung up"), "{error}");
+    let error = server
+        .storage
+        .put_stream(&key, broken, u64::MAX)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StorageError::Input { .. }) && error.to_string().contains("hung up"),
+        "{error}"
+    );
 
-    let error = server.storage.put_stream(&key, chunks(&bytes, 1 << 20), (30 << 20) - 1).await.unwrap_err();
+    let error = server
+        .storage
+        .put_stream(&key, chunks(&bytes, 1 << 20), (30 << 20) - 1)
+        .await
+        .unwrap_err();
     assert!(matches!(error, StorageError::TooLarge { .. }), "{error}");
-    let small = server.storage.put_stream(&key, chunks(b"12345", 5), 4).await.unwrap_err();
+    let small = server
+        .storage
+        .put_stream(&key, chunks(b"12345", 5), 4)
+        .await
+        .unwrap_err();
     assert!(matches!(small, StorageError::TooLarge { .. }), "{small}");
 
     assert!(names(&server.storage, &StoragePrefix::Incoming).await.is_empty());
     // The parts are given up in the background: of 90 MiB sent, the data directory holds nothing in the end.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while used(server.dir.path()) > 1 << 20 {
-        assert!(tokio::time::Instant::now() < deadline, "{} bytes of parts stay", used(server.dir.path()));
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{} bytes of parts stay",
+            used(server.dir.path())
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 fn used(dir: &std::path::Path) -> u64 {
     // Files vanish while they are counted.
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
@@ -81,13 +120,32 @@ async fn files_go_there_and_back() {
         let bytes = pattern(size);
         std::fs::write(&from, &bytes).unwrap();
         assert_eq!(server.storage.put_file(&key, &from).await.unwrap(), size as u64);
-        let hashed = server.storage.get_to_file(&key, &to, size as u64).await.unwrap().unwrap();
+        let hashed = server
+            .storage
+            .get_to_file(&key, &to, size as u64)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((hashed.size, hashed.sha256), (size as u64, hash(&bytes)));
         assert!(std::fs::read(&to).unwrap() == bytes);
     }
     let error = server.storage.get_to_file(&key, &to, 5).await.unwrap_err();
     assert!(matches!(error, StorageError::TooLarge { .. }), "{error}");
-    assert_eq!(server.storage.get_to_file(&incoming("none"), &to, 5).await.unwrap(), None);
-    let error = server.storage.put_file(&key, &server.dir.path().join("none")).await.unwrap_err();
-    assert!(matches!(error, StorageError::File { .. }) && error.to_string().contains("/none"), "{error}");
+    assert_eq!(
+        server
+            .storage
+            .get_to_file(&incoming("none"), &to, 5)
+            .await
+            .unwrap(),
+        None
+    );
+    let error = server
+        .storage
+        .put_file(&key, &server.dir.path().join("none"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StorageError::File { .. }) && error.to_string().contains("/none"),
+        "{error}"
+    );
 }

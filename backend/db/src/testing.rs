@@ -1,0 +1,216 @@
+//! A private PostgreSQL for tests: one cluster per test process, one database per test.
+//!
+//! The cluster listens on a Unix socket in a directory of its own and ends with the process that started it, however
+//! that ends; the directories of ended processes are swept at the next start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
+
+/// How long a cluster may take to answer for the first time.
+const START: Duration = Duration::from_secs(60);
+const PREFIX: &str = "koper-test-pg-";
+const TEMPLATE: &str = "koper_template";
+
+static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: PathBuf,
+    databases: AtomicU32,
+}
+
+impl Cluster {
+    /// This process's cluster; started when it is first asked for.
+    ///
+    /// # Errors
+    /// When PostgreSQL 15 or later is not installed, or does not start; the text says which.
+    pub async fn shared() -> io::Result<&'static Self> {
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    async fn start() -> io::Result<Self> {
+        sweep();
+        let bin = binaries()?;
+        let root = output(Command::new("id").arg("-u"))? == "0";
+        let dir = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
+        fs::create_dir_all(&dir)?;
+        if root {
+            // PostgreSQL refuses to run as root.
+            let number = |flag| -> io::Result<u32> {
+                output(Command::new("id").args([flag, "postgres"]))?
+                    .parse()
+                    .map_err(io::Error::other)
+            };
+            std::os::unix::fs::chown(&dir, Some(number("-u")?), Some(number("-g")?))?;
+        }
+        let as_postgres = |program: &Path| {
+            let mut command = Command::new("setpriv");
+            command.current_dir(&dir).stdin(Stdio::null());
+            if root {
+                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+            }
+            command.args(["--pdeathsig=QUIT", "--"]).arg(program);
+            command
+        };
+        let data = dir.join("data");
+        output(
+            as_postgres(&bin.join("initdb"))
+                .args([
+                    "--username=postgres",
+                    "--auth=trust",
+                    "--no-sync",
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                ])
+                .arg("-D")
+                .arg(&data),
+        )?;
+        let log = fs::File::create(dir.join("log"))?.into_parts().0;
+        let mut server = as_postgres(&bin.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(&dir).args([
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=400",
+        ]);
+        server.stdout(Stdio::null()).stderr(log);
+        // The death signal goes by the thread that started the server, so that thread has to live as long as the
+        // process.
+        std::thread::Builder::new()
+            .name("postgres".to_owned())
+            .spawn(move || {
+                let ended = server.spawn().and_then(|mut child| child.wait());
+                tracing::warn!("the test's PostgreSQL ended: {ended:?}");
+                loop {
+                    std::thread::park();
+                }
+            })?;
+        let cluster = Self {
+            dir,
+            databases: AtomicU32::new(0),
+        };
+        cluster.wait().await?;
+        cluster.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
+        crate::migrate(&cluster.url(TEMPLATE))
+            .await
+            .map_err(io::Error::other)?;
+        Ok(cluster)
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        let deadline = Instant::now() + START;
+        loop {
+            match self.execute("SELECT 1").await {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > deadline => {
+                    let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+                    return Err(io::Error::other(format!(
+                        "PostgreSQL does not start: {error}\n{log}"
+                    )));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("host={} user=postgres dbname={database}", self.dir.display())
+    }
+
+    async fn execute(&self, sql: &str) -> io::Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls)
+            .await
+            .map_err(io::Error::other)?;
+        let driver = tokio::spawn(connection);
+        let result = client.batch_execute(sql).await.map_err(io::Error::other);
+        drop(client);
+        let _ = driver.await;
+        result
+    }
+
+    /// Makes a database with all migrations applied; its URL.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn database(&self) -> io::Result<String> {
+        self.make(&format!("TEMPLATE {TEMPLATE}")).await
+    }
+
+    /// Makes an empty database; its URL.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub async fn empty_database(&self) -> io::Result<String> {
+        self.make("").await
+    }
+
+    async fn make(&self, options: &str) -> io::Result<String> {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name} {options}")).await?;
+        Ok(self.url(&name))
+    }
+}
+
+fn output(command: &mut Command) -> io::Result<String> {
+    let output = command
+        .output()
+        .map_err(|e| io::Error::other(format!("running {}: {e}", command.get_program().display())))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(io::Error::other(format!(
+            "{command:?} failed ({}): {text}",
+            output.status
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Debian keeps the server's programs out of `PATH`, one directory per version.
+fn binaries() -> io::Result<PathBuf> {
+    let newest = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().parse::<u32>().unwrap_or(0);
+    let found = fs::read_dir("/usr/lib/postgresql").ok().and_then(|versions| {
+        versions
+            .flatten()
+            .max_by_key(newest)
+            .map(|entry| entry.path().join("bin"))
+    });
+    found
+        .filter(|bin| bin.join("initdb").exists())
+        .ok_or_else(|| io::Error::other("PostgreSQL is not installed: apt-get install postgresql"))
+}
+
+/// Removes what clusters of ended processes left behind.
+fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_string_lossy().strip_prefix(PREFIX).map(str::to_owned) else {
+            continue;
+        };
+        if !Path::new("/proc").join(&pid).exists() {
+            // Another test process may sweep at the same time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Runs SQL that no function of this crate would, to bring about states that should not be.
+///
+/// # Errors
+/// When the query fails.
+pub async fn execute(conn: &mut crate::Connection, sql: &str) -> crate::DbResult<usize> {
+    use diesel_async::RunQueryDsl as _;
+    Ok(diesel::sql_query(sql).execute(conn).await?)
+}

@@ -1,0 +1,106 @@
+//! A database with a user, a chroot and a project in it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use db::builds::{BuildOptions, NewBuild, Source, Srpm, Target};
+use db::chroots::Chroot;
+use db::projects::{NewProject, Project, ProjectSettings};
+use db::testing::Cluster;
+use db::users::User;
+use db::{Connection, Pool};
+use protocol::builder_api::ClaimRequest;
+use protocol::{BuildId, BuildRoot, ChrootDefinition, DirName, MetadataCompression, PackageManager};
+
+pub const CHROOT: &str = "debian-12-x86_64";
+
+/// The time at which tests begin.
+pub fn start() -> DateTime<Utc> {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+pub fn after(seconds: i64) -> DateTime<Utc> {
+    start() + TimeDelta::seconds(seconds)
+}
+
+pub async fn pool(size: usize) -> Pool {
+    let url = Cluster::shared().await.unwrap().database().await.unwrap();
+    db::pool(&url, size).unwrap()
+}
+
+pub fn definition(name: &str) -> ChrootDefinition {
+    ChrootDefinition {
+        name: name.parse().unwrap(),
+        dist: ".deb12".to_owned(),
+        package_manager: PackageManager::Dnf,
+        metadata_compression: MetadataCompression::Zstd,
+        buildroot: BuildRoot {
+            packages: vec!["bash".to_owned()],
+        },
+        repos: Vec::new(),
+    }
+}
+
+pub async fn project(conn: &mut Connection, owner: &str, name: &str) -> (User, Project) {
+    let user = db::users::ensure(conn, &owner.parse().unwrap(), false, start())
+        .await
+        .unwrap();
+    let chroot = Chroot {
+        definition: definition(CHROOT),
+        description: String::new(),
+        active: true,
+    };
+    db::chroots::upsert(conn, &chroot).await.unwrap();
+    let new = NewProject {
+        owner: &owner.parse().unwrap(),
+        name: &name.parse().unwrap(),
+        created_by: user.id,
+        actor: owner,
+        settings: &ProjectSettings::default(),
+        chroots: &[CHROOT.parse().unwrap()],
+        key_id: &format!("project-{owner}-{name}"),
+    };
+    let project = db::projects::create(conn, &new, start()).await.unwrap();
+    (user, project)
+}
+
+pub async fn upload(conn: &mut Connection, project: &Project) -> BuildId {
+    let srpm = Srpm {
+        sha256: "a".repeat(64).parse().unwrap(),
+        file_name: "hello-1-1.src.rpm".parse().unwrap(),
+        size: 10,
+        package: "hello".parse().unwrap(),
+        version: "1-1".to_owned(),
+    };
+    build(conn, project, &Source::Upload(srpm)).await
+}
+
+pub async fn build(conn: &mut Connection, project: &Project, source: &Source) -> BuildId {
+    let dir = DirName::from(project.name.clone());
+    let new = NewBuild {
+        project,
+        dir: &dir,
+        submitter: None,
+        actor: "test",
+        source,
+        targets: &[Target {
+            chroot: CHROOT.parse().unwrap(),
+            skipped: false,
+        }],
+        options: &BuildOptions::default(),
+    };
+    db::builds::create(conn, &new, start()).await.unwrap()
+}
+
+pub fn claimer(name: &str) -> ClaimRequest {
+    ClaimRequest {
+        protocol: protocol::builder_api::PROTOCOL,
+        builder: name.parse().unwrap(),
+        arches: vec!["x86_64".to_owned()],
+        chroots: Vec::new(),
+        memory_mib: 4_096,
+        wait_s: 0,
+    }
+}
+
+pub fn lease() -> TimeDelta {
+    TimeDelta::seconds(60)
+}

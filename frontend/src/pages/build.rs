@@ -1,0 +1,152 @@
+//! `GET /coprs/{owner}/{project}/build/{id}/`, `POST …/cancel/`, `GET /coprs/build/{id}`
+
+use actix_web::{HttpResponse, web};
+use db::builds::Build as Row;
+use db::projects::Project;
+use db::tasks::{TaskRow, TaskState};
+
+use super::form::Posted;
+use super::visitor::Visitor;
+use super::{html, redirect, views};
+use crate::app::App;
+use crate::error::Error;
+use crate::live_log::SOURCE;
+use crate::operations::builds::{cancel_build, find_build};
+use crate::templates::context::{Build, Link, LiveLog, ResultLine};
+
+/// The short address that `copr-cli` prints.
+pub async fn find(app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    let (build, project) = find_build(&app, &id).await?;
+    Ok(redirect(&views::build_path(&project, &build)))
+}
+
+/// A build: its states, logs and results.
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (build, project) = of_project(&app, &path).await?;
+    let now = app.now();
+    let rpms = db::rpms::of_build(&mut *app.conn().await?, build.id.0).await?;
+    let is_final = build.is_final();
+    let mut frame = visitor.frame();
+    frame.unfinished = !is_final;
+    let tasks = || build.source_task.iter().chain(&build.tasks);
+    let started = build.started_at();
+    let ended = build.ended_at();
+    let page = Build {
+        project: visitor.head(&project),
+        build: views::build_line(&build, &project, now),
+        source: source(&app, &build, &project),
+        source_size: build.srpm.as_ref().map(|s| views::size(s.size.unsigned_abs())),
+        started: started.map(|at| views::moment(at, now)),
+        ended: ended.map(|at| views::moment(at, now)),
+        took: views::took(started, ended),
+        may_cancel: !is_final && visitor.actor.may_cancel(&project, &build).is_ok(),
+        tasks: tasks()
+            .map(|t| views::task_line(&app.config, &project, &build, t, now))
+            .collect(),
+        results: rpms
+            .iter()
+            .filter_map(|rpm| result(&app, &project, &build, rpm))
+            .collect(),
+        logs: live_logs(&build, &project),
+    };
+    html(app.templates.render_build(&frame, &page))
+}
+
+/// Cancels what is left of a build.
+pub async fn cancel(
+    app: web::Data<App>,
+    form: Posted,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (build, project) = of_project(&app, &path).await?;
+    cancel_build(&app, &form.visitor.actor, &build, &project).await?;
+    Ok(redirect(&views::build_path(&project, &build)))
+}
+
+async fn of_project(app: &App, path: &(String, String, String)) -> Result<(Row, Project), Error> {
+    let (build, project) = find_build(app, &path.2).await?;
+    if project.owner.as_str() == path.0 && project.name.as_str() == path.1 {
+        Ok((build, project))
+    } else {
+        Err(Error::NotFound(format!(
+            "Build {} does not belong to this project.",
+            build.id
+        )))
+    }
+}
+
+fn source(app: &App, build: &Row, project: &Project) -> Link {
+    match (&build.source_url, &build.srpm) {
+        (Some(url), _) => views::link(url).unwrap_or(Link {
+            text: url.clone(),
+            href: None,
+        }),
+        (None, Some(srpm)) => Link {
+            text: srpm.file_name.to_string(),
+            href: Some(format!(
+                "{}/{}/{}/{SOURCE}/{:08}/{}",
+                app.config.results_url,
+                project.owner,
+                build.dir,
+                build.id.0,
+                views::segment(srpm.file_name.as_str())
+            )),
+        },
+        (None, None) => Link {
+            text: "unknown".to_owned(),
+            href: None,
+        },
+    }
+}
+
+fn result(app: &App, project: &Project, build: &Row, rpm: &db::rpms::Rpm) -> Option<ResultLine> {
+    let task = build
+        .tasks
+        .iter()
+        .find(|t| t.chroot.as_ref().is_some_and(|c| c.as_str() == rpm.chroot))?;
+    let folder = task.result_dir.as_ref()?;
+    Some(ResultLine {
+        url: format!(
+            "{}/{}/{}/{}/{}/{}",
+            app.config.results_url,
+            project.owner,
+            build.dir,
+            rpm.chroot,
+            views::segment(folder),
+            views::segment(&rpm.file_name)
+        ),
+        chroot: rpm.chroot.clone(),
+        name: rpm.file_name.clone(),
+        size: views::size(rpm.size.unsigned_abs()),
+    })
+}
+
+/// Logs of what has not ended; the first that runs is unfolded, for a browser keeps few connections.
+fn live_logs(build: &Row, project: &Project) -> Vec<LiveLog> {
+    let path = views::build_path(project, build);
+    let live: Vec<&TaskRow> = build
+        .source_task
+        .iter()
+        .chain(&build.tasks)
+        .filter(|t| !t.state.is_final())
+        .collect();
+    let first = live
+        .iter()
+        .position(|t| matches!(t.state, TaskState::Running | TaskState::Publishing))
+        .unwrap_or(0);
+    live.iter()
+        .enumerate()
+        .map(|(n, task)| LiveLog {
+            title: views::task_title(task),
+            url: format!(
+                "{path}{}/log",
+                task.chroot.as_ref().map_or(SOURCE, |c| c.as_str())
+            ),
+            open: n == first,
+        })
+        .collect()
+}

@@ -1,0 +1,158 @@
+//! `GET /`, `GET /coprs/`, `GET /coprs/{owner}/`
+
+use actix_web::{HttpResponse, web};
+use db::projects::{self, Filter};
+use protocol::OwnerName;
+use serde::Deserialize;
+
+use super::visitor::Visitor;
+use super::{html, views};
+use crate::app::App;
+use crate::error::Error;
+use crate::templates::context::{Home, Projects};
+
+/// Projects on one page.
+const PAGE: i64 = 30;
+/// Projects and builds on the home page.
+const NEWEST: i64 = 10;
+
+/// Which part of a list.
+#[derive(Debug, Default, Deserialize)]
+pub struct Search {
+    /// Part of a name.
+    #[serde(default)]
+    pub q: String,
+    /// Counts from 1; anything else is the first.
+    #[serde(default)]
+    pub page: String,
+}
+
+impl Search {
+    /// The page's number, from 1.
+    pub fn page(&self) -> i64 {
+        self.page.parse().unwrap_or(1).clamp(1, 100_000)
+    }
+
+    fn url(&self, page: i64) -> String {
+        let q: String = url::form_urlencoded::byte_serialize(self.q.as_bytes()).collect();
+        if q.is_empty() {
+            format!("?page={page}")
+        } else {
+            format!("?q={q}&page={page}")
+        }
+    }
+}
+
+/// What the service is, and what is new.
+pub async fn home(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, Error> {
+    let now = app.now();
+    let mut conn = app.conn().await?;
+    let filter = Filter {
+        listed_only: true,
+        newest_first: true,
+        ..Filter::default()
+    };
+    let newest = projects::list(&mut conn, &filter, NEWEST, 0).await?;
+    let builds = db::builds::newest(&mut conn, NEWEST).await?;
+    let chroots = db::chroots::list(&mut conn, true).await?;
+    drop(conn);
+    let page = Home {
+        example_chroot: chroots
+            .first()
+            .map_or("fedora-44-x86_64".to_owned(), |c| c.definition.name.to_string()),
+        projects: newest.iter().map(|p| views::project_line(p, now)).collect(),
+        builds: builds.iter().map(|(b, p)| views::build_line(b, p, now)).collect(),
+    };
+    html(app.templates.render_home(&visitor.frame(), &page))
+}
+
+/// All listed projects, or those whose name contains a text.
+pub async fn projects(
+    app: web::Data<App>,
+    visitor: Visitor,
+    search: web::Query<Search>,
+) -> Result<HttpResponse, Error> {
+    let text = search.q.trim();
+    let filter = Filter {
+        name_contains: (!text.is_empty()).then(|| text.chars().take(100).collect()),
+        listed_only: true,
+        newest_first: true,
+        ..Filter::default()
+    };
+    let page = Projects {
+        title: "Projects".to_owned(),
+        query: search.q.clone(),
+        searchable: true,
+        may_create: visitor.actor.user().is_some(),
+        nothing: if text.is_empty() {
+            "There is no project yet.".to_owned()
+        } else {
+            "No project has that in its name.".to_owned()
+        },
+        projects: Vec::new(),
+        older: None,
+        newer: None,
+    };
+    list(&app, &visitor, &search, filter, page).await
+}
+
+/// A holder's projects.
+pub async fn owner(
+    app: web::Data<App>,
+    visitor: Visitor,
+    owner: web::Path<String>,
+    search: web::Query<Search>,
+) -> Result<HttpResponse, Error> {
+    let missing = || Error::NotFound("There is no such user or group.".to_owned());
+    let owner: OwnerName = owner.parse().map_err(|_| missing())?;
+    let mut conn = app.conn().await?;
+    let known = match owner.as_str().parse() {
+        Ok(user) => db::users::find(&mut conn, &user).await?.is_some(),
+        Err(_) => false,
+    };
+    drop(conn);
+    let is_own = visitor.actor.may_create_for(&owner).is_ok();
+    let filter = Filter {
+        owner: Some(owner.clone()),
+        newest_first: true,
+        listed_only: !is_own,
+        ..Filter::default()
+    };
+    if !known
+        && projects::list(&mut *app.conn().await?, &filter, 1, 0)
+            .await?
+            .is_empty()
+    {
+        return Err(missing());
+    }
+    let page = Projects {
+        title: format!("Projects of {owner}"),
+        query: String::new(),
+        searchable: false,
+        may_create: is_own,
+        nothing: format!("{owner} has no project yet."),
+        projects: Vec::new(),
+        older: None,
+        newer: None,
+    };
+    list(&app, &visitor, &search, filter, page).await
+}
+
+async fn list(
+    app: &App,
+    visitor: &Visitor,
+    search: &Search,
+    filter: Filter,
+    mut page: Projects,
+) -> Result<HttpResponse, Error> {
+    let number = search.page();
+    let now = app.now();
+    // One more than is shown tells whether there is another page.
+    let mut rows = projects::list(&mut *app.conn().await?, &filter, PAGE + 1, (number - 1) * PAGE).await?;
+    let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
+    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    page.projects = rows.iter().map(|p| views::project_line(p, now)).collect();
+    page.older = more.then(|| search.url(number + 1));
+    page.newer = (number > 1).then(|| search.url(number - 1));
+    html(app.templates.render_projects(&visitor.frame(), &page))
+}

@@ -1,0 +1,144 @@
+//! `GET /coprs/{owner}/{project}/`
+
+use std::collections::{BTreeMap, HashSet};
+
+use actix_web::{HttpResponse, web};
+use db::projects::Project as Row;
+use protocol::{ChrootName, DirName, RepoTag};
+use serde::Deserialize;
+
+use super::visitor::Visitor;
+use super::{html, views};
+use crate::app::App;
+use crate::config::Config;
+use crate::error::Error;
+use crate::operations::projects::find_project;
+use crate::repo_file::file_name;
+use crate::templates::context::{Arch, Key, Project, Repo};
+
+/// Builds that are looked through for the latest of each package.
+const LOOKED_THROUGH: i64 = 200;
+/// Builds that are shown.
+const NEWEST: usize = 10;
+
+/// What a page needs of the signer's answer.
+#[derive(Deserialize)]
+struct PublicKey {
+    fingerprint: String,
+    algorithm: String,
+}
+
+/// A project: how to enable it, its packages and builds.
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let row = find_project(&app, &path.0, &path.1).await?;
+    let now = app.now();
+    let mut conn = app.conn().await?;
+    let chroots = db::projects::chroots(&mut conn, row.id).await?;
+    let builds = db::builds::list(&mut conn, row.id, None, LOOKED_THROUGH, 0).await?;
+    drop(conn);
+    let lines: Vec<_> = builds.iter().map(|b| views::build_line(b, &row, now)).collect();
+    let mut seen = HashSet::new();
+    let mut packages: Vec<_> = builds
+        .iter()
+        .zip(&lines)
+        .filter_map(|(build, line)| {
+            build
+                .srpm
+                .as_ref()
+                .filter(|s| seen.insert(s.package.clone()))
+                .map(|_| line.clone())
+        })
+        .collect();
+    packages.sort_by(|a, b| a.package.cmp(&b.package));
+    let repos = repos(&app.config, &row, &chroots);
+    let key = row
+        .public_key
+        .clone()
+        .and_then(|json| serde_json::from_value::<PublicKey>(json).ok());
+    let page = Project {
+        project: visitor.head(&row),
+        ready: row.ready_at.is_some(),
+        setup_error: row.setup_error.clone(),
+        description: row.settings.description.clone(),
+        instructions: row.settings.instructions.clone(),
+        enable_copr: format!(
+            "sudo dnf copr enable {}/{}/{}",
+            host(&app.config),
+            row.owner,
+            row.name
+        ),
+        plugin_config: plugin_config(&app.config),
+        repos,
+        packages,
+        builds: lines.into_iter().take(NEWEST).collect(),
+        created: views::moment(row.created_at, now),
+        homepage: views::link(&row.settings.homepage),
+        contact: views::link(&row.settings.contact),
+        repotag: RepoTag::new(&app.config.service_tag, &row.repotag)
+            .map_or(String::new(), |tag| format!(".{tag}")),
+        enable_net: row.settings.enable_net,
+        key: key.map(|key| Key {
+            fingerprint: views::grouped(&key.fingerprint),
+            algorithm: key.algorithm,
+            url: format!("{}/{}/{}/pubkey.gpg", app.config.results_url, row.owner, row.name),
+        }),
+    };
+    html(app.templates.render_project(&visitor.frame(), &page))
+}
+
+fn repos(config: &Config, project: &Row, chroots: &[ChrootName]) -> Vec<Repo> {
+    let dir = DirName::from(project.name.clone());
+    let mut by_release: BTreeMap<&str, Vec<&ChrootName>> = BTreeMap::new();
+    for chroot in chroots {
+        by_release.entry(chroot.name_release()).or_default().push(chroot);
+    }
+    let file = file_name(&project.owner, &dir);
+    by_release
+        .into_iter()
+        .map(|(release, chroots)| {
+            let url = format!(
+                "{}{}repo/{release}/{file}",
+                config.url,
+                views::project_path(project)
+            );
+            Repo {
+                name_release: release.to_owned(),
+                arches: chroots
+                    .iter()
+                    .map(|c| Arch {
+                        name: c.arch().to_owned(),
+                        url: config.repository_url(&project.owner, &dir, c),
+                    })
+                    .collect(),
+                command: format!("sudo dnf config-manager --add-repo {url}"),
+                url,
+                file_name: file.clone(),
+            }
+        })
+        .collect()
+}
+
+fn host(config: &Config) -> String {
+    url::Url::parse(&config.url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// The plugin takes a hub's name for its address at the standard port of https; any other has to be told to it.
+fn plugin_config(config: &Config) -> Option<String> {
+    let url = url::Url::parse(&config.url).ok()?;
+    let port = url.port_or_known_default()?;
+    if (url.scheme(), port) == ("https", 443) {
+        return None;
+    }
+    let host = host(config);
+    Some(format!(
+        "sudo tee /etc/dnf/plugins/copr.d/{host}.conf <<'END'\n[{host}]\nhostname = {host}\nprotocol = {}\nport = {port}\nEND",
+        url.scheme()
+    ))
+}

@@ -1,0 +1,87 @@
+//! `GET /coprs/{owner}/{dir}/repo/{name_release}/{file}.repo`
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use protocol::{ChrootName, DirName, ProjectName};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::projects::find_project;
+use crate::repo_file::{RepoFile, file_name};
+
+/// A directory's `.repo` file.
+pub async fn of_owner(app: web::Data<App>, req: HttpRequest) -> Result<HttpResponse, Error> {
+    let owner = req.match_info().query("owner").to_owned();
+    serve(&app, &req, &owner).await
+}
+
+/// The same of a group, in Copr's other spelling.
+pub async fn of_group(app: web::Data<App>, req: HttpRequest) -> Result<HttpResponse, Error> {
+    let owner = format!("@{}", req.match_info().query("group"));
+    serve(&app, &req, &owner).await
+}
+
+async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse, Error> {
+    let missing = || Error::NotFound("There is no such project or directory.".to_owned());
+    let dir: DirName = req.match_info().query("dir").parse().map_err(|_| missing())?;
+    let name: ProjectName = dir.project();
+    let project = find_project(app, owner, name.as_str()).await?;
+    let name_release = req.match_info().query("name_release");
+    let arch = url::form_urlencoded::parse(req.query_string().as_bytes())
+        .find(|(key, _)| key == "arch")
+        .map(|(_, value)| value.into_owned())
+        .filter(|arch| !arch.is_empty());
+    let mut conn = app.conn().await?;
+    let chroots = db::projects::chroots(&mut conn, project.id).await?;
+    if !dir.is_main() {
+        let known = db::repositories::of_project(&mut conn, project.id).await?;
+        if !known.iter().any(|r| r.dir == dir) {
+            return Err(missing());
+        }
+    }
+    drop(conn);
+    let wanted =
+        |c: &&ChrootName| c.name_release() == name_release && arch.as_deref().is_none_or(|a| c.arch() == a);
+    let Some(chroot) = chroots.iter().find(wanted) else {
+        return Ok(no_such_chroot(&chroots, name_release, arch.as_deref()));
+    };
+    let file = RepoFile {
+        url: &app.config.url,
+        service: &app.config.service_name,
+        results_url: &app.config.results_url,
+        owner: &project.owner,
+        dir: &dir,
+        chroot,
+        module_hotfixes: project.settings.module_hotfixes,
+        priority: project.settings.repo_priority,
+        cost: None,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header(("cache-control", "no-cache"))
+        .insert_header((
+            "content-disposition",
+            format!("attachment; filename=\"{}\"", file_name(&project.owner, &dir)),
+        ))
+        .body(file.text()))
+}
+
+/// 404 with what dnf's copr plugin shows: the header lists the chroots that there are.
+fn no_such_chroot(chroots: &[ChrootName], name_release: &str, arch: Option<&str>) -> HttpResponse {
+    let names: Vec<&str> = chroots.iter().map(ChrootName::as_str).collect();
+    let data = serde_json::json!({ "available chroots": names }).to_string();
+    let wanted = crate::operations::projects::shown(&match arch {
+        Some(arch) => format!("{name_release}-{arch}"),
+        None => name_release.to_owned(),
+    });
+    HttpResponse::NotFound()
+        .content_type("text/plain; charset=utf-8")
+        .insert_header((
+            "Copr-Error-Data",
+            base64::engine::general_purpose::STANDARD.encode(data),
+        ))
+        .body(format!(
+            "This project has no chroot {wanted}. It has: {}.\n",
+            names.join(", ")
+        ))
+}

@@ -1,0 +1,316 @@
+//! From rows to what pages show.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use db::builds::Build;
+use db::projects::Project;
+use db::tasks::{TaskRow, TaskState};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use protocol::FailureKind;
+use protocol::builder_api::Phase;
+
+use crate::config::Config;
+use crate::live_log::SOURCE;
+use crate::operations::projects::is_web_url;
+use crate::templates::context::{BuildLine, Link, Moment, ProjectLine, TaskFailure, TaskLine};
+
+/// What stays as it is in a path's segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b':')
+    .remove(b'+');
+
+/// A text as one segment of a path.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// A text as the rest of a path.
+pub fn segments(text: &str) -> String {
+    text.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// A point in time, seen from now.
+pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
+    let passed = now - at;
+    let ago = if passed.num_seconds() < 5 {
+        "just now".to_owned()
+    } else if passed.num_minutes() < 1 {
+        format!("{} s ago", passed.num_seconds())
+    } else if passed.num_hours() < 1 {
+        format!("{} min ago", passed.num_minutes())
+    } else if passed.num_days() < 1 {
+        format!("{} h ago", passed.num_hours())
+    } else if passed.num_days() < 14 {
+        let days = passed.num_days();
+        format!("{days} day{} ago", if days == 1 { "" } else { "s" })
+    } else {
+        at.format("%Y-%m-%d").to_string()
+    };
+    Moment {
+        iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        full: at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        ago,
+    }
+}
+
+/// A time span for people.
+pub fn took(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Option<String> {
+    let seconds = (to? - from?).num_seconds().max(0);
+    Some(match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    })
+}
+
+/// A number of bytes for people.
+pub fn size(bytes: u64) -> String {
+    let mut unit = "B";
+    let mut n = bytes;
+    let mut rest = 0;
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if n < 1024 {
+            break;
+        }
+        (rest, n, unit) = (n % 1024 * 10 / 1024, n / 1024, larger);
+    }
+    if rest == 0 || n >= 100 {
+        format!("{n} {unit}")
+    } else {
+        format!("{n}.{rest} {unit}")
+    }
+}
+
+/// URL path of a project's page.
+pub fn project_path(project: &Project) -> String {
+    format!("/coprs/{}/{}/", project.owner, project.name)
+}
+
+/// URL path of a build's page.
+pub fn build_path(project: &Project, build: &Build) -> String {
+    format!("{}build/{}/", project_path(project), build.id)
+}
+
+/// A project in a list.
+pub fn project_line(project: &Project, now: DateTime<Utc>) -> ProjectLine {
+    ProjectLine {
+        owner: project.owner.to_string(),
+        name: project.name.to_string(),
+        path: project_path(project),
+        description: project.settings.description.chars().take(200).collect(),
+        created: moment(project.created_at, now),
+    }
+}
+
+/// A build in a list.
+pub fn build_line(build: &Build, project: &Project, now: DateTime<Utc>) -> BuildLine {
+    let (package, version) = match (&build.srpm, &build.source_url) {
+        (Some(srpm), _) => (srpm.package.to_string(), srpm.version.clone()),
+        (None, Some(url)) => (url_file(url), String::new()),
+        (None, None) => ("source package".to_owned(), String::new()),
+    };
+    BuildLine {
+        id: build.id.0,
+        path: build_path(project, build),
+        project: format!("{}/{}", project.owner, project.name),
+        project_path: project_path(project),
+        package,
+        version,
+        state: build.state().to_owned(),
+        submitted: moment(build.submitted_at, now),
+        submitter: build.submitter.clone(),
+    }
+}
+
+fn url_file(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(80)
+        .collect()
+}
+
+/// A text that becomes a link where it is a web address or an e-mail address, and only then.
+pub fn link(text: &str) -> Option<Link> {
+    if text.is_empty() {
+        return None;
+    }
+    let mail = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
+    let href = if is_web_url(text) {
+        Some(text.to_owned())
+    } else if text.matches('@').count() == 1 && text.len() < 255 && text.chars().all(mail) {
+        Some(format!("mailto:{text}"))
+    } else {
+        None
+    };
+    Some(Link {
+        text: text.to_owned(),
+        href,
+    })
+}
+
+/// What happens to a task right now; empty when nothing does.
+pub fn phase_words(task: &TaskRow) -> String {
+    match (task.state, task.phase) {
+        (TaskState::Waiting, _) => "waiting for the source package",
+        (TaskState::Pending, _) if task.attempt > 0 => "waiting for a builder, again",
+        (TaskState::Pending, _) => "waiting for a builder",
+        (TaskState::Publishing, _) => "checking, signing, publishing",
+        (TaskState::Running, None | Some(Phase::Preparing)) => "fetching the source, preparing the machine",
+        (TaskState::Running, Some(Phase::Booting)) => "starting the machine",
+        (TaskState::Running, Some(Phase::Dependencies)) => "installing build requirements",
+        (TaskState::Running, Some(Phase::Building)) => "building",
+        (TaskState::Running, Some(Phase::Uploading)) => "uploading the results",
+        (TaskState::Succeeded | TaskState::Failed | TaskState::Canceled | TaskState::Skipped, _) => "",
+    }
+    .to_owned()
+}
+
+fn failure_title(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::BadSource => "The source package cannot be used",
+        FailureKind::BadSpec => "The spec file does not parse",
+        FailureKind::MissingDependency => "A build requirement cannot be installed",
+        FailureKind::BuildFailed => "The build ended with an error",
+        FailureKind::TimedOut => "The build took longer than its limit",
+        FailureKind::DiskFull => "The build filled its disk",
+        FailureKind::OutOfMemory => "The build ran out of memory",
+        FailureKind::LogTooLong => "The build printed more than its limit",
+        FailureKind::ArtifactsTooLarge => "The results are larger than the limit",
+        FailureKind::GuestDied => "The build's machine stopped answering",
+        FailureKind::BadResult => "The result cannot be published",
+        FailureKind::DuplicateNevra => "This version is published already",
+        FailureKind::Builder => "The builder had trouble of its own",
+    }
+}
+
+/// Name of a task for people.
+pub fn task_title(task: &TaskRow) -> String {
+    task.chroot
+        .as_ref()
+        .map_or("Source".to_owned(), ToString::to_string)
+}
+
+/// A task of a build's page.
+pub fn task_line(
+    config: &Config,
+    project: &Project,
+    build: &Build,
+    task: &TaskRow,
+    now: DateTime<Utc>,
+) -> TaskLine {
+    let results = results_url(config, project, build, task);
+    // A log is stored once an attempt has ended.
+    let has_log = task.attempt > 0 && task.state.is_final();
+    TaskLine {
+        title: task_title(task),
+        state: task.state.as_str().to_owned(),
+        phase: phase_words(task),
+        attempt: task.attempt,
+        started: task.started_at.map(|at| moment(at, now)),
+        took: took(
+            task.started_at,
+            task.ended_at.or((!task.state.is_final()).then_some(now)),
+        ),
+        failure: task.failure.as_ref().map(|(kind, message)| TaskFailure {
+            title: failure_title(*kind).to_owned(),
+            message: message.clone(),
+            packages_fault: kind.is_the_packages_fault(),
+        }),
+        log_url: results
+            .as_ref()
+            .filter(|_| has_log)
+            .map(|url| format!("{url}builder-live.log")),
+        results_url: results,
+    }
+}
+
+/// Where a task's files are listed, with a trailing slash.
+pub fn results_url(config: &Config, project: &Project, build: &Build, task: &TaskRow) -> Option<String> {
+    let dir = format!("{}/{}/{}", config.results_url, project.owner, build.dir);
+    match &task.chroot {
+        Some(chroot) => {
+            let folder = task
+                .result_dir
+                .as_ref()
+                .filter(|_| task.attempt > 0 && task.state.is_final())?;
+            Some(format!("{dir}/{chroot}/{}/", segment(folder)))
+        }
+        None => task
+            .state
+            .is_final()
+            .then(|| format!("{dir}/{SOURCE}/{:08}/", build.id.0)),
+    }
+}
+
+/// 40 hexadecimal digits in groups of four, as people compare them.
+pub fn grouped(fingerprint: &str) -> String {
+    let chars: Vec<char> = fingerprint.chars().collect();
+    chars
+        .chunks(4)
+        .map(|group| group.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_become_links() {
+        let href = |text: &str| link(text).and_then(|l| l.href);
+        assert_eq!(
+            href("https://example.org/x"),
+            Some("https://example.org/x".to_owned())
+        );
+        assert_eq!(href("a@example.org"), Some("mailto:a@example.org".to_owned()));
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "a@b?subject=x",
+            "//h/",
+            "https://h/ x",
+        ] {
+            assert_eq!(href(bad), None, "{bad}");
+        }
+        assert!(link("").is_none());
+    }
+
+    #[test]
+    fn times_and_sizes_read_well() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |seconds| moment(now - chrono::TimeDelta::seconds(seconds), now).ago;
+        assert_eq!(
+            [ago(0), ago(30), ago(200), ago(9_000), ago(90_000), ago(3_000_000)],
+            [
+                "just now",
+                "30 s ago",
+                "3 min ago",
+                "2 h ago",
+                "1 day ago",
+                "2026-12-11"
+            ]
+        );
+        assert_eq!(
+            [size(12), size(1_536), size(4 << 30), size(155 << 10)],
+            ["12 B", "1.5 KiB", "4 GiB", "155 KiB"]
+        );
+        assert_eq!(
+            took(Some(now), Some(now + chrono::TimeDelta::seconds(75))).as_deref(),
+            Some("1 min 15 s")
+        );
+    }
+
+    #[test]
+    fn foreign_text_stays_in_its_segment() {
+        assert_eq!(segment("a/b?c#d\r\n"), "a%2Fb%3Fc%23d%0D%0A");
+        assert_eq!(segments("a/b c"), "a/b%20c");
+    }
+}

@@ -1,0 +1,226 @@
+//! Submitting builds, looking at them, canceling them.
+
+use protocol::{FailureKind, Outcome};
+
+use crate::house::{CHROOT, House, location, refused, source_package};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_uploaded_by_form() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let form = alice.page(&format!("{path}add_build/")).await;
+    let (csrf_at, file_at) = (
+        form.find("name=\"csrf\"").unwrap(),
+        form.find("type=\"file\"").unwrap(),
+    );
+    assert!(csrf_at < file_at);
+    let (name, bytes) = source_package("hello");
+    let csrf = alice.csrf().await;
+    let target = format!("{path}add_build/upload/");
+    let parts = [
+        ("csrf", None, csrf.as_bytes()),
+        ("chroots", None, CHROOT.as_bytes()),
+        ("pkgs", Some(name.as_str()), bytes.as_slice()),
+    ];
+    let build = location(alice.post_parts(&target, &parts).await).await;
+    let page = house.anonymous().page(&build).await;
+    for part in [
+        "hello",
+        "1.0-1",
+        CHROOT,
+        "waiting for a builder",
+        "data-unfinished=\"yes\"",
+        "/debian-12-x86_64/log",
+    ] {
+        assert!(page.contains(part), "{part} is missing:\n{page}");
+    }
+    assert!(!page.contains("Cancel the build"));
+    let id = build.trim_end_matches('/').rsplit('/').next().unwrap();
+    assert_eq!(
+        location(alice.get(&format!("/coprs/build/{id}")).await).await,
+        build
+    );
+    assert!(alice.page(&format!("{path}builds/")).await.contains("hello"));
+    assert!(house.anonymous().page(&path).await.contains("hello"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_without_its_mark_is_not_read() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let (name, bytes) = source_package("hello");
+    let target = format!("{path}add_build/upload/");
+    let csrf = alice.csrf().await;
+    let chroot = ("chroots", None, CHROOT.as_bytes());
+    let file = ("pkgs", Some(name.as_str()), bytes.as_slice());
+    let mark = ("csrf", None, csrf.as_bytes());
+    for parts in [
+        &[chroot, file][..],
+        &[chroot, file, mark],
+        &[("csrf", None, b"wrong".as_slice()), chroot, file],
+    ] {
+        refused(alice.post_parts(&target, parts).await, 403).await;
+    }
+    let mallory = house.browser_of("mallory").await;
+    let others = mallory.csrf().await;
+    refused(
+        mallory
+            .post_parts(&target, &[("csrf", None, others.as_bytes()), chroot, file])
+            .await,
+        403,
+    )
+    .await;
+    assert!(house.builds().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_an_upload_are_explained() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let target = format!("{path}add_build/upload/");
+    let csrf = alice.csrf().await;
+    let mark = ("csrf", None, csrf.as_bytes());
+    let chroot = ("chroots", None, CHROOT.as_bytes());
+    let long = vec![0_u8; 3 << 20];
+    for (parts, expected) in [
+        (
+            vec![mark, chroot, ("pkgs", Some(""), b"".as_slice())],
+            "Choose a source package",
+        ),
+        (vec![mark, chroot], "Choose a source package"),
+        (
+            vec![mark, ("pkgs", Some("a-1-1.src.rpm"), long.as_slice())],
+            "At least one chroot must be selected",
+        ),
+        (
+            vec![
+                mark,
+                chroot,
+                ("pkgs", Some("a-1-1.src.rpm"), b"no rpm".as_slice()),
+            ],
+            "cannot be built",
+        ),
+        (
+            vec![mark, chroot, ("pkgs", Some("<b>.rpm"), b"x".as_slice())],
+            "&lt;b&gt;.rpm",
+        ),
+        (
+            vec![
+                mark,
+                ("chroots", None, b"other-1-x86_64".as_slice()),
+                ("pkgs", Some("a-1-1.src.rpm"), long.as_slice()),
+            ],
+            "is not a valid choice",
+        ),
+    ] {
+        let page = refused(alice.post_parts(&target, &parts).await, 400).await;
+        assert!(page.contains(expected), "{expected} is missing:\n{page}");
+    }
+    assert!(house.builds().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn urls_are_submitted_by_form() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let target = format!("{path}add_build/url/");
+    let fields = [("chroots", CHROOT), ("urls", "javascript:x\r\n<b>")];
+    let page = refused(alice.post(&target, &fields).await, 400).await;
+    assert!(
+        page.contains("is no http:// or https:// URL") && page.contains("javascript:x\n&lt;b&gt;"),
+        "{page}"
+    );
+    let fields = [
+        ("chroots", CHROOT),
+        (
+            "urls",
+            "https://h/a-1-1.src.rpm\r\nhttps://h/b-1-1.src.rpm?x=1&y=2",
+        ),
+    ];
+    assert_eq!(
+        location(alice.post(&target, &fields).await).await,
+        format!("{path}builds/")
+    );
+    let builds = house.builds().await;
+    assert_eq!(builds.len(), 2);
+    let page = alice.page(&format!("{path}build/{}/", builds[0].id)).await;
+    assert!(
+        page.contains("href=\"https://h/b-1-1.src.rpm?x=1&amp;y=2\""),
+        "{page}"
+    );
+    assert!(page.contains("/srpm-builds/log"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_explained_and_a_build_canceled() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    for name in ["a", "b"] {
+        let url = format!("https://h/{name}-1-1.src.rpm");
+        location(
+            alice
+                .post(
+                    &format!("{path}add_build/url/"),
+                    &[("chroots", CHROOT), ("urls", &url)],
+                )
+                .await,
+        )
+        .await;
+    }
+    let task = house.claim().await;
+    let failed = Outcome::Failed {
+        kind: FailureKind::BadSource,
+        message: "<b>404</b> from h".to_owned(),
+    };
+    let now = (house.clock)();
+    let done = db::tasks::finish(
+        &mut *house.conn().await,
+        task.id,
+        task.attempt,
+        &failed,
+        &[],
+        None,
+        now,
+    )
+    .await;
+    assert!(done.unwrap());
+    let page = alice.page(&format!("{path}build/{}/", task.build)).await;
+    for part in [
+        "The source package cannot be used",
+        "&lt;b&gt;404&lt;",
+        "srpm-builds/",
+        "builder-live.log",
+    ] {
+        assert!(page.contains(part), "{part} is missing:\n{page}");
+    }
+    let other = house
+        .builds()
+        .await
+        .into_iter()
+        .find(|b| b.id != task.build)
+        .unwrap();
+    let target = format!("{path}build/{}/", other.id);
+    assert!(alice.page(&target).await.contains("Cancel the build"));
+    let mallory = house.browser_of("mallory").await;
+    refused(mallory.post(&format!("{target}cancel/"), &[]).await, 403).await;
+    refused(alice.post_raw(&format!("{target}cancel/"), &[]).await, 403).await;
+    assert_eq!(house.build(other.id.0).await.state(), "pending");
+    assert_eq!(
+        location(alice.post(&format!("{target}cancel/"), &[]).await).await,
+        target
+    );
+    assert!(alice.page(&target).await.contains("canceled"));
+    refused(alice.post(&format!("{target}cancel/"), &[]).await, 409).await;
+    refused(
+        alice
+            .get(&format!("/coprs/alice/other/build/{}/", other.id))
+            .await,
+        404,
+    )
+    .await;
+}

@@ -1,0 +1,11 @@
+//! The pages over HTTP, on a real database and the embedded object store.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+mod builds;
+mod house;
+mod live_log;
+mod look;
+mod people;
+mod projects;
+mod repo_files;

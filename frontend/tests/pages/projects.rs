@@ -1,0 +1,172 @@
+//! Making, changing and deleting projects.
+
+use crate::house::{CHROOT, House, RESULTS_URL, URL, location, refused};
+
+const HOSTILE: &str = "<script>alert(1)</script> & \"quoted\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_made_by_form_and_shown() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let form = alice.page("/coprs/add/").await;
+    assert!(form.contains(&format!("value=\"{CHROOT}\" checked")), "{form}");
+    let fields = [
+        ("name", "tools"),
+        ("chroots", CHROOT),
+        ("description", HOSTILE),
+        ("instructions", "first\r\nsecond"),
+        ("homepage", "https://example.org/?a=1&b=2"),
+        ("contact", "alice@example.org"),
+        ("enable_net", "on"),
+    ];
+    let path = location(alice.post("/coprs/add/", &fields).await).await;
+    assert_eq!(path, "/coprs/alice/tools/");
+    let page = house.anonymous().page(&path).await;
+    for part in [
+        "&lt;script&gt;alert(1)&lt;",
+        "first\nsecond",
+        "href=\"https://example.org/?a=1&amp;b=2\"",
+        "href=\"mailto:alice@example.org\"",
+        "sudo dnf copr enable koper.example.org/alice/tools",
+        "port = 5080",
+        &format!(
+            "sudo dnf config-manager --add-repo {URL}/coprs/alice/tools/repo/debian-12/alice-tools.repo"
+        ),
+        &format!("{RESULTS_URL}/alice/tools/pubkey.gpg"),
+        "0123 4567 89AB CDEF",
+        ".kpr.alice_tools",
+    ] {
+        assert!(page.contains(part), "{part} is missing:\n{page}");
+    }
+    assert!(!page.contains("<script>alert"), "{page}");
+    assert!(!page.contains("add_build"), "nobody may build:\n{page}");
+    assert!(house.projects().await[0].settings.enable_net);
+    let home = house.anonymous().page("/").await;
+    assert!(
+        home.contains("alice/tools") && !home.contains("<script>alert"),
+        "{home}"
+    );
+    assert!(
+        house
+            .anonymous()
+            .page("/coprs/?q=oo")
+            .await
+            .contains("alice/tools")
+    );
+    let none = house.anonymous().page("/coprs/?q=%3Cscript%3Ealert(1)").await;
+    assert!(
+        none.contains("No project has that") && !none.contains("<script>alert"),
+        "{none}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_come_back_with_what_was_typed() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let page = refused(
+        alice
+            .post("/coprs/add/", &[("name", "a b"), ("description", HOSTILE)])
+            .await,
+        400,
+    )
+    .await;
+    assert!(
+        page.contains("is not a valid project name") && page.contains("value=\"a b\""),
+        "{page}"
+    );
+    assert!(
+        page.contains("&lt;script&gt;") && !page.contains("<script>alert"),
+        "{page}"
+    );
+    let page = refused(alice.post("/coprs/add/", &[("name", "tools")]).await, 400).await;
+    assert!(page.contains("At least one chroot must be selected"), "{page}");
+    let fields = [
+        ("name", "tools"),
+        ("chroots", CHROOT),
+        ("homepage", "javascript:alert(1)"),
+        ("contact", "me"),
+    ];
+    let page = refused(alice.post("/coprs/add/", &fields).await, 400).await;
+    assert!(
+        page.contains("Invalid URL.") && page.contains("e-mail address or URL"),
+        "{page}"
+    );
+    assert!(page.contains(&format!("value=\"{CHROOT}\" checked")), "{page}");
+    assert!(house.projects().await.is_empty());
+    alice.make_project("tools").await;
+    let page = refused(
+        alice
+            .post("/coprs/add/", &[("name", "tools"), ("chroots", CHROOT)])
+            .await,
+        400,
+    )
+    .await;
+    assert!(page.contains("You already have a project named"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_change_and_a_project_goes() {
+    let house = House::new().await;
+    house.add_chroot("fedora-44-x86_64", "Fedora 44").await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let form = alice.page(&format!("{path}edit/")).await;
+    assert!(form.contains("value=\"fedora-44-x86_64\">"), "{form}");
+    let fields = [
+        ("chroots", CHROOT),
+        ("chroots", "fedora-44-x86_64"),
+        ("description", "new words"),
+    ];
+    assert_eq!(
+        location(alice.post(&format!("{path}edit/"), &fields).await).await,
+        path
+    );
+    let page = alice.page(&path).await;
+    assert!(page.contains("new words") && page.contains("fedora-44"), "{page}");
+    let page = refused(
+        alice
+            .post(&format!("{path}delete/"), &[("confirm", "tool")])
+            .await,
+        400,
+    )
+    .await;
+    assert!(page.contains("Type tools to delete it"), "{page}");
+    let done = alice
+        .post(&format!("{path}delete/"), &[("confirm", "tools")])
+        .await;
+    assert_eq!(location(done).await, "/coprs/alice/");
+    refused(alice.get(&path).await, 404).await;
+    assert!(alice.page("/coprs/alice/").await.contains("has no project yet"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_change_nothing() {
+    let house = House::new().await;
+    let path = house.browser_of("alice").await.make_project("tools").await;
+    let mallory = house.browser_of("mallory").await;
+    for page in ["edit/", "delete/", "add_build/"] {
+        refused(mallory.get(&format!("{path}{page}")).await, 403).await;
+        refused(house.anonymous().get(&format!("{path}{page}")).await, 403).await;
+    }
+    let fields = [
+        ("description", "changed"),
+        ("confirm", "tools"),
+        ("chroots", CHROOT),
+        ("urls", "http://h/a.src.rpm"),
+    ];
+    for form in ["edit/", "delete/", "add_build/url/"] {
+        refused(mallory.post(&format!("{path}{form}"), &fields).await, 403).await;
+        refused(
+            house
+                .anonymous()
+                .post_raw(&format!("{path}{form}"), &fields)
+                .await,
+            403,
+        )
+        .await;
+    }
+    let projects = house.projects().await;
+    assert_eq!(projects[0].settings.description, "");
+    assert!(house.builds().await.is_empty());
+}
