@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use protocol::Limits;
+use protocol::identity::ServiceIdentity;
 use serde::Deserialize;
 use storage::Secret;
 
@@ -81,15 +82,13 @@ impl Config {
         format!("{}/{owner}/{dir}/{chroot}/", self.results_url)
     }
 
-    /// URL of a project's page, with a trailing slash; groups live below `g/`.
-    pub fn project_page(&self, project: &db::projects::Project) -> String {
-        let group = if project.owner.is_group() { "g/" } else { "" };
-        format!(
-            "{}/coprs/{group}{}/{}/",
-            self.url,
-            project.owner.bare(),
-            project.name
-        )
+    /// How the service names itself in packages.
+    pub fn identity(&self) -> ServiceIdentity {
+        ServiceIdentity {
+            name: self.service_name.clone(),
+            tag: self.service_tag.clone(),
+            url: self.url.clone(),
+        }
     }
 
     /// URL below which the self-made distributions are served, with a trailing slash: beside the results.

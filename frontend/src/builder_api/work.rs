@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use db::projects::{self, Project};
 use db::tasks::TaskRow;
-use protocol::builder_api::{ClaimRequest, Identity, RpmWork, SourceFile, Task, Work};
-use protocol::{ChrootName, DirName, Limits, OwnerName, ProjectName, RepoTag, RepositorySource};
+use protocol::builder_api::{ClaimRequest, RpmWork, SourceFile, Task, Work};
+use protocol::{ChrootName, DirName, Limits, OwnerName, ProjectName, RepositorySource};
 use storage::StorageKey;
 
 use crate::app::App;
@@ -50,7 +50,12 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
                 },
                 package: Some(srpm.package.clone()),
                 repos: repositories(app, &project, &build.dir, chroot).await?,
-                identity: identity(app, &project)?,
+                identity: app.config.identity().of_project(
+                    &project.owner,
+                    &project.name,
+                    &project.repotag,
+                    &project.settings.contact,
+                )?,
                 enable_net: build.options.enable_net.unwrap_or(project.settings.enable_net),
                 with_opts: Vec::new(),
                 without_opts: Vec::new(),
@@ -173,20 +178,4 @@ async fn own(
         gpgcheck: true,
         repo_gpgcheck: true,
     }))
-}
-
-/// What every package of a project carries.
-fn identity(app: &App, project: &Project) -> Result<Identity, Error> {
-    let page = app.config.project_page(project);
-    let kind = if project.owner.is_group() { "group" } else { "user" };
-    Ok(Identity {
-        repotag: RepoTag::new(&app.config.service_tag, &project.repotag)?,
-        vendor: format!("{} - {kind} {}", app.config.service_name, project.owner),
-        packager: format!("{}/{} <{page}>", project.owner, project.name),
-        bugurl: if is_web_url(&project.settings.contact) {
-            project.settings.contact.clone()
-        } else {
-            page
-        },
-    })
 }

@@ -1,6 +1,7 @@
 //! What the API and the forms do: typed input, one check of permissions each, typed results. No HTTP here.
 
 pub mod builds;
+mod pattern;
 pub mod projects;
 mod source;
 

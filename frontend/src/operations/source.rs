@@ -51,8 +51,8 @@ impl Arches {
         }
     }
 
-    /// Whether the package builds on an architecture: as rpmbuild, ExcludeArch and ExclusiveArch decide, and a
-    /// BuildArch other than `noarch` names the only ones. `noarch` in ExclusiveArch restricts nothing by itself.
+    /// Whether the package builds on an architecture: as rpmbuild, `ExcludeArch` and `ExclusiveArch` decide, and a
+    /// `BuildArch` other than `noarch` names the only ones. `noarch` in `ExclusiveArch` restricts nothing by itself.
     pub fn builds_for(&self, arch: &str) -> bool {
         let named = |list: &[String]| list.iter().any(|a| same_arch(a, arch));
         let restricts = |list: &[String]| list.iter().any(|a| a != "noarch");

@@ -155,6 +155,8 @@ impl House {
             ..Config::default()
         };
         change(&mut config);
+        // Without patience nothing is to become ready either.
+        let patient = config.ready_wait_s > 0;
         let seconds = Arc::new(AtomicI64::new(0));
         let passed = Arc::clone(&seconds);
         let clock: db::Clock = Arc::new(move || start() + TimeDelta::seconds(passed.load(Ordering::Relaxed)));
@@ -183,7 +185,9 @@ impl House {
                 let _ = stopped.await;
             },
         ));
-        tokio::spawn(make_ready(pool.clone()));
+        if patient {
+            tokio::spawn(make_ready(pool.clone()));
+        }
         Self {
             pool,
             storage,

@@ -1,5 +1,7 @@
 //! APIv3 and the builder API over real HTTP, PostgreSQL and S3.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod access;
 mod builders;
 mod builds;

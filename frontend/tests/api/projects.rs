@@ -233,7 +233,6 @@ async fn only_administrators_change_what_is_theirs() {
 
 #[tokio::test]
 async fn a_set_up_that_takes_too_long_is_said() {
-    // Zero seconds of patience: the helper that plays the backend is never fast enough for the first look.
     let house = House::with(|config| config.ready_wait_s = 0).await;
     let alice = house.person("alice", false).await;
     let body = json!({"name": "tools", "chroots": [CHROOT]});
@@ -257,4 +256,30 @@ async fn a_chroot_of_a_project_has_copr_s_shape() {
     let missing = "/project-chroot?ownername=alice&projectname=tools&chrootname=no-1-x86_64";
     house.get(missing).await.error(404);
     house.get("/project-chroot?ownername=alice").await.error(400);
+}
+
+#[tokio::test]
+async fn of_two_creations_at_once_one_wins_and_exist_ok_gives_both_the_same() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    let add = |name: &'static str, exist_ok: &str| {
+        let path = format!("/project/add/alice?exist_ok={exist_ok}");
+        let (house, alice) = (&house, &alice);
+        async move {
+            house
+                .send(
+                    "POST",
+                    &path,
+                    Some(alice),
+                    json!({"name": name, "chroots": [CHROOT]}),
+                )
+                .await
+        }
+    };
+    let (a, b) = tokio::join!(add("one", "False"), add("one", "False"));
+    let mut statuses = [a.status.as_u16(), b.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
+    let (a, b) = tokio::join!(add("two", "True"), add("two", "True"));
+    assert_eq!(a.ok(), b.ok());
 }

@@ -1,8 +1,12 @@
 //! Uploads that are no whole source package are refused with a reason, and nothing is left of them.
 
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use storage::{StorageKey, StoragePrefix};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::house::{CHROOT, House, OTHER_CHROOT, Person};
 use crate::packages;
@@ -182,4 +186,31 @@ async fn a_good_upload_is_stored_once_and_skips_foreign_architectures() {
     }
     assert_eq!(stored(&house, StoragePrefix::Blobs).await, 1);
     assert_eq!(stored(&house, StoragePrefix::Incoming).await, 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let (house, alice) = house().await;
+    let credentials =
+        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", alice.login, alice.token));
+    let mut connection = tokio::net::TcpStream::connect(house.addresses.web).await.unwrap();
+    let head = format!(
+        "POST /api_3/build/create/upload HTTP/1.1\r\nHost: h\r\nAuthorization: Basic {credentials}\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000000\r\n\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"pkgs\"; filename=\"a-1-1.src.rpm\"\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![7; 1_000_000]).await.unwrap();
+    connection.shutdown().await.unwrap();
+    drop(connection);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while stored(&house, StoragePrefix::Incoming).await > 0 {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let package = packages::source("BuildArch: noarch");
+    house
+        .upload(Some(&alice), &package.name, &package.bytes, &form())
+        .await
+        .ok();
 }

@@ -1,0 +1,100 @@
+//! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use testkit::{Client, Copr, Service, srpm, srpm_of, wait_until};
+
+use crate::support::{end, get, project, submit, until};
+
+/// Stories that kill parts of the shared service take turns; others only wait a little longer meanwhile.
+async fn turn() -> nix::fcntl::Flock<std::fs::File> {
+    tokio::task::spawn_blocking(|| {
+        let path = std::env::temp_dir().join("koper-stories.turn");
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap()
+    })
+    .await
+    .unwrap()
+}
+
+async fn packages(service: &Service, project: &str) -> usize {
+    let client = Client::new(service, service.owner(), project).await.unwrap();
+    let out = client.run(&["--disablerepo=distro", "--setopt=*.skip_if_unavailable=False", "repoquery", "--qf", "PKG %{name}"]).unwrap();
+    out.lines().filter(|l| l.starts_with("PKG ")).count()
+}
+
+/// K10: the lease ends, the task is offered again, there is exactly one result.
+#[tokio::test]
+async fn a_builder_killed_in_mid_build() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "lost-builder").unwrap();
+    let build = submit(&copr, "lost-builder", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
+    until(&service, build, |s| s == "running", crate::support::BUILD).await;
+    let old = service.kill("builder").unwrap();
+    wait_until("a new builder", Duration::from_secs(60), || service.pid("builder").filter(|p| *p != old));
+    assert_eq!(end(&service, build).await, "succeeded");
+    assert_eq!(packages(&service, "lost-builder").await, 1);
+}
+
+/// The backend dies between any two steps of verify, sign and publish; each time the build ends right after a restart,
+/// and a loop of clients with both signature checks sees no failure.
+#[tokio::test]
+async fn a_backend_killed_between_any_two_steps() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "lost-backend").unwrap();
+    let client = Arc::new(Client::new(&service, service.owner(), "lost-backend").await.unwrap());
+    let clients = client.makecache_loop();
+    let places = [
+        "publish_task.after_verify",
+        "publish_task.after_sign",
+        "publish_task.after_store",
+        "publish_task.before_snapshot",
+        "snapshot.before_store",
+        "snapshot.before_move",
+        "publish_task.before_pointer",
+        "publish_task.before_succeeded",
+    ];
+    for (n, place) in places.iter().enumerate() {
+        let wish = service.die_at(place).unwrap();
+        let name = format!("step{n}");
+        let spec = format!(
+            "Name: {name}\nVersion: 1\nRelease: 1%{{?dist}}\nSummary: Step\nLicense: MIT\nBuildArch: noarch\n%description\nStep.\n%files\n"
+        );
+        let build = submit(&copr, "lost-backend", srpm_of(&name, &spec, None).unwrap().arg(), &[]).unwrap();
+        assert_eq!(end(&service, build).await, "succeeded", "{place}");
+        assert!(!wish.exists(), "the backend never passed {place}");
+        assert_eq!(packages(&service, "lost-backend").await, n + 1, "{place}");
+    }
+    clients.expect_no_failure();
+}
+
+/// PostgreSQL, then the object store, are gone for 20 s while a build is under way.
+#[tokio::test]
+async fn database_and_store_away_for_twenty_seconds() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    for part in ["postgres", "s3"] {
+        let name = format!("lost-{part}");
+        project(&copr, &name).unwrap();
+        let client = Arc::new(Client::new(&service, service.owner(), &name).await.unwrap());
+        let clients = client.makecache_loop();
+        let build = submit(&copr, &name, srpm("motd-koper").unwrap().arg(), &[]).unwrap();
+        until(&service, build, |s| s == "running", crate::support::BUILD).await;
+        let hold = service.hold(part).unwrap();
+        service.kill(part).unwrap();
+        // The length of the outage is the story, not a wait for something.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        drop(hold);
+        assert_eq!(end(&service, build).await, "succeeded", "{part}");
+        clients.expect_no_failure();
+        assert_eq!(packages(&service, &name).await, 1);
+        let json = get(&service, &format!("build/{build}")).await.unwrap();
+        assert_eq!(json["state"], "succeeded");
+    }
+}

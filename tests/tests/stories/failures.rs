@@ -1,0 +1,165 @@
+//! When things go wrong: a reason that a packager understands, and the service goes on.
+
+use testkit::{Copr, Service, srpm, srpm_of};
+
+use crate::support::{end, get, log, page, project, submit};
+
+const HEAD: &str = "Version: 1\nRelease: 1%{?dist}\nSummary: Broken\nLicense: MIT\nBuildArch: noarch\n%description\nBroken.\n";
+
+fn spec(name: &str, rest: &str) -> String {
+    format!("Name: {name}\n{HEAD}{rest}\n%files\n")
+}
+
+/// Builds a spec in a project of its own and returns the build's number and page after it failed.
+async fn fails(name: &str, spec: &str, options: &[&str]) -> (u64, String) {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, name).unwrap();
+    let build = submit(&copr, name, srpm_of(name, spec, None).unwrap().arg(), options).unwrap();
+    assert_eq!(end(&service, build).await, "failed");
+    let page = page(&service, build).await.unwrap();
+    let copr_cli = copr.run(&["status", &build.to_string()]).unwrap().expect_code(0);
+    assert_eq!(copr_cli.out.trim(), "failed");
+    (build, page)
+}
+
+/// Refused with a sentence, exit 1, before a build exists.
+#[tokio::test]
+async fn what_is_no_source_package_is_refused_at_once() {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "refused").unwrap();
+    let good = srpm("tally").unwrap();
+    let bytes = fs_err::read(good.path()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs_err::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let built = std::process::Command::new("rpmbuild")
+        .args(["-bb", "--define", &format!("_topdir {0}", dir.path().display())])
+        .args(["--define", &format!("_rpmdir {0}", dir.path().display()), "--define", "_rpmfilename binary.rpm"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/packages/motd-koper/motd-koper.spec"))
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{built:?}");
+    let binary = fs_err::read(dir.path().join("binary.rpm")).unwrap();
+    let half = &bytes[..bytes.len() / 2];
+    // The signature header's size tag says more than there is: the payload was cut, or the header lies.
+    let cases = [
+        (file("text.src.rpm", b"this is no package at all, but long enough to be looked into ................"), "RPM"),
+        (file("binary.src.rpm", &binary), "binary package"),
+        (file("truncated.src.rpm", half), "truncated.src.rpm"),
+        (file("lies.src.rpm", &[bytes.as_slice(), b"more than the header says"].concat()), "lies.src.rpm"),
+    ];
+    for (path, word) in cases {
+        let ran = copr.run(&["build", "--nowait", "refused", &path]).unwrap().expect_code(1);
+        assert!(ran.err.contains(word), "{path}: {}", ran.err);
+    }
+    let builds = get(&service, "build/list?ownername=admin&projectname=refused").await.unwrap();
+    assert_eq!(builds["items"].as_array().unwrap().len(), 0, "{builds}");
+}
+
+#[tokio::test]
+async fn a_url_that_leads_nowhere_fails_with_the_answer() {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "nowhere").unwrap();
+    let build = submit(&copr, "nowhere", &format!("{}/nothing.src.rpm", service.results_url()), &[]).unwrap();
+    assert_eq!(end(&service, build).await, "failed");
+    assert!(page(&service, build).await.unwrap().contains("404"));
+    copr.run(&["watch-build", &build.to_string()]).unwrap().expect_code(4);
+}
+
+#[tokio::test]
+async fn a_spec_that_does_not_parse() {
+    // It parses where the source package is made, and not in the guest.
+    let spec = spec("noparse", "%{lua: if rpm.expand('%{dist}') ~= '' then error('only parsed at home') end}");
+    let (_, page) = fails("noparse", &spec, &[]).await;
+    assert!(page.contains("spec"), "{page}");
+}
+
+#[tokio::test]
+async fn a_missing_build_requirement_is_named() {
+    let spec = spec("missing", "").replace("BuildArch", "BuildRequires: no-such-thing-devel >= 7\nBuildArch");
+    let (_, page) = fails("missing", &spec, &[]).await;
+    assert!(page.contains("no-such-thing-devel"), "{page}");
+}
+
+#[tokio::test]
+async fn a_failing_build_section_leaves_its_log() {
+    let (build, page) = fails("failing", &spec("failing", "%build\necho words before the end\nexit 3"), &[]).await;
+    assert!(page.contains("%build"), "{page}");
+    let log = log(&Service::shared().unwrap(), build).await.unwrap();
+    assert!(log.contains("words before the end"), "{log}");
+}
+
+#[tokio::test]
+async fn a_check_that_never_ends_is_stopped() {
+    let (_, page) = fails("endless", &spec("endless", "%check\nsleep 100000"), &["--timeout", "60"]).await;
+    assert!(page.contains("60"), "{page}");
+}
+
+/// K13: what a build can do to its machine ends with the machine.
+#[tokio::test]
+async fn a_build_that_fills_the_disk() {
+    let (_, page) = fails("full", &spec("full", "%build\ndd if=/dev/zero of=big bs=1M count=100000"), &[]).await;
+    assert!(page.to_lowercase().contains("disk"), "{page}");
+}
+
+#[tokio::test]
+async fn a_build_that_prints_forever() {
+    let (_, page) = fails("loud", &spec("loud", "%build\nyes koper"), &[]).await;
+    assert!(page.to_lowercase().contains("log"), "{page}");
+}
+
+/// K13: forks, signals to everything, the kernel's doors and the network: none of it leaves the machine, and the next
+/// build starts in a fresh one.
+#[tokio::test]
+async fn a_hostile_build_harms_only_itself() {
+    let hostile = "%build\n\
+        echo c > /proc/sysrq-trigger || true\n\
+        (exec 3<>/dev/tcp/10.0.2.100/80) 2>/dev/null && echo NETWORK IS THERE\n\
+        (exec 3<>/dev/tcp/10.0.2.2/22) 2>/dev/null && echo HOST IS THERE\n\
+        kill -9 1 || true\n\
+        kill -9 -1\n";
+    let (build, _) = fails("hostile", &spec("hostile", hostile), &[]).await;
+    let service = Service::shared().unwrap();
+    let log = log(&service, build).await.unwrap();
+    assert!(!log.contains("IS THERE"), "{log}");
+    let copr = Copr::admin(&service);
+    let next = submit(&copr, "hostile", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
+    assert_eq!(end(&service, next).await, "succeeded");
+}
+
+/// Cancel acts at once, on what waits and on what runs; a watcher learns it.
+#[tokio::test]
+async fn cancel_acts_at_once() {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "cancel").unwrap();
+    let long = srpm_of("long", &spec("long", "%build\nsleep 100000"), None).unwrap();
+    let build = submit(&copr, "cancel", long.arg(), &[]).unwrap();
+    crate::support::until(&service, build, |s| s == "running", crate::support::BUILD).await;
+    let ran = copr.run(&["cancel", &build.to_string()]).unwrap().expect_code(0);
+    assert!(ran.out.contains("canceled"), "{}", ran.out);
+    assert_eq!(copr.status(build).unwrap(), "canceled");
+    copr.run(&["watch-build", &build.to_string()]).unwrap().expect_code(4);
+    copr.run(&["cancel", &build.to_string()]).unwrap().expect_code(1);
+}
+
+/// The same name, version and release twice is refused, and the repository keeps the first.
+#[tokio::test]
+async fn the_same_nevra_twice_is_refused() {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "twice").unwrap();
+    let package = srpm("motd-koper").unwrap();
+    let first = submit(&copr, "twice", package.arg(), &[]).unwrap();
+    assert_eq!(end(&service, first).await, "succeeded");
+    let second = submit(&copr, "twice", package.arg(), &[]).unwrap();
+    assert_eq!(end(&service, second).await, "failed");
+    assert!(page(&service, second).await.unwrap().contains("raise Version or Release"));
+}

@@ -1,0 +1,9 @@
+//! Stories: what users see, told with the real clients against one running service.
+
+mod access;
+mod crashes;
+mod failures;
+mod house;
+mod path;
+mod support;
+mod web;

@@ -1,0 +1,74 @@
+//! Shared by the stories.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{CHROOT, Copr, Service};
+
+/// How long a tiny build may take on an emulated machine that other stories use as well.
+pub const BUILD: Duration = Duration::from_secs(600);
+
+/// Asks the API.
+pub async fn get(service: &Service, path: &str) -> anyhow::Result<Value> {
+    let answer = reqwest::get(format!("{}/api_3/{path}", service.url())).await?;
+    Ok(answer.json().await?)
+}
+
+/// State of a build in Copr's word; `unknown` while the service does not answer.
+pub async fn state(service: &Service, build: u64) -> String {
+    match get(service, &format!("build/{build}")).await {
+        Ok(json) => json["state"].as_str().unwrap_or("unknown").to_owned(),
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+/// Waits until a build has ended and returns its state.
+pub async fn end(service: &Service, build: u64) -> String {
+    until(service, build, |s| matches!(s, "succeeded" | "failed" | "canceled" | "skipped"), BUILD).await
+}
+
+/// Waits for a state of a build.
+pub async fn until(service: &Service, build: u64, good: impl Fn(&str) -> bool, at_most: Duration) -> String {
+    let deadline = tokio::time::Instant::now() + at_most;
+    loop {
+        let now = state(service, build).await;
+        if good(&now) {
+            return now;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "build {build} is still {now} after {at_most:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Makes a project of one chroot.
+pub fn project(copr: &Copr, name: &str) -> anyhow::Result<()> {
+    copr.run(&["create", name, "--chroot", CHROOT])?.expect_code(0);
+    Ok(())
+}
+
+/// Submits a source package and does not wait for it.
+pub fn submit(copr: &Copr, project: &str, srpm: &str, options: &[&str]) -> anyhow::Result<u64> {
+    let mut arguments = vec!["build", "--nowait"];
+    arguments.extend(options);
+    arguments.extend([project, srpm]);
+    Ok(copr.run(&arguments)?.expect_code(0).build())
+}
+
+/// What a packager reads of a failed build: the build page's text.
+pub async fn page(service: &Service, build: u64) -> anyhow::Result<String> {
+    Ok(reqwest::get(format!("{}/coprs/build/{build}", service.url())).await?.text().await?)
+}
+
+/// The stored log of a build's only chroot.
+pub async fn log(service: &Service, build: u64) -> anyhow::Result<String> {
+    let chroot = get(service, &format!("build-chroot?build_id={build}&chrootname={CHROOT}")).await?;
+    let url = chroot["result_url"].as_str().unwrap_or_default().to_owned();
+    let answer = reqwest::get(format!("{url}builder-live.log.gz")).await?.error_for_status()?;
+    let packed = answer.bytes().await?;
+    let mut gunzip = std::process::Command::new("gzip");
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("log.gz");
+    fs_err::write(&file, &packed)?;
+    let open = gunzip.arg("-dc").arg(&file).output()?;
+    Ok(String::from_utf8_lossy(&open.stdout).into_owned())
+}
