@@ -23,5 +23,6 @@ pub use config::Config;
 pub use context::Context;
 pub use error::JobError;
 pub use fault::Faults;
+pub use publish_task::pack_fragment;
 pub use run::{Parts, run};
 pub use snapshot::{Cause, publish_snapshot};

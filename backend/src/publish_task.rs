@@ -241,7 +241,6 @@ async fn store(
             Ok(package.fragments())
         })
         .await?;
-    let pack = |xml: &str| zstd::encode_all(xml.as_bytes(), 3);
     let row = NewRpm {
         repository_id: repository,
         task_id: task.id.0,
@@ -254,9 +253,9 @@ async fn store(
         sha256: fragments.pkgid.clone(),
         unsigned_sha256,
         size: i64::try_from(size).unwrap_or(i64::MAX),
-        primary_xml: pack(&fragments.primary)?,
-        filelists_xml: pack(&fragments.filelists)?,
-        other_xml: pack(&fragments.other)?,
+        primary_xml: pack_fragment(&fragments.primary)?,
+        filelists_xml: pack_fragment(&fragments.filelists)?,
+        other_xml: pack_fragment(&fragments.other)?,
     };
     let file = storage::ResultFile {
         name: file_name.parse().map_err(JobError::fail)?,
@@ -267,4 +266,12 @@ async fn store(
         modified: now,
     };
     Ok((row, file))
+}
+
+/// A metadata fragment as the database keeps it: zstd, level 3.
+///
+/// # Errors
+/// When compression fails, which takes a lack of memory.
+pub fn pack_fragment(xml: &str) -> std::io::Result<Vec<u8>> {
+    zstd::encode_all(xml.as_bytes(), 3)
 }

@@ -1,5 +1,6 @@
 //! The one binary: configuration, the parts as processes, and the command that runs all of them on one machine.
 
+pub mod bench;
 pub mod chroots;
 pub mod cli;
 pub mod config;

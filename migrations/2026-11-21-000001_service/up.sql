@@ -195,7 +195,8 @@ CREATE TABLE jobs (
     failed_at timestamptz,
     created_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX jobs_same ON jobs (kind, payload) WHERE failed_at IS NULL;
+-- Only jobs that wait: one that runs may have looked before the newest change.
+CREATE UNIQUE INDEX jobs_same ON jobs (kind, payload) WHERE failed_at IS NULL AND lease_expires_at IS NULL;
 CREATE INDEX jobs_ready ON jobs (priority DESC, id) WHERE failed_at IS NULL;
 
 CREATE TABLE audit (

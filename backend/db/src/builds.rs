@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
     SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use protocol::builder_api::ClaimRequest;
 use protocol::{BuildId, ChrootName, DirName, FileName, PackageName, Sha256, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -304,6 +305,34 @@ pub async fn create(conn: &mut Connection, new: &NewBuild<'_>, now: DateTime<Utc
         )
         .await?;
         notify(conn, Topic::Tasks).await?;
+        Ok(build)
+    })
+    .await
+}
+
+/// Makes a build whose tasks the given builder holds from the start, for an hour; for benchmarks that stand in for a
+/// builder while real ones are at work.
+///
+/// # Errors
+/// When the query fails.
+pub async fn create_claimed(
+    conn: &mut Connection,
+    new: &NewBuild<'_>,
+    request: &ClaimRequest,
+    now: DateTime<Utc>,
+) -> DbResult<BuildId> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let build = create(conn, new, now).await?;
+        diesel::update(tasks::table.filter(tasks::build_id.eq(build.0)))
+            .set((
+                tasks::state.eq(TaskState::Running.as_str()),
+                tasks::attempt.eq(1),
+                tasks::builder.eq(request.builder.as_str()),
+                tasks::lease_expires_at.eq(now + TimeDelta::hours(1)),
+                tasks::started_at.eq(now),
+            ))
+            .execute(conn)
+            .await?;
         Ok(build)
     })
     .await

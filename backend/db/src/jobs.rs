@@ -6,7 +6,7 @@ use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Quer
 use diesel_async::RunQueryDsl as _;
 use serde::{Deserialize, Serialize};
 
-use crate::connect::{Connection, DbResult, from_json, to_json};
+use crate::connect::{Connection, DbError, DbResult, from_json, to_json};
 use crate::notify::{Topic, notify};
 use crate::schema::jobs;
 
@@ -81,14 +81,15 @@ pub struct Claimed {
     pub job: Job,
 }
 
-/// Enqueues a job in the transaction that made it necessary; the same job twice is one row.
+/// Enqueues a job in the transaction that made it necessary; the same job waiting twice is one row. One that runs
+/// already does not count, since it may have looked before this transaction's changes.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn enqueue(conn: &mut Connection, job: &Job, now: DateTime<Utc>) -> DbResult<()> {
     diesel::sql_query(
         "INSERT INTO jobs (kind, payload, priority, run_at, created_at) VALUES ($1, $2, $3, $4, $4)
-         ON CONFLICT (kind, payload) WHERE failed_at IS NULL DO NOTHING",
+         ON CONFLICT (kind, payload) WHERE failed_at IS NULL AND lease_expires_at IS NULL DO NOTHING",
     )
     .bind::<Text, _>(job.kind())
     .bind::<Jsonb, _>(to_json("job", job)?)
@@ -167,24 +168,27 @@ pub async fn done(conn: &mut Connection, claimed: &Claimed) -> DbResult<()> {
     notify(conn, Topic::Progress).await
 }
 
-/// Puts a job back, to run at `at`.
+/// Puts a job back, to run at `at`; if the same job waits already, that one runs instead.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, error: &str) -> DbResult<()> {
-    diesel::update(
-        jobs::table
-            .find(claimed.id)
-            .filter(jobs::attempt.eq(claimed.attempt)),
-    )
-    .set((
-        jobs::run_at.eq(at),
-        jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
-        jobs::last_error.eq(error),
-    ))
-    .execute(conn)
-    .await?;
-    Ok(())
+    let mine = jobs::table.find(claimed.id).filter(jobs::attempt.eq(claimed.attempt));
+    let back = diesel::update(mine)
+        .set((
+            jobs::run_at.eq(at),
+            jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
+            jobs::last_error.eq(error),
+        ))
+        .execute(conn)
+        .await;
+    match back.map_err(DbError::from) {
+        Err(DbError::Duplicate(_)) => {
+            diesel::delete(mine).execute(conn).await?;
+            Ok(())
+        }
+        other => other.map(|_| ()),
+    }
 }
 
 /// Gives a job up; the row stays for the administrator.

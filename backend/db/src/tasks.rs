@@ -625,6 +625,21 @@ pub(crate) async fn cancel_project(conn: &mut Connection, project: i64, now: Dat
     Ok(())
 }
 
+/// Milliseconds from VM start to the agent's first word, of the newest tasks that ran one.
+///
+/// # Errors
+/// When the query fails.
+pub async fn newest_boots(conn: &mut Connection, limit: i64) -> DbResult<Vec<i64>> {
+    let times: Vec<Option<i64>> = tasks::table
+        .filter(tasks::boot_ms.is_not_null())
+        .order(tasks::id.desc())
+        .limit(limit)
+        .select(tasks::boot_ms)
+        .load(conn)
+        .await?;
+    Ok(times.into_iter().flatten().collect())
+}
+
 /// How many tasks are pending and running.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ impl Client {
     fn dnf(&self, cache: &str, arguments: &[&str]) -> anyhow::Result<Output> {
         let setopt = |key: &str, path: PathBuf| format!("--setopt={key}={}", path.display());
         Command::new("dnf")
-            .args(["-y", "--releasever=12", "--setopt=install_weak_deps=False"])
+            .args(["-y", "--releasever=12", "--setopt=install_weak_deps=False", "--disableplugin=local"])
             .arg(format!("--installroot={}", self.root().display()))
             .arg(setopt("reposdir", self.path("repos")))
             .arg(setopt("cachedir", self.path(cache)))

@@ -20,8 +20,10 @@ async fn turn() -> nix::fcntl::Flock<std::fs::File> {
 
 async fn packages(service: &Service, project: &str) -> usize {
     let client = Client::new(service, service.owner(), project).await.unwrap();
-    let out = client.run(&["--disablerepo=distro", "--setopt=*.skip_if_unavailable=False", "repoquery", "--qf", "PKG %{name}"]).unwrap();
-    out.lines().filter(|l| l.starts_with("PKG ")).count()
+    let out = client
+        .run(&["--disablerepo=distro", "--setopt=*.skip_if_unavailable=False", "repoquery", "--qf", "%{arch} %{name}"])
+        .unwrap();
+    out.lines().filter(|l| l.starts_with("noarch ")).count()
 }
 
 /// K10: the lease ends, the task is offered again, there is exactly one result.

@@ -5,5 +5,6 @@ mod crashes;
 mod failures;
 mod house;
 mod path;
+mod running;
 mod support;
 mod web;

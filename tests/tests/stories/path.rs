@@ -28,7 +28,7 @@ async fn a_c_package_goes_from_copr_cli_build_to_dnf_install() {
     let build = ran.build();
 
     let client = Client::new(&service, service.owner(), "tally").await.unwrap();
-    client.run(&["install", "tally", "tally-doc"]).unwrap();
+    client.run(&["install", "bash", "tally", "tally-doc"]).unwrap();
     assert_eq!(client.chroot("tally one two three").unwrap().trim(), "3");
 
     let format = "%{NAME} %{VERSION}-%{RELEASE} %{VENDOR} | %{PACKAGER} | %{BUGURL}\n";
@@ -160,7 +160,7 @@ async fn gnu_hello_builds() {
     .await;
     assert_eq!(ended, "succeeded");
     let client = Client::new(&service, service.owner(), "gnu").await.unwrap();
-    client.run(&["install", "hello"]).unwrap();
+    client.run(&["install", "bash", "hello"]).unwrap();
     assert_eq!(client.chroot("hello").unwrap().trim(), "Hello, world!");
 }
 

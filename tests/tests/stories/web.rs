@@ -88,12 +88,12 @@ async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
     if !chroot.is_selected().await? {
         chroot.click().await?;
     }
-    page.find(Locator::Css("main form button[type=submit]")).await?.click().await?;
+    page.find(Locator::Css("main form[method=post] button")).await?.click().await?;
     page.wait().at_most(Duration::from_secs(60)).for_element(Locator::LinkText("debian-12")).await.ok();
     page.goto(&format!("{}/coprs/webber/by-web/add_build/", service.url())).await?;
     let package = srpm("motd-koper")?;
     page.find(Locator::Css("input[type=file]")).await?.send_keys(package.arg()).await?;
-    page.find(Locator::Css("form[enctype='multipart/form-data'] button[type=submit]")).await?.click().await?;
+    page.find(Locator::Css("form[enctype='multipart/form-data'] button")).await?.click().await?;
     // The form answers with the build's page.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     let build = loop {

@@ -1,0 +1,75 @@
+//! Benchmarks of a running service beside real peers; each figure is one JSON line.
+
+mod publish;
+mod start;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::Settings;
+
+/// Options of `koper bench`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Which one; all if none is named.
+    #[arg(value_parser = ["publish", "start", "boot"])]
+    name: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// One figure.
+#[derive(Debug, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Ours, the median.
+    pub ours: f64,
+    /// The peer's, from the same run, where one runs on this machine.
+    pub peer: Option<f64>,
+    /// What the peer is.
+    pub peer_is: &'static str,
+    /// What bounds it, from the same run.
+    pub limit: Option<f64>,
+    /// What the bound is.
+    pub limit_is: &'static str,
+}
+
+impl Figure {
+    #[expect(clippy::print_stdout, reason = "figures are the command's output")]
+    fn print(&self) -> anyhow::Result<()> {
+        println!("{}", serde_json::to_string(self)?);
+        Ok(())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Milliseconds since `start`.
+fn ms(start: std::time::Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// Runs one benchmark, or all, against the service that runs on the data folder.
+///
+/// # Errors
+/// When the service does not answer.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let config = options.settings.load()?;
+    let wanted = |name: &str| options.name.as_deref().is_none_or(|n| n == name);
+    if wanted("start") {
+        start::submit_to_start(&config).await?;
+    }
+    if wanted("boot") {
+        start::boot(&config).await?;
+    }
+    if wanted("publish") {
+        publish::run(&config).await?;
+    }
+    Ok(())
+}
