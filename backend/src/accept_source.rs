@@ -2,21 +2,25 @@
 
 use db::builds::Srpm;
 use protocol::{ChrootName, FailureKind, TaskId};
-use storage::{StorageKey, StoragePrefix};
+use storage::{ResultFile, StorageKey};
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::publish_task::tidy;
 use crate::{inspect, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
     if !db::tasks::is_publishing(&mut conn, id, attempt).await? {
-        return Ok(());
+        drop(conn);
+        return tidy(context, id, attempt).await;
     }
     let Some(task) = db::tasks::find(&mut conn, id).await? else {
         return Ok(());
     };
     let Some((build, project)) = db::builds::find_with_project(&mut conn, task.build).await? else {
+        let (kind, message) = (FailureKind::BadSource, "the project was deleted");
+        db::tasks::fail_publishing(&mut conn, id, attempt, kind, message, (context.clock)()).await?;
         return Ok(());
     };
     drop(conn);
@@ -38,7 +42,14 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     let hashed = context
         .storage
         .get_to_file(&quarantine, &path, context.max_package_bytes)
-        .await?
+        .await
+        .map_err(|error| match error {
+            storage::StorageError::TooLarge { limit, .. } => JobError::package(
+                FailureKind::BadSource,
+                format!("{} is larger than {limit} bytes", artifact.name),
+            ),
+            other => other.into(),
+        })?
         .ok_or_else(|| {
             JobError::package(
                 FailureKind::BadSource,
@@ -46,13 +57,23 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
             )
         })?;
     let name = artifact.name.to_string();
-    let source = context.compute(move || inspect::source(&path, &name)).await?;
+    let file = path.clone();
+    let source = context.compute(move || inspect::source(&file, &name)).await?;
     let blob = StorageKey::Blob(hashed.sha256.clone());
     if context.storage.exists(&blob).await? != Some(hashed.size) {
-        context.storage.copy(&quarantine, &blob).await?;
+        // Not a copy of the object, which its builder could have replaced since it was hashed.
+        context.storage.put_file(&blob, &path).await?;
     }
     context.faults.pass("accept_source.after_store");
-    store_log::store(context, &project, &build, &task, Vec::new()).await?;
+    let listed = ResultFile {
+        name: artifact.name.clone(),
+        sha256: hashed.sha256.clone(),
+        size: hashed.size,
+        content_type: "application/x-rpm".to_owned(),
+        encoding: None,
+        modified: (context.clock)().timestamp(),
+    };
+    store_log::store(context, &project, &build, &task, vec![listed]).await?;
     let skips: Vec<ChrootName> = build
         .tasks
         .iter()
@@ -68,11 +89,6 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     };
     let mut conn = context.conn().await?;
     db::builds::accept_source(&mut conn, id, attempt, &srpm, &skips, (context.clock)()).await?;
-    db::logs::remove(&mut conn, id.0, attempt).await?;
     drop(conn);
-    context
-        .storage
-        .delete_prefix(&StoragePrefix::Task { task: id })
-        .await?;
-    Ok(())
+    tidy(context, id, attempt).await
 }

@@ -7,7 +7,7 @@ use db::DbError;
 use db::builds::Build;
 use db::projects::Project;
 use db::rpms::NewRpm;
-use db::tasks::TaskRow;
+use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
 use protocol::{ChrootName, FailureKind, Sha256, TaskId};
 use repodata::{Package, PackageFile};
@@ -23,7 +23,8 @@ use crate::{pointer, store_log};
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
     if !db::tasks::is_publishing(&mut conn, id, attempt).await? {
-        return Ok(());
+        drop(conn);
+        return tidy(context, id, attempt).await;
     }
     let Some(task) = db::tasks::find(&mut conn, id).await? else {
         return Ok(());
@@ -67,6 +68,17 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     context.faults.pass("publish_task.before_succeeded");
     let mut conn = context.conn().await?;
     db::tasks::succeed(&mut conn, id, attempt, (context.clock)()).await?;
+    drop(conn);
+    tidy(context, id, attempt).await
+}
+
+/// Removes what a succeeded task needs no more; a process that died in the middle comes back for it.
+pub(crate) async fn tidy(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    let task = db::tasks::find(&mut conn, id).await?;
+    if task.is_none_or(|t| t.state != TaskState::Succeeded) {
+        return Ok(());
+    }
     db::logs::remove(&mut conn, id.0, attempt).await?;
     drop(conn);
     context
@@ -113,7 +125,9 @@ async fn prepare(
     }
     context.faults.pass("publish_task.after_verify");
     let unsigned_digests: Vec<String> = unsigned.iter().map(|u| u.sha256.clone()).collect();
-    let signed = sign::packages(context, project, unsigned).await?;
+    // Not now: what is signed twice has to come out the same, whichever of two runs wins.
+    let at = task.started_at.unwrap_or_else(|| (context.clock)());
+    let signed = sign::packages(context, project, unsigned, at).await?;
     context.faults.pass("publish_task.after_sign");
     let dir = task
         .result_dir

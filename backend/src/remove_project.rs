@@ -1,4 +1,5 @@
-//! A deleted project's objects. Blobs stay, since other projects may name the same content.
+//! A deleted project's objects. Blobs stay, since other projects may name the same content. A new project of the same
+//! name has the same folder: its set-up waits for this, and this waits for whatever still works on the deleted one.
 
 use protocol::DirName;
 use storage::StoragePrefix;
@@ -11,12 +12,8 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let Some(project) = db::projects::by_id(&mut conn, id).await? else {
         return Ok(());
     };
-    if db::projects::find(&mut conn, &project.owner, &project.name)
-        .await?
-        .is_some()
-    {
-        // A new project has taken the name and with it the folder; its own objects must stay.
-        return Ok(());
+    if db::projects::is_worked_on(&mut conn, id).await? {
+        return Err(JobError::retry("jobs of the deleted project are still under way"));
     }
     let repositories = db::repositories::of_project(&mut conn, id).await?;
     drop(conn);

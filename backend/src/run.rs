@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use db::jobs::{self, Claimed, Job};
 use db::{Listener, Topic};
 use protocol::{ServiceIdentity, TaskId};
@@ -122,7 +123,9 @@ async fn claim(context: &Context, lease: TimeDelta) -> Result<Option<Claimed>, J
 }
 
 async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {
-    let mut work = std::pin::pin!(perform(context, &claimed.job));
+    // A panic must not take the worker with it; the job would only find the next one.
+    let guarded = std::panic::AssertUnwindSafe(perform(context, &claimed.job)).catch_unwind();
+    let mut work = std::pin::pin!(guarded.map(|end| end.unwrap_or_else(|_| Err(JobError::fail("the job panicked")))));
     let period = (lease / 3).to_std().unwrap_or(TICK);
     let result = loop {
         match tokio::time::timeout(period, &mut work).await {
@@ -143,7 +146,7 @@ async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {
     // The result has to be written down even if the database is away for a while: without it the job would only run
     // again, which is harmless, so this gives up after some time.
     for _ in 0..60 {
-        match settle(context, &claimed, &result).await {
+        match settle(context, &claimed, lease, &result).await {
             Ok(()) => return,
             Err(error) => tracing::debug!(
                 "writing down job {}'s end failed, trying again: {error}",
@@ -169,9 +172,19 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
     }
 }
 
-async fn settle(context: &Context, claimed: &Claimed, result: &Result<(), JobError>) -> Result<(), JobError> {
+/// Writes down how a job ended. The job's own row is last: a process that dies before it only repeats this.
+async fn settle(
+    context: &Context,
+    claimed: &Claimed,
+    lease: TimeDelta,
+    result: &Result<(), JobError>,
+) -> Result<(), JobError> {
     let now = (context.clock)();
     let mut conn = context.conn().await?;
+    // Whoever lost the job to another worker meanwhile has no say in its end.
+    if !jobs::extend(&mut conn, claimed, now + lease).await? {
+        return Ok(());
+    }
     match result {
         Ok(()) => jobs::done(&mut conn, claimed).await?,
         Err(JobError::Package { kind, message }) => {
@@ -190,10 +203,10 @@ async fn settle(context: &Context, claimed: &Claimed, result: &Result<(), JobErr
                 claimed.id,
                 claimed.job.kind()
             );
-            jobs::retry(&mut conn, claimed, now + wait.min(TimeDelta::seconds(60)), reason).await?;
             if let Job::SetUpProject { project } = claimed.job {
                 db::projects::set_ready(&mut conn, project, Err(reason)).await?;
             }
+            jobs::retry(&mut conn, claimed, now + wait.min(TimeDelta::seconds(60)), reason).await?;
         }
         Err(JobError::Fail(reason)) => {
             tracing::error!(
@@ -202,15 +215,17 @@ async fn settle(context: &Context, claimed: &Claimed, result: &Result<(), JobErr
                 claimed.id,
                 claimed.job.kind()
             );
-            jobs::fail(&mut conn, claimed, now, reason).await?;
             if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
                 let message = format!("the service could not publish this: {reason}; tell the administrator");
                 let kind = protocol::FailureKind::Builder;
+                // Rows that nobody will publish would stand in the way of the same package's next build.
+                db::rpms::discard(&mut conn, task).await?;
                 db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, kind, &message, now).await?;
             }
             if let Job::SetUpProject { project } = claimed.job {
                 db::projects::set_ready(&mut conn, project, Err(reason)).await?;
             }
+            jobs::fail(&mut conn, claimed, now, reason).await?;
         }
     }
     Ok(())

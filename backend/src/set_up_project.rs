@@ -17,6 +17,9 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     if project.deleted_at.is_some() {
         return Ok(());
     }
+    if db::projects::is_being_removed(&mut conn, &project.owner, &project.name).await? {
+        return Err(JobError::retry("an earlier project of this name is still being removed"));
+    }
     drop(conn);
     if project.public_key.is_none() {
         make_key(context, &mut project).await?;

@@ -3,6 +3,7 @@
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use db::projects::Project;
 use repodata::RpmFile;
 use sha2::{Digest as _, Sha256};
@@ -26,11 +27,13 @@ pub(crate) struct Signed {
     pub rpm: RpmFile,
 }
 
-/// Signs all packages in one call to the signer; the results stand beside the originals as `<name>.signed`.
+/// Signs all packages in one call to the signer; the results stand beside the originals as `<name>.signed`. The same
+/// packages with the same time `at` give the same bytes, so that a repeated or a doubled run changes nothing.
 pub(crate) async fn packages(
     context: &Context,
     project: &Project,
     unsigned: Vec<Unsigned>,
+    at: DateTime<Utc>,
 ) -> Result<Vec<Signed>, JobError> {
     let key = context.public_key(project)?;
     let name = format!("{}/{}", project.owner, project.name);
@@ -44,7 +47,7 @@ pub(crate) async fn packages(
             )
         })
         .collect();
-    let packets = context.keys.sign_batch(&key, items, (context.clock)()).await?;
+    let packets = context.keys.sign_batch(&key, items, at).await?;
     context
         .compute(move || {
             unsigned

@@ -23,7 +23,15 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     let found = db::builds::find_with_project(&mut conn, task.build).await?;
     drop(conn);
     if let Some((build, project)) = found {
-        if task.attempt == attempt && task.state.is_final() {
+        // The log may have become an object already, by a run that died before it could say so: that object stays.
+        let mut conn = context.conn().await?;
+        let empty = db::logs::length(&mut conn, id, attempt).await? == 0;
+        drop(conn);
+        let stored = match index(&project, &build, &task) {
+            Some(key) if empty => context.storage.exists(&key).await?.is_some(),
+            _ => false,
+        };
+        if task.attempt == attempt && task.state.is_final() && !stored {
             store(context, &project, &build, &task, Vec::new()).await?;
         }
     }
@@ -45,9 +53,22 @@ pub(crate) async fn store(
     task: &TaskRow,
     mut files: Vec<ResultFile>,
 ) -> Result<(), JobError> {
+    // A task that ended before its source was known has no folder, and nobody ran it.
+    let Some(key) = index(project, build, task) else {
+        return Ok(());
+    };
     files.push(put_log(context, task).await?);
-    let key = match (&task.chroot, &build.srpm) {
-        (Some(chroot), Some(srpm)) => StorageKey::ResultIndex {
+    let index = ResultIndex {
+        files,
+        complete: true,
+    };
+    context.storage.put_json(&key, &index).await?;
+    Ok(())
+}
+
+fn index(project: &Project, build: &Build, task: &TaskRow) -> Option<StorageKey> {
+    match (&task.chroot, &build.srpm) {
+        (Some(chroot), Some(srpm)) => Some(StorageKey::ResultIndex {
             owner: project.owner.clone(),
             dir: build.dir.clone(),
             chroot: chroot.clone(),
@@ -55,26 +76,14 @@ pub(crate) async fn store(
                 build: build.id,
                 package: srpm.package.clone(),
             },
-        },
-        // A task that ended before its source was known has no folder, and nobody ran it.
-        (Some(_), None) => return Ok(()),
-        (None, _) => StorageKey::SourceIndex {
+        }),
+        (Some(_), None) => None,
+        (None, _) => Some(StorageKey::SourceIndex {
             owner: project.owner.clone(),
             dir: build.dir.clone(),
             build: build.id,
-        },
-    };
-    context
-        .storage
-        .put_json(
-            &key,
-            &ResultIndex {
-                files,
-                complete: true,
-            },
-        )
-        .await?;
-    Ok(())
+        }),
+    }
 }
 
 async fn put_log(context: &Context, task: &TaskRow) -> Result<ResultFile, JobError> {

@@ -173,7 +173,9 @@ pub async fn done(conn: &mut Connection, claimed: &Claimed) -> DbResult<()> {
 /// # Errors
 /// When the query fails.
 pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, error: &str) -> DbResult<()> {
-    let mine = jobs::table.find(claimed.id).filter(jobs::attempt.eq(claimed.attempt));
+    let mine = jobs::table
+        .find(claimed.id)
+        .filter(jobs::attempt.eq(claimed.attempt));
     let back = diesel::update(mine)
         .set((
             jobs::run_at.eq(at),

@@ -419,6 +419,49 @@ pub async fn delete(
     .await
 }
 
+#[derive(diesel::QueryableByName)]
+struct Yes {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
+}
+
+/// Whether the objects of an earlier project of this name are still being removed.
+///
+/// # Errors
+/// When the query fails.
+pub async fn is_being_removed(
+    conn: &mut Connection,
+    owner: &OwnerName,
+    name: &ProjectName,
+) -> DbResult<bool> {
+    let answer: Yes = diesel::sql_query(
+        "SELECT EXISTS (SELECT 1 FROM jobs j JOIN projects p ON p.id = (j.payload->>'project')::bigint
+             WHERE j.kind = 'remove_project' AND j.failed_at IS NULL AND p.owner = $1 AND p.name = $2) AS yes",
+    )
+    .bind::<diesel::sql_types::Text, _>(owner.as_str())
+    .bind::<diesel::sql_types::Text, _>(name.as_str())
+    .get_result(conn)
+    .await?;
+    Ok(answer.yes)
+}
+
+/// Whether jobs other than the removal itself wait or run for a project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn is_worked_on(conn: &mut Connection, project: i64) -> DbResult<bool> {
+    let answer: Yes = diesel::sql_query(
+        "SELECT EXISTS (SELECT 1 FROM jobs j LEFT JOIN tasks t ON t.id = (j.payload->>'task')::bigint
+             LEFT JOIN builds b ON b.id = t.build_id
+             WHERE j.kind <> 'remove_project' AND j.failed_at IS NULL
+                 AND $1 IN (b.project_id, (j.payload->>'project')::bigint)) AS yes",
+    )
+    .bind::<diesel::sql_types::BigInt, _>(project)
+    .get_result(conn)
+    .await?;
+    Ok(answer.yes)
+}
+
 /// Stores the public key.
 ///
 /// # Errors

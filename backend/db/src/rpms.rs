@@ -1,8 +1,8 @@
 //! Packages of repositories.
 
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, OptionalExtension as _,
+    QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 
@@ -43,19 +43,25 @@ pub struct NewRpm {
     pub other_xml: Vec<u8>,
 }
 
-/// Inserts all packages of a task, replacing what an earlier, interrupted try of the same task left unpublished.
+/// Inserts all packages of a task, replacing what an earlier, interrupted try of the same task left unpublished. Does
+/// nothing if they are published already, by another worker that took the task for its own.
 ///
 /// # Errors
 /// [`DbError::Duplicate`] when the repository has a package of that NEVRA from another task.
 pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResult<()> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        diesel::delete(
-            rpms::table
-                .filter(rpms::task_id.eq(task))
-                .filter(rpms::since_snapshot.is_null()),
-        )
-        .execute(conn)
-        .await?;
+        // Two workers with the same task take turns here.
+        let _: Option<i64> = tasks::table
+            .find(task)
+            .select(tasks::id)
+            .for_update()
+            .first(conn)
+            .await
+            .optional()?;
+        if published_in(conn, task).await?.is_some() {
+            return Ok(());
+        }
+        discard(conn, task).await?;
         diesel::insert_into(rpms::table).values(new).execute(conn).await?;
         Ok(())
     })
@@ -69,8 +75,14 @@ pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResul
 pub async fn seed(conn: &mut Connection, new: &[NewRpm]) -> DbResult<()> {
     // PostgreSQL takes 65 535 parameters a query, and a row has 14.
     for some in new.chunks(1_000) {
-        let rows: Vec<_> = some.iter().map(|r| (r.clone(), rpms::since_snapshot.eq(1))).collect();
-        diesel::insert_into(rpms::table).values(rows).execute(conn).await?;
+        let rows: Vec<_> = some
+            .iter()
+            .map(|r| (r.clone(), rpms::since_snapshot.eq(1)))
+            .collect();
+        diesel::insert_into(rpms::table)
+            .values(rows)
+            .execute(conn)
+            .await?;
     }
     Ok(())
 }

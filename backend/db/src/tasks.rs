@@ -356,6 +356,16 @@ pub async fn finish(
             Outcome::Failed { kind, message } => fail_in(conn, task, *kind, message, now).await?,
             Outcome::Canceled => {
                 end(conn, task, TaskState::Canceled, now).await?;
+                if chroot.is_none() {
+                    // What waited for this source would wait for ever.
+                    let build = tasks::table.find(task.0).select(tasks::build_id);
+                    let build: i64 = build.first(conn).await?;
+                    diesel::update(tasks::table.filter(tasks::build_id.eq(build)))
+                        .filter(tasks::state.eq("waiting"))
+                        .set((tasks::state.eq("canceled"), tasks::ended_at.eq(now)))
+                        .execute(conn)
+                        .await?;
+                }
                 jobs::enqueue(
                     conn,
                     &Job::StoreLog {
@@ -543,7 +553,7 @@ pub async fn fail_publishing(
     .await
 }
 
-/// Whether the attempt's result waits for being published.
+/// Whether the attempt's result waits for being published; inside a transaction it stays so until the end.
 ///
 /// # Errors
 /// When the query fails.
@@ -553,6 +563,7 @@ pub async fn is_publishing(conn: &mut Connection, task: TaskId, attempt: i32) ->
         .filter(tasks::attempt.eq(attempt))
         .filter(tasks::state.eq("publishing"))
         .select(tasks::id)
+        .for_update()
         .first(conn)
         .await
         .optional()?;

@@ -29,7 +29,12 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let storage = Storage::new(&config.s3)?;
     for size in SIZES {
         let (pool, project) = project(config, &format!("publish-{size}")).await?;
-        let bench = Bench { config, storage: storage.clone(), pool, project };
+        let bench = Bench {
+            config,
+            storage: storage.clone(),
+            pool,
+            project,
+        };
         let template = bench.rpm("template", 0)?;
         bench.seed(&template, size).await?;
         let mut times = Vec::new();
@@ -61,7 +66,10 @@ struct Bench<'a> {
 }
 
 /// An RPM on disk, and the folder that goes with it.
-struct Built(PathBuf, #[expect(dead_code, reason = "removes the folder when dropped")] Scratch);
+struct Built(
+    PathBuf,
+    #[expect(dead_code, reason = "removes the folder when dropped")] Scratch,
+);
 
 struct Scratch(PathBuf);
 
@@ -82,8 +90,12 @@ impl Bench<'_> {
     /// Builds a package with the project's identity by the real rpmbuild.
     fn rpm(&self, name: &str, serial: i64) -> anyhow::Result<Built> {
         let project = &self.project;
-        let identity =
-            self.config.service.of_project(&project.owner, &project.name, &project.repotag, &project.settings.contact)?;
+        let identity = self.config.service.of_project(
+            &project.owner,
+            &project.name,
+            &project.repotag,
+            &project.settings.contact,
+        )?;
         let dir = scratch()?;
         let spec = dir.0.join("bench.spec");
         let text = format!(
@@ -94,11 +106,24 @@ impl Bench<'_> {
         fs_err::write(&spec, text)?;
         let define = |key: &str, value: &str| format!("{key} {value}");
         let output = Command::new("rpmbuild")
-            .args(["-bb", "--quiet", "--define", &define("_topdir", &dir.0.display().to_string())])
+            .args([
+                "-bb",
+                "--quiet",
+                "--define",
+                &define("_topdir", &dir.0.display().to_string()),
+            ])
             .args(["--define", &define("_rpmdir", &dir.0.display().to_string())])
-            .args(["--define", "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"])
+            .args([
+                "--define",
+                "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+            ])
             .args(["--define", &define("dist", &identity.repotag.dist(".deb12"))])
-            .args(["--define", &define("vendor", &identity.vendor), "--define", &define("packager", &identity.packager)])
+            .args([
+                "--define",
+                &define("vendor", &identity.vendor),
+                "--define",
+                &define("packager", &identity.packager),
+            ])
             .args(["--define", &define("bugurl", &identity.bugurl)])
             .arg(&spec)
             .env("HOME", &dir.0)
@@ -108,7 +133,9 @@ impl Bench<'_> {
             bail!("rpmbuild: {}", String::from_utf8_lossy(&output.stderr));
         }
         let mut found = fs_err::read_dir(&dir.0)?.flatten().map(|e| e.path());
-        let path = found.find(|p| p.extension().is_some_and(|e| e == "rpm")).context("rpmbuild made no package")?;
+        let path = found
+            .find(|p| p.extension().is_some_and(|e| e == "rpm"))
+            .context("rpmbuild made no package")?;
         Ok(Built(path, dir))
     }
 
@@ -169,7 +196,10 @@ impl Bench<'_> {
             version: "1-1".to_owned(),
         });
         let dir = self.project.name.clone().into();
-        let targets = [Target { chroot: CHROOT.parse()?, skipped: false }];
+        let targets = [Target {
+            chroot: CHROOT.parse()?,
+            skipped: false,
+        }];
         let new = NewBuild {
             project: &self.project,
             dir: &dir,
@@ -189,7 +219,9 @@ impl Bench<'_> {
             wait_s: 0,
         };
         let build = db::builds::create_claimed(conn, &new, &request, now).await?;
-        let task = db::builds::find(conn, build).await?.and_then(|b| b.tasks.into_iter().next());
+        let task = db::builds::find(conn, build)
+            .await?
+            .and_then(|b| b.tasks.into_iter().next());
         let task = task.context("the task is gone")?;
         Ok((task.id, task.attempt))
     }
@@ -200,16 +232,40 @@ impl Bench<'_> {
         let built = self.rpm("fresh", serial)?;
         let mut conn = self.pool.get().await.context("reaching the database")?;
         let (task, attempt) = self.task(&mut conn).await?;
-        let key = StorageKey::Quarantine { task, attempt, index: 0 };
+        let key = StorageKey::Quarantine {
+            task,
+            attempt,
+            index: 0,
+        };
         let bytes = fs_err::read(&built.0)?;
-        let name = built.0.file_name().and_then(|n| n.to_str()).context("the package's name")?.parse()?;
-        let artifact = Artifact { name, size: bytes.len() as u64, sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()) };
+        let name = built
+            .0
+            .file_name()
+            .and_then(|n| n.to_str())
+            .context("the package's name")?
+            .parse()?;
+        let artifact = Artifact {
+            name,
+            size: bytes.len() as u64,
+            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
+        };
         self.storage.put(&key, bytes).await?;
         let begin = Instant::now();
         let now = (db::SystemClock())();
-        db::tasks::finish(&mut conn, task, attempt, &Outcome::Succeeded, &[artifact], None, now).await?;
+        db::tasks::finish(
+            &mut conn,
+            task,
+            attempt,
+            &Outcome::Succeeded,
+            &[artifact],
+            None,
+            now,
+        )
+        .await?;
         loop {
-            let row = db::tasks::find(&mut conn, task).await?.context("the task is gone")?;
+            let row = db::tasks::find(&mut conn, task)
+                .await?
+                .context("the task is gone")?;
             match row.state {
                 db::tasks::TaskState::Succeeded => return Ok(ms(begin)),
                 db::tasks::TaskState::Publishing => tokio::time::sleep(Duration::from_millis(1)).await,
@@ -225,7 +281,10 @@ impl Bench<'_> {
             self.config.frontend.results_url, self.project.owner, self.project.name
         );
         let text = reqwest::get(base).await?.error_for_status()?.text().await?;
-        let sizes = text.split("<size>").skip(1).filter_map(|s| s.split('<').next()?.parse::<u64>().ok());
+        let sizes = text
+            .split("<size>")
+            .skip(1)
+            .filter_map(|s| s.split('<').next()?.parse::<u64>().ok());
         Ok(sizes.sum())
     }
 }
@@ -263,7 +322,9 @@ fn createrepo(rpm: &Path, size: usize) -> anyhow::Result<f64> {
 fn fsynced_write(bytes: u64) -> anyhow::Result<f64> {
     let dir = scratch()?;
     let mut content = Vec::new();
-    fs_err::File::open("/dev/urandom")?.take(bytes).read_to_end(&mut content)?;
+    fs_err::File::open("/dev/urandom")?
+        .take(bytes)
+        .read_to_end(&mut content)?;
     let mut times = Vec::new();
     for _ in 0..5 {
         let begin = Instant::now();

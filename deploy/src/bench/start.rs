@@ -18,13 +18,19 @@ pub(super) async fn project(config: &Config, name: &str) -> anyhow::Result<(db::
     let pool = config.pool()?;
     let listener = db::Listener::start(&config.database.url);
     let mut hints = listener.subscribe(Topic::Progress);
-    let mut conn = pool.get().await.context("reaching the database; does the service run?")?;
+    let mut conn = pool
+        .get()
+        .await
+        .context("reaching the database; does the service run?")?;
     let user: UserName = "bench".parse()?;
     let now = (db::SystemClock())();
     let user = db::users::ensure(&mut conn, &user, false, now).await?;
     let (owner, name) = (user.name.clone().into(), name.parse()?);
     let chroots: [ChrootName; 1] = [CHROOT.parse()?];
-    let settings = ProjectSettings { unlisted_on_hp: true, ..ProjectSettings::default() };
+    let settings = ProjectSettings {
+        unlisted_on_hp: true,
+        ..ProjectSettings::default()
+    };
     let key_id = format!("bench-{}", db::users::new_secret(&mut rand::rng()).to_lowercase());
     let new = NewProject {
         owner: &owner,
@@ -41,7 +47,9 @@ pub(super) async fn project(config: &Config, name: &str) -> anyhow::Result<(db::
     };
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let project = db::projects::by_id(&mut conn, project.id).await?.context("the project is gone")?;
+        let project = db::projects::by_id(&mut conn, project.id)
+            .await?
+            .context("the project is gone")?;
         if project.ready_at.is_some() {
             drop(conn);
             return Ok((pool, project));
@@ -55,7 +63,10 @@ pub(super) async fn project(config: &Config, name: &str) -> anyhow::Result<(db::
 
 async fn submit(pool: &db::Pool, project: &Project, url: &str) -> anyhow::Result<BuildId> {
     let mut conn = pool.get().await.context("reaching the database")?;
-    let targets = [Target { chroot: CHROOT.parse()?, skipped: false }];
+    let targets = [Target {
+        chroot: CHROOT.parse()?,
+        skipped: false,
+    }];
     let dir = project.name.clone().into();
     let new = NewBuild {
         project,
@@ -73,7 +84,9 @@ async fn wait(pool: &db::Pool, build: BuildId, good: impl Fn(&Build) -> bool) ->
     let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let mut conn = pool.get().await.context("reaching the database")?;
-        let found = db::builds::find(&mut conn, build).await?.context("the build is gone")?;
+        let found = db::builds::find(&mut conn, build)
+            .await?
+            .context("the build is gone")?;
         if good(&found) {
             return Ok(found);
         }
@@ -120,7 +133,10 @@ pub(super) async fn submit_to_start(config: &Config) -> anyhow::Result<()> {
 /// From starting QEMU to the agent's first word, of the newest tasks that ran a VM.
 pub(super) async fn boot(config: &Config) -> anyhow::Result<()> {
     let pool = config.pool()?;
-    let mut conn = pool.get().await.context("reaching the database; does the service run?")?;
+    let mut conn = pool
+        .get()
+        .await
+        .context("reaching the database; does the service run?")?;
     let times = db::tasks::newest_boots(&mut conn, 20).await?;
     if times.is_empty() {
         bail!("no task has run in a VM yet; build something first");

@@ -20,6 +20,8 @@ use crate::error::Error;
 
 /// Room for [`MAX_ARTIFACTS`] with the longest names.
 const MANIFEST: usize = 2 << 20;
+/// Room beyond the log's limit for the builder's own last words, which say why it stopped the build.
+const LAST_WORDS: u64 = 64 << 10;
 /// Longest piece of log in one request.
 const LOG_PIECE: usize = 1 << 20;
 /// Longest message that is stored, in characters.
@@ -85,7 +87,7 @@ pub(super) async fn log(
     if !db::tasks::is_held(&mut conn, task, attempt).await? {
         return Err(lost());
     }
-    if offset.saturating_add(body.0.len() as u64) > app.config.limits.log_bytes {
+    if offset.saturating_add(body.0.len() as u64) > app.config.limits.log_bytes.saturating_add(LAST_WORDS) {
         return Err(Error::TooLarge(format!(
             "The log is longer than its limit of {} bytes.",
             app.config.limits.log_bytes

@@ -173,7 +173,8 @@ async fn own(
         )),
         gpgkey: vec![format!(
             "{}/pubkey.gpg",
-            app.config.dir_url(&project.owner, &repository.dir)
+            app.config
+                .dir_url(&project.owner, &project.name.clone().into())
         )],
         gpgcheck: true,
         repo_gpgcheck: true,

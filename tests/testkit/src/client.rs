@@ -27,11 +27,17 @@ impl Client {
         for folder in ["repos", "cache", "root", "home", "log", "persist"] {
             fs_err::create_dir_all(this.path(folder))?;
         }
-        let url = format!("{}/coprs/{owner}/{project}/repo/debian-12/{project}.repo", service.url());
+        let url = format!(
+            "{}/coprs/{owner}/{project}/repo/debian-12/{project}.repo",
+            service.url()
+        );
         let answer = reqwest::get(&url).await?;
         anyhow::ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
         let text = answer.text().await?;
-        assert!(text.contains("repo_gpgcheck=1") && text.contains("gpgcheck=1"), "{text}");
+        assert!(
+            text.contains("repo_gpgcheck=1") && text.contains("gpgcheck=1"),
+            "{text}"
+        );
         fs_err::write(this.path("repos/project.repo"), text)?;
         let distro = service.results_url().replace("/results", "/distro");
         let distro = format!("[distro]\nname=distro\nbaseurl={distro}/{CHROOT}/\ngpgcheck=0\n");
@@ -53,7 +59,12 @@ impl Client {
     fn dnf(&self, cache: &str, arguments: &[&str]) -> anyhow::Result<Output> {
         let setopt = |key: &str, path: PathBuf| format!("--setopt={key}={}", path.display());
         Command::new("dnf")
-            .args(["-y", "--releasever=12", "--setopt=install_weak_deps=False", "--disableplugin=local"])
+            .args([
+                "-y",
+                "--releasever=12",
+                "--setopt=install_weak_deps=False",
+                "--disableplugin=local",
+            ])
             .arg(format!("--installroot={}", self.root().display()))
             .arg(setopt("reposdir", self.path("repos")))
             .arg(setopt("cachedir", self.path(cache)))
@@ -71,7 +82,11 @@ impl Client {
     /// When it fails.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.dnf("cache", arguments)?;
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         anyhow::ensure!(output.status.success(), "dnf {arguments:?}: {said}");
         Ok(said)
     }
@@ -81,8 +96,15 @@ impl Client {
     /// # Errors
     /// When it fails.
     pub fn chroot(&self, command: &str) -> anyhow::Result<String> {
-        let output = Command::new("chroot").arg(self.root()).args(["/bin/sh", "-c", command]).output()?;
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("chroot")
+            .arg(self.root())
+            .args(["/bin/sh", "-c", command])
+            .output()?;
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         anyhow::ensure!(output.status.success(), "chroot: {command}: {said}");
         Ok(said)
     }
@@ -92,8 +114,17 @@ impl Client {
     /// # Errors
     /// When it fails.
     pub fn rpm(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new("rpm").arg("--root").arg(self.root()).args(["--dbpath", "/var/lib/rpm"]).args(arguments).output()?;
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("rpm")
+            .arg("--root")
+            .arg(self.root())
+            .args(["--dbpath", "/var/lib/rpm"])
+            .args(arguments)
+            .output()?;
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         anyhow::ensure!(output.status.success(), "rpm {arguments:?}: {said}");
         Ok(said)
     }
@@ -125,7 +156,11 @@ impl Client {
             while !stop_too.load(Ordering::Relaxed) {
                 let round = rounds_too.fetch_add(1, Ordering::Relaxed);
                 let cache = format!("loop-{round}");
-                let arguments = ["--disablerepo=distro", "--setopt=*.skip_if_unavailable=False", "makecache"];
+                let arguments = [
+                    "--disablerepo=distro",
+                    "--setopt=*.skip_if_unavailable=False",
+                    "makecache",
+                ];
                 match this.dnf(&cache, &arguments) {
                     Ok(output) if output.status.success() => {}
                     Ok(output) => failures.push(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -161,8 +196,15 @@ impl Loop {
     pub fn expect_no_failure(self) {
         self.stop.store(true, Ordering::Relaxed);
         let rounds = self.rounds();
-        let failures = self.thread.join().unwrap_or_else(|_| vec!["the loop panicked".to_owned()]);
+        let failures = self
+            .thread
+            .join()
+            .unwrap_or_else(|_| vec!["the loop panicked".to_owned()]);
         assert!(rounds > 0, "no client ran");
-        assert!(failures.is_empty(), "{} of {rounds} clients failed: {failures:#?}", failures.len());
+        assert!(
+            failures.is_empty(),
+            "{} of {rounds} clients failed: {failures:#?}",
+            failures.len()
+        );
     }
 }

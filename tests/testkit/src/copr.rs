@@ -37,7 +37,11 @@ impl Ran {
 
     /// Build numbers of "Created builds: 1 2".
     pub fn builds(&self) -> Vec<u64> {
-        let line = self.out.lines().find_map(|l| l.strip_prefix("Created builds: ")).unwrap_or_default();
+        let line = self
+            .out
+            .lines()
+            .find_map(|l| l.strip_prefix("Created builds: "))
+            .unwrap_or_default();
         line.split_whitespace().filter_map(|n| n.parse().ok()).collect()
     }
 
@@ -56,7 +60,10 @@ impl Ran {
 impl Copr {
     /// As the administrator.
     pub fn admin(service: &Service) -> Self {
-        Self { config: service.copr_config(), _own: None }
+        Self {
+            config: service.copr_config(),
+            _own: None,
+        }
     }
 
     /// As another user, who is made if needed.
@@ -75,13 +82,20 @@ impl Copr {
         let dir = tempfile::tempdir()?;
         let config = dir.path().join("copr");
         fs_err::write(&config, text)?;
-        Ok(Self { config, _own: Some(dir) })
+        Ok(Self {
+            config,
+            _own: Some(dir),
+        })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let program = std::env::var_os("KOPER_COPR_CLI").unwrap_or_else(|| "copr-cli".into());
         let mut command = Command::new(program);
-        command.arg("--config").arg(&self.config).args(arguments).env("TZ", "UTC");
+        command
+            .arg("--config")
+            .arg(&self.config)
+            .args(arguments)
+            .env("TZ", "UTC");
         command
     }
 
@@ -103,7 +117,11 @@ impl Copr {
     /// # Errors
     /// When it cannot be run.
     pub fn start(&self, arguments: &[&str]) -> anyhow::Result<Child> {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("starting copr-cli")
+        self.command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting copr-cli")
     }
 
     /// State of a build, in Copr's word.
@@ -111,6 +129,11 @@ impl Copr {
     /// # Errors
     /// When copr-cli fails.
     pub fn status(&self, build: u64) -> anyhow::Result<String> {
-        Ok(self.run(&["status", &build.to_string()])?.expect_code(0).out.trim().to_owned())
+        Ok(self
+            .run(&["status", &build.to_string()])?
+            .expect_code(0)
+            .out
+            .trim()
+            .to_owned())
     }
 }

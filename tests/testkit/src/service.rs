@@ -22,7 +22,10 @@ pub fn wait_until<T>(what: &str, at_most: Duration, mut look: impl FnMut() -> Op
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(Instant::now() < deadline, "{what} did not come about within {at_most:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not come about within {at_most:?}"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -80,7 +83,12 @@ impl Service {
     }
 
     fn koper(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let port: u16 = self.url().rsplit(':').next().and_then(|p| p.parse().ok()).context("the service's port")?;
+        let port: u16 = self
+            .url()
+            .rsplit(':')
+            .next()
+            .and_then(|p| p.parse().ok())
+            .context("the service's port")?;
         let output = std::process::Command::new(Self::program())
             .args(arguments)
             .arg("--data")
@@ -88,7 +96,11 @@ impl Service {
             .args(["--port", &port.to_string()])
             .output()
             .context("running koper")?;
-        anyhow::ensure!(output.status.success(), "koper {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "koper {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -120,7 +132,11 @@ impl Service {
 
     /// Process id of a part.
     pub fn pid(&self, part: &str) -> Option<i32> {
-        fs_err::read_to_string(self.data.join("run").join(format!("{part}.pid"))).ok()?.trim().parse().ok()
+        fs_err::read_to_string(self.data.join("run").join(format!("{part}.pid")))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     }
 
     /// Keeps a part from being started again until the returned value is dropped.

@@ -28,7 +28,9 @@ impl Srpm {
 /// # Errors
 /// When `rpmbuild` fails.
 pub fn srpm(name: &str) -> anyhow::Result<Srpm> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../packages")
+        .join(name);
     let spec = fs_err::read_to_string(folder.join(format!("{name}.spec")))?;
     srpm_of(name, &spec, Some(&folder))
 }
@@ -43,15 +45,29 @@ pub fn srpm_of(name: &str, spec: &str, folder: Option<&Path>) -> anyhow::Result<
     fs_err::write(&path, spec)?;
     let define = |key: &str, value: &Path| format!("{key} {}", value.display());
     let output = Command::new("rpmbuild")
-        .args(["-bs", "--nodeps", "--define", "dist %{nil}", "--define", &define("_topdir", dir.path())])
+        .args([
+            "-bs",
+            "--nodeps",
+            "--define",
+            "dist %{nil}",
+            "--define",
+            &define("_topdir", dir.path()),
+        ])
         .args(["--define", &define("_srcrpmdir", dir.path())])
         .args(["--define", &define("_sourcedir", folder.unwrap_or(dir.path()))])
         .arg(&path)
         .env("HOME", dir.path())
         .output()
         .context("running rpmbuild")?;
-    anyhow::ensure!(output.status.success(), "rpmbuild -bs: {}", String::from_utf8_lossy(&output.stderr));
+    anyhow::ensure!(
+        output.status.success(),
+        "rpmbuild -bs: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let found = fs_err::read_dir(dir.path())?.flatten().map(|e| e.path());
-    let path = found.filter(|p| p.to_string_lossy().ends_with(".src.rpm")).next().context("rpmbuild made no SRPM")?;
+    let path = found
+        .filter(|p| p.to_string_lossy().ends_with(".src.rpm"))
+        .next()
+        .context("rpmbuild made no SRPM")?;
     Ok(Srpm { path, _dir: dir })
 }

@@ -13,8 +13,14 @@ async fn a_wrong_token_uploads_nothing() {
     let right = fs_err::read_to_string(service.copr_config()).unwrap();
     let token = right.lines().find_map(|l| l.strip_prefix("token = ")).unwrap();
     let wrong = Copr::with_config(&right.replace(token, "0123456789")).unwrap();
-    let ran = wrong.run(&["build", "admin/guarded", srpm("tally").unwrap().arg()]).unwrap().expect_code(1);
-    assert!(ran.err.contains("Login invalid/expired") && !ran.out.contains("Uploading package"), "{ran:?}");
+    let ran = wrong
+        .run(&["build", "admin/guarded", srpm("tally").unwrap().arg()])
+        .unwrap()
+        .expect_code(1);
+    assert!(
+        ran.err.contains("Login invalid/expired") && !ran.out.contains("Uploading package"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test]
@@ -23,14 +29,32 @@ async fn anothers_project_is_out_of_reach() {
     let admin = Copr::admin(&service);
     project(&admin, "mine").unwrap();
     let stranger = Copr::user(&service, "mallory").unwrap();
-    let ran = stranger.run(&["build", "admin/mine", srpm("tally").unwrap().arg()]).unwrap().expect_code(7);
-    assert!(ran.err.contains("You don't have permissions to build in this copr."), "{ran:?}");
+    let ran = stranger
+        .run(&["build", "admin/mine", srpm("tally").unwrap().arg()])
+        .unwrap()
+        .expect_code(7);
+    assert!(
+        ran.err
+            .contains("You don't have permissions to build in this copr."),
+        "{ran:?}"
+    );
     stranger.run(&["delete", "admin/mine"]).unwrap().expect_code(7);
-    let ran = stranger.run(&["modify", "admin/mine", "--description", "taken"]).unwrap().expect_code(7);
-    assert!(ran.err.contains("Only owners and admins may update their projects."), "{ran:?}");
-    let mine = get(&service, "project?ownername=admin&projectname=mine").await.unwrap();
+    let ran = stranger
+        .run(&["modify", "admin/mine", "--description", "taken"])
+        .unwrap()
+        .expect_code(7);
+    assert!(
+        ran.err
+            .contains("Only owners and admins may update their projects."),
+        "{ran:?}"
+    );
+    let mine = get(&service, "project?ownername=admin&projectname=mine")
+        .await
+        .unwrap();
     assert_eq!(mine["description"], "");
-    let builds = get(&service, "build/list?ownername=admin&projectname=mine").await.unwrap();
+    let builds = get(&service, "build/list?ownername=admin&projectname=mine")
+        .await
+        .unwrap();
     assert_eq!(builds["items"], json!([]));
 }
 
@@ -39,10 +63,16 @@ async fn anothers_project_is_out_of_reach() {
 async fn a_forged_form_changes_nothing() {
     let service = Service::shared().unwrap();
     let link = service.login_link("forgetful").unwrap();
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
     let signed_in = client.get(&link).send().await.unwrap();
     let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite"),
+        "{cookie}"
+    );
     let cookie = cookie.split(';').next().unwrap().to_owned();
     for token in ["", "csrf=guess&"] {
         let form = format!("{token}name=forged&chroots={CHROOT}");
@@ -65,11 +95,17 @@ async fn a_forged_form_changes_nothing() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    let found = get(&service, "project?ownername=forgetful&projectname=forged").await.unwrap();
+    let found = get(&service, "project?ownername=forgetful&projectname=forged")
+        .await
+        .unwrap();
     assert!(found["error"].is_string(), "{found}");
     // The link works once.
     let again = client.get(&link).send().await.unwrap();
-    assert!(again.headers().get("set-cookie").is_none(), "{:?}", again.headers());
+    assert!(
+        again.headers().get("set-cookie").is_none(),
+        "{:?}",
+        again.headers()
+    );
 }
 
 /// A builder that presents a lease that is not its own, or no token at all, is told so and changes nothing.
@@ -89,7 +125,13 @@ async fn a_lease_that_is_not_ones_own_is_refused() {
         let url = format!("{}/v1/tasks/1/attempts/999/{call}", service.builder_url());
         let nobody = client.post(&url).json(&body).send().await.unwrap();
         assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED, "{call}");
-        let late = client.post(&url).bearer_auth(token.trim()).json(&body).send().await.unwrap();
+        let late = client
+            .post(&url)
+            .bearer_auth(token.trim())
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(late.status(), StatusCode::GONE, "{call}");
         let said: serde_json::Value = late.json().await.unwrap();
         assert!(said["error"].is_string(), "{said}");

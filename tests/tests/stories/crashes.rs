@@ -11,7 +11,12 @@ use crate::support::{end, get, project, submit, until};
 async fn turn() -> nix::fcntl::Flock<std::fs::File> {
     tokio::task::spawn_blocking(|| {
         let path = std::env::temp_dir().join("koper-stories.turn");
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .unwrap();
         nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap()
     })
     .await
@@ -21,7 +26,13 @@ async fn turn() -> nix::fcntl::Flock<std::fs::File> {
 async fn packages(service: &Service, project: &str) -> usize {
     let client = Client::new(service, service.owner(), project).await.unwrap();
     let out = client
-        .run(&["--disablerepo=distro", "--setopt=*.skip_if_unavailable=False", "repoquery", "--qf", "%{arch} %{name}"])
+        .run(&[
+            "--disablerepo=distro",
+            "--setopt=*.skip_if_unavailable=False",
+            "repoquery",
+            "--qf",
+            "%{arch} %{name}",
+        ])
         .unwrap();
     out.lines().filter(|l| l.starts_with("noarch ")).count()
 }
@@ -36,7 +47,9 @@ async fn a_builder_killed_in_mid_build() {
     let build = submit(&copr, "lost-builder", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
     until(&service, build, |s| s == "running", crate::support::BUILD).await;
     let old = service.kill("builder").unwrap();
-    wait_until("a new builder", Duration::from_secs(60), || service.pid("builder").filter(|p| *p != old));
+    wait_until("a new builder", Duration::from_secs(60), || {
+        service.pid("builder").filter(|p| *p != old)
+    });
     assert_eq!(end(&service, build).await, "succeeded");
     assert_eq!(packages(&service, "lost-builder").await, 1);
 }
@@ -49,7 +62,11 @@ async fn a_backend_killed_between_any_two_steps() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
     project(&copr, "lost-backend").unwrap();
-    let client = Arc::new(Client::new(&service, service.owner(), "lost-backend").await.unwrap());
+    let client = Arc::new(
+        Client::new(&service, service.owner(), "lost-backend")
+            .await
+            .unwrap(),
+    );
     let clients = client.makecache_loop();
     let places = [
         "publish_task.after_verify",
@@ -67,7 +84,13 @@ async fn a_backend_killed_between_any_two_steps() {
         let spec = format!(
             "Name: {name}\nVersion: 1\nRelease: 1%{{?dist}}\nSummary: Step\nLicense: MIT\nBuildArch: noarch\n%description\nStep.\n%files\n"
         );
-        let build = submit(&copr, "lost-backend", srpm_of(&name, &spec, None).unwrap().arg(), &[]).unwrap();
+        let build = submit(
+            &copr,
+            "lost-backend",
+            srpm_of(&name, &spec, None).unwrap().arg(),
+            &[],
+        )
+        .unwrap();
         assert_eq!(end(&service, build).await, "succeeded", "{place}");
         assert!(!wish.exists(), "the backend never passed {place}");
         assert_eq!(packages(&service, "lost-backend").await, n + 1, "{place}");
@@ -99,4 +122,52 @@ async fn database_and_store_away_for_twenty_seconds() {
         let json = get(&service, &format!("build/{build}")).await.unwrap();
         assert_eq!(json["state"], "succeeded");
     }
+}
+
+/// A machine that dies in mid-build fails its build with a reason; its disks go with it.
+#[tokio::test]
+async fn a_machine_killed_in_mid_build() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "lost-machine").unwrap();
+    let spec = "Name: sleeper\nVersion: 1\nRelease: 1%{?dist}\nSummary: Sleeps\nLicense: MIT\nBuildArch: noarch\n\
+        %description\nSleeps.\n%build\nsleep 100000\n%files\n";
+    let build = submit(
+        &copr,
+        "lost-machine",
+        srpm_of("sleeper", spec, None).unwrap().arg(),
+        &[],
+    )
+    .unwrap();
+    let machine = wait_until("the machine", crate::support::BUILD, || machines(&service).pop());
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(machine),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+    assert_eq!(end(&service, build).await, "failed");
+    let page = crate::support::page(&service, build).await.unwrap();
+    assert!(page.contains("virtual machine") || page.contains("VM"), "{page}");
+    let tasks = service.data().join("builder/tasks");
+    wait_until("the disks' end", Duration::from_secs(30), || {
+        fs_err::read_dir(&tasks).map_or(Some(()), |mut d| d.next().is_none().then_some(()))
+    });
+    assert!(machines(&service).is_empty());
+}
+
+/// Process ids of the service's virtual machines.
+fn machines(service: &Service) -> Vec<i32> {
+    let data = service.data().display().to_string();
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let line = fs_err::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        if line.starts_with("qemu-system") && line.contains(&data) {
+            found.push(pid);
+        }
+    }
+    found
 }

@@ -39,8 +39,16 @@ async fn what_is_no_source_package_is_refused_at_once() {
     };
     let built = std::process::Command::new("rpmbuild")
         .args(["-bb", "--define", &format!("_topdir {0}", dir.path().display())])
-        .args(["--define", &format!("_rpmdir {0}", dir.path().display()), "--define", "_rpmfilename binary.rpm"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/packages/motd-koper/motd-koper.spec"))
+        .args([
+            "--define",
+            &format!("_rpmdir {0}", dir.path().display()),
+            "--define",
+            "_rpmfilename binary.rpm",
+        ])
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/packages/motd-koper/motd-koper.spec"
+        ))
         .env("HOME", dir.path())
         .output()
         .unwrap();
@@ -49,16 +57,33 @@ async fn what_is_no_source_package_is_refused_at_once() {
     let half = &bytes[..bytes.len() / 2];
     // The signature header's size tag says more than there is: the payload was cut, or the header lies.
     let cases = [
-        (file("text.src.rpm", b"this is no package at all, but long enough to be looked into ................"), "RPM"),
+        (
+            file(
+                "text.src.rpm",
+                b"this is no package at all, but long enough to be looked into ................",
+            ),
+            "RPM",
+        ),
         (file("binary.src.rpm", &binary), "binary package"),
         (file("truncated.src.rpm", half), "truncated.src.rpm"),
-        (file("lies.src.rpm", &[bytes.as_slice(), b"more than the header says"].concat()), "lies.src.rpm"),
+        (
+            file(
+                "lies.src.rpm",
+                &[bytes.as_slice(), b"more than the header says"].concat(),
+            ),
+            "lies.src.rpm",
+        ),
     ];
     for (path, word) in cases {
-        let ran = copr.run(&["build", "--nowait", "refused", &path]).unwrap().expect_code(1);
+        let ran = copr
+            .run(&["build", "--nowait", "refused", &path])
+            .unwrap()
+            .expect_code(1);
         assert!(ran.err.contains(word), "{path}: {}", ran.err);
     }
-    let builds = get(&service, "build/list?ownername=admin&projectname=refused").await.unwrap();
+    let builds = get(&service, "build/list?ownername=admin&projectname=refused")
+        .await
+        .unwrap();
     assert_eq!(builds["items"].as_array().unwrap().len(), 0, "{builds}");
 }
 
@@ -67,16 +92,27 @@ async fn a_url_that_leads_nowhere_fails_with_the_answer() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
     project(&copr, "nowhere").unwrap();
-    let build = submit(&copr, "nowhere", &format!("{}/nothing.src.rpm", service.results_url()), &[]).unwrap();
+    let build = submit(
+        &copr,
+        "nowhere",
+        &format!("{}/nothing.src.rpm", service.results_url()),
+        &[],
+    )
+    .unwrap();
     assert_eq!(end(&service, build).await, "failed");
     assert!(page(&service, build).await.unwrap().contains("404"));
-    copr.run(&["watch-build", &build.to_string()]).unwrap().expect_code(4);
+    copr.run(&["watch-build", &build.to_string()])
+        .unwrap()
+        .expect_code(4);
 }
 
 #[tokio::test]
 async fn a_spec_that_does_not_parse() {
     // It parses where the source package is made, and not in the guest.
-    let spec = spec("noparse", "%{lua: if rpm.expand('%{dist}') ~= '' then error('only parsed at home') end}");
+    let spec = spec(
+        "noparse",
+        "%{lua: if rpm.expand('%{dist}') ~= '' then error('only parsed at home') end}",
+    );
     let (_, page) = fails("noparse", &spec, &[]).await;
     assert!(page.contains("spec"), "{page}");
 }
@@ -90,7 +126,12 @@ async fn a_missing_build_requirement_is_named() {
 
 #[tokio::test]
 async fn a_failing_build_section_leaves_its_log() {
-    let (build, page) = fails("failing", &spec("failing", "%build\necho words before the end\nexit 3"), &[]).await;
+    let (build, page) = fails(
+        "failing",
+        &spec("failing", "%build\necho words before the end\nexit 3"),
+        &[],
+    )
+    .await;
     assert!(page.contains("%build"), "{page}");
     let log = log(&Service::shared().unwrap(), build).await.unwrap();
     assert!(log.contains("words before the end"), "{log}");
@@ -98,14 +139,24 @@ async fn a_failing_build_section_leaves_its_log() {
 
 #[tokio::test]
 async fn a_check_that_never_ends_is_stopped() {
-    let (_, page) = fails("endless", &spec("endless", "%check\nsleep 100000"), &["--timeout", "60"]).await;
+    let (_, page) = fails(
+        "endless",
+        &spec("endless", "%check\nsleep 100000"),
+        &["--timeout", "60"],
+    )
+    .await;
     assert!(page.contains("60"), "{page}");
 }
 
 /// K13: what a build can do to its machine ends with the machine.
 #[tokio::test]
 async fn a_build_that_fills_the_disk() {
-    let (_, page) = fails("full", &spec("full", "%build\ndd if=/dev/zero of=big bs=1M count=100000"), &[]).await;
+    let (_, page) = fails(
+        "full",
+        &spec("full", "%build\ndd if=/dev/zero of=big bs=1M count=100000"),
+        &[],
+    )
+    .await;
     assert!(page.to_lowercase().contains("disk"), "{page}");
 }
 
@@ -115,23 +166,70 @@ async fn a_build_that_prints_forever() {
     assert!(page.to_lowercase().contains("log"), "{page}");
 }
 
+#[tokio::test]
+async fn a_build_that_eats_all_memory() {
+    // `tail` keeps a line without an end in memory.
+    let (_, page) = fails("hungry", &spec("hungry", "%build\ntail /dev/zero"), &[]).await;
+    assert!(page.to_lowercase().contains("memory"), "{page}");
+}
+
+#[tokio::test]
+async fn a_build_whose_packages_are_too_large() {
+    let spec = format!(
+        "%global _binary_payload w0.ufdio\nName: bulky\n{HEAD}%install\nmkdir -p %{{buildroot}}/opt\n\
+         dd if=/dev/zero of=%{{buildroot}}/opt/big bs=1M count=48\n%files\n/opt/big\n"
+    );
+    let (_, page) = fails("bulky", &spec, &[]).await;
+    assert!(page.contains("33554432") || page.contains("32 MiB"), "{page}");
+}
+
 /// K13: forks, signals to everything, the kernel's doors and the network: none of it leaves the machine, and the next
 /// build starts in a fresh one.
 #[tokio::test]
 async fn a_hostile_build_harms_only_itself() {
     let hostile = "%build\n\
         echo c > /proc/sysrq-trigger || true\n\
-        (exec 3<>/dev/tcp/10.0.2.100/80) 2>/dev/null && echo NETWORK IS THERE\n\
-        (exec 3<>/dev/tcp/10.0.2.2/22) 2>/dev/null && echo HOST IS THERE\n\
+        bash -c 'exec 3<>/dev/tcp/10.0.2.100/80' && echo NETWORK IS THERE\n\
+        bash -c 'exec 3<>/dev/tcp/10.0.2.2/22' && echo HOST IS THERE\n\
         kill -9 1 || true\n\
+        bash -c 'f() { f | f & }; f' || true\n\
         kill -9 -1\n";
-    let (build, _) = fails("hostile", &spec("hostile", hostile), &[]).await;
     let service = Service::shared().unwrap();
-    let log = log(&service, build).await.unwrap();
-    assert!(!log.contains("IS THERE"), "{log}");
     let copr = Copr::admin(&service);
-    let next = submit(&copr, "hostile", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
-    assert_eq!(end(&service, next).await, "succeeded");
+    project(&copr, "peaceful").unwrap();
+    let peaceful = |version: u32| {
+        let spec = spec("peaceful", "").replacen("Version: 1", &format!("Version: {version}"), 1);
+        submit(
+            &copr,
+            "peaceful",
+            srpm_of("peaceful", &spec, None).unwrap().arg(),
+            &[],
+        )
+        .unwrap()
+    };
+    assert_eq!(end(&service, peaceful(1)).await, "succeeded");
+    let before = root_images(&service);
+    assert!(!before.is_empty());
+    let (build, _) = fails("hostile", &spec("hostile", hostile), &[]).await;
+    let log = log(&service, build).await.unwrap();
+    assert!(
+        log.contains("/dev/tcp/10.0.2.100/80") && !log.contains("IS THERE"),
+        "{log}"
+    );
+    assert_eq!(root_images(&service), before, "the root image changed");
+    assert_eq!(end(&service, peaceful(2)).await, "succeeded");
+}
+
+/// Digests of the root images that machines start from.
+fn root_images(service: &Service) -> String {
+    let folder = service.data().join("builder/roots");
+    let images = fs_err::read_dir(folder).unwrap().flatten().map(|e| e.path());
+    let images = images.filter(|p| p.extension().is_some_and(|e| e == "ext4"));
+    let output = std::process::Command::new("sha256sum")
+        .args(images)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Cancel acts at once, on what waits and on what runs; a watcher learns it.
@@ -146,7 +244,9 @@ async fn cancel_acts_at_once() {
     let ran = copr.run(&["cancel", &build.to_string()]).unwrap().expect_code(0);
     assert!(ran.out.contains("canceled"), "{}", ran.out);
     assert_eq!(copr.status(build).unwrap(), "canceled");
-    copr.run(&["watch-build", &build.to_string()]).unwrap().expect_code(4);
+    copr.run(&["watch-build", &build.to_string()])
+        .unwrap()
+        .expect_code(4);
     copr.run(&["cancel", &build.to_string()]).unwrap().expect_code(1);
 }
 
@@ -161,5 +261,10 @@ async fn the_same_nevra_twice_is_refused() {
     assert_eq!(end(&service, first).await, "succeeded");
     let second = submit(&copr, "twice", package.arg(), &[]).unwrap();
     assert_eq!(end(&service, second).await, "failed");
-    assert!(page(&service, second).await.unwrap().contains("raise Version or Release"));
+    assert!(
+        page(&service, second)
+            .await
+            .unwrap()
+            .contains("raise Version or Release")
+    );
 }

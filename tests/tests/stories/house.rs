@@ -32,18 +32,35 @@ const OWNED: &[(&str, &[&str])] = &[
 #[test]
 fn arrows_run_one_way() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().unwrap();
+    let metadata = MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .exec()
+        .unwrap();
     let rooms: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
     for package in &metadata.packages {
-        let normal = package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal);
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal);
         let names: BTreeSet<&str> = normal.map(|d| d.name.as_str()).collect();
         if let Some((_, allowed)) = ARROWS.iter().find(|(room, _)| *room == package.name.as_str()) {
-            let inner: Vec<&&str> = names.iter().filter(|n| rooms.contains(**n) && !allowed.contains(*n)).collect();
+            let inner: Vec<&&str> = names
+                .iter()
+                .filter(|n| rooms.contains(**n) && !allowed.contains(*n))
+                .collect();
             assert!(inner.is_empty(), "{} must not depend on {inner:?}", package.name);
         }
         for (library, owners) in OWNED {
-            let named = package.dependencies.iter().any(|d| d.name == *library && d.kind == DependencyKind::Normal);
-            assert!(!named || owners.contains(&package.name.as_str()), "{} must not name {library}", package.name);
+            let named = package
+                .dependencies
+                .iter()
+                .any(|d| d.name == *library && d.kind == DependencyKind::Normal);
+            assert!(
+                !named || owners.contains(&package.name.as_str()),
+                "{} must not name {library}",
+                package.name
+            );
         }
     }
 }

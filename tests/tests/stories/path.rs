@@ -6,13 +6,25 @@ use crate::support::{end, get, project, submit};
 
 /// `rpm -qp` of a file.
 fn query(file: &std::path::Path, format: &str) -> String {
-    let output = std::process::Command::new("rpm").args(["-qp", "--nosignature", "--qf", format]).arg(file).output().unwrap();
+    let output = std::process::Command::new("rpm")
+        .args(["-qp", "--nosignature", "--qf", format])
+        .arg(file)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 async fn download(url: &str) -> Vec<u8> {
-    reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec()
+    reqwest::get(url)
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap()
+        .to_vec()
 }
 
 /// K03 K12 K15 K17 K18 K19 K20 K21: upload, watch, install with both signature checks, run.
@@ -20,10 +32,20 @@ async fn download(url: &str) -> Vec<u8> {
 async fn a_c_package_goes_from_copr_cli_build_to_dnf_install() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
-    let said = copr.run(&["create", "tally", "--chroot", CHROOT, "--description", "Counting"]).unwrap().expect_code(0);
-    assert!(said.out.contains("New project was successfully created"), "{}", said.out);
+    let said = copr
+        .run(&["create", "tally", "--chroot", CHROOT, "--description", "Counting"])
+        .unwrap()
+        .expect_code(0);
+    assert!(
+        said.out.contains("New project was successfully created"),
+        "{}",
+        said.out
+    );
     let package = srpm("tally").unwrap();
-    let ran = copr.run(&["build", "tally", package.arg()]).unwrap().expect_code(0);
+    let ran = copr
+        .run(&["build", "tally", package.arg()])
+        .unwrap()
+        .expect_code(0);
     assert!(ran.out.contains("succeeded"), "{}", ran.out);
     let build = ran.build();
 
@@ -47,26 +69,60 @@ async fn a_c_package_goes_from_copr_cli_build_to_dnf_install() {
     let json = get(&service, &format!("build/{build}")).await.unwrap();
     assert_eq!(json["submitter"], "admin");
     assert_eq!(json["source_package"]["name"], "tally");
-    let built = get(&service, &format!("build/built-packages/{build}")).await.unwrap();
-    let names: Vec<&str> = built[CHROOT]["packages"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
-    assert!(names.contains(&"tally") && names.contains(&"tally-doc"), "{built}");
+    let built = get(&service, &format!("build/built-packages/{build}"))
+        .await
+        .unwrap();
+    let names: Vec<&str> = built[CHROOT]["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
+    assert!(
+        names.contains(&"tally") && names.contains(&"tally-doc"),
+        "{built}"
+    );
 
+    let listed = copr.run(&["list-builds", "tally"]).unwrap().expect_code(0);
+    assert!(
+        listed.out.starts_with(&format!("{build}\ttally\tsucceeded")),
+        "{}",
+        listed.out
+    );
     signatures(&service, build).await;
 }
 
 /// Every file of a build, source package too, carries identity and a good signature of the project's own key.
 async fn signatures(service: &Service, build: u64) {
-    let chroot = get(service, &format!("build-chroot?build_id={build}&chrootname={CHROOT}")).await.unwrap();
+    let chroot = get(
+        service,
+        &format!("build-chroot?build_id={build}&chrootname={CHROOT}"),
+    )
+    .await
+    .unwrap();
     let url = chroot["result_url"].as_str().unwrap().to_owned();
     let listing = String::from_utf8(download(&url).await).unwrap();
-    let rpms: Vec<&str> = listing.split("href=\"").filter_map(|s| s.split('"').next()).filter(|n| n.ends_with(".rpm")).collect();
+    let rpms: Vec<&str> = listing
+        .split("href=\"")
+        .filter_map(|s| s.split('"').next())
+        .filter(|n| n.ends_with(".rpm"))
+        .collect();
     assert!(rpms.len() >= 3, "{listing}");
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("pubkey.gpg");
-    fs_err::write(&key, download(&format!("{}/admin/tally/pubkey.gpg", service.results_url())).await).unwrap();
+    fs_err::write(
+        &key,
+        download(&format!("{}/admin/tally/pubkey.gpg", service.results_url())).await,
+    )
+    .unwrap();
     let db = dir.path().join("db");
     let rpmkeys = |arguments: &[&std::ffi::OsStr]| {
-        std::process::Command::new("rpmkeys").arg("--dbpath").arg(&db).args(arguments).output().unwrap()
+        std::process::Command::new("rpmkeys")
+            .arg("--dbpath")
+            .arg(&db)
+            .args(arguments)
+            .output()
+            .unwrap()
     };
     assert!(rpmkeys(&["--import".as_ref(), key.as_os_str()]).status.success());
     for name in rpms {
@@ -74,8 +130,14 @@ async fn signatures(service: &Service, build: u64) {
         fs_err::write(&file, download(&format!("{url}{name}")).await).unwrap();
         let checked = rpmkeys(&["-Kv".as_ref(), file.as_os_str()]);
         let said = String::from_utf8_lossy(&checked.stdout).into_owned();
-        assert!(checked.status.success() && said.contains("Header V4 RSA/SHA256 Signature"), "{said}");
-        assert!(query(&file, "%{RELEASE}").ends_with(".deb12.kpr.admin_tally"), "{name}");
+        assert!(
+            checked.status.success() && said.contains("Header V4 RSA/SHA256 Signature"),
+            "{said}"
+        );
+        assert!(
+            query(&file, "%{RELEASE}").ends_with(".deb12.kpr.admin_tally"),
+            "{name}"
+        );
         assert_eq!(query(&file, "%{VENDOR}"), "Koper - user admin", "{name}");
     }
 }
@@ -91,8 +153,13 @@ async fn a_noarch_package_without_the_dist_macro_gets_the_identity_too() {
     let client = Client::new(&service, service.owner(), "motd").await.unwrap();
     client.run(&["install", "motd-koper"]).unwrap();
     assert_eq!(client.chroot("motd-koper").unwrap().trim(), "hello from koper");
-    let identity = client.rpm(&["-q", "--qf", "%{RELEASE} %{VENDOR} %{PACKAGER}", "motd-koper"]).unwrap();
-    assert!(identity.starts_with("3.deb12.kpr.admin_motd Koper - user admin admin/motd <http"), "{identity}");
+    let identity = client
+        .rpm(&["-q", "--qf", "%{RELEASE} %{VENDOR} %{PACKAGER}", "motd-koper"])
+        .unwrap();
+    assert!(
+        identity.starts_with("3.deb12.kpr.admin_motd Koper - user admin admin/motd <http"),
+        "{identity}"
+    );
 }
 
 /// K16: two projects build the same source and their packages differ in name-version-release; one installs both
@@ -103,18 +170,34 @@ async fn a_url_is_fetched_by_the_builder_and_two_projects_never_collide() {
     let copr = Copr::admin(&service);
     let package = srpm("motd-koper").unwrap();
     let server = FileServer::start(package.path().parent().unwrap());
-    let url = format!("{}/{}", server.url, package.path().file_name().unwrap().to_str().unwrap());
+    let url = format!(
+        "{}/{}",
+        server.url,
+        package.path().file_name().unwrap().to_str().unwrap()
+    );
     let mut releases = Vec::new();
     for name in ["motd-one", "motd-two"] {
         project(&copr, name).unwrap();
         let build = submit(&copr, name, &url, &[]).unwrap();
         assert_eq!(end(&service, build).await, "succeeded");
-        let source = get(&service, &format!("build/source-chroot/{build}")).await.unwrap();
+        let source = get(&service, &format!("build/source-chroot/{build}"))
+            .await
+            .unwrap();
         assert_eq!(source["state"], "succeeded");
-        let built = get(&service, &format!("build/built-packages/{build}")).await.unwrap();
-        releases.push(built[CHROOT]["packages"][0]["release"].as_str().unwrap().to_owned());
+        let built = get(&service, &format!("build/built-packages/{build}"))
+            .await
+            .unwrap();
+        releases.push(
+            built[CHROOT]["packages"][0]["release"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
-    assert_eq!(releases, ["3.deb12.kpr.admin_motd_one", "3.deb12.kpr.admin_motd_two"]);
+    assert_eq!(
+        releases,
+        ["3.deb12.kpr.admin_motd_one", "3.deb12.kpr.admin_motd_two"]
+    );
 }
 
 /// K01: a new project's repository is valid before anything was built; creating it again is refused in Copr's words.
@@ -124,12 +207,23 @@ async fn a_new_project_is_an_empty_signed_repository_at_once() {
     let copr = Copr::admin(&service);
     project(&copr, "empty").unwrap();
     let client = Client::new(&service, service.owner(), "empty").await.unwrap();
-    client.run(&["--setopt=*.skip_if_unavailable=False", "makecache"]).unwrap();
-    let again = copr.run(&["create", "empty", "--chroot", CHROOT]).unwrap().expect_code(1);
-    assert!(again.err.contains("You already have a project named"), "{}", again.err);
+    client
+        .run(&["--setopt=*.skip_if_unavailable=False", "makecache"])
+        .unwrap();
+    let again = copr
+        .run(&["create", "empty", "--chroot", CHROOT])
+        .unwrap()
+        .expect_code(1);
+    assert!(
+        again.err.contains("You already have a project named"),
+        "{}",
+        again.err
+    );
     let chroots = copr.run(&["list-chroots"]).unwrap().expect_code(0);
     assert!(chroots.out.contains(CHROOT), "{}", chroots.out);
-    copr.run(&["modify", "empty", "--description", "Still empty"]).unwrap().expect_code(0);
+    copr.run(&["modify", "empty", "--description", "Still empty"])
+        .unwrap()
+        .expect_code(0);
     let got = copr.run(&["get", "empty"]).unwrap().expect_code(0);
     assert!(got.out.contains("Still empty"), "{}", got.out);
     let listed = copr.run(&["list"]).unwrap().expect_code(0);
@@ -147,10 +241,11 @@ async fn gnu_hello_builds() {
         panic!("KOPER_TEST_HELLO does not name GNU hello's source tarball; deploy/test fetches it");
     };
     let tarball = std::path::PathBuf::from(tarball);
-    let spec = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packages/hello/hello.spec")).unwrap();
+    let spec =
+        fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packages/hello/hello.spec")).unwrap();
     let package = testkit::srpm_of("hello", &spec, tarball.parent()).unwrap();
     project(&copr, "gnu").unwrap();
-    let build = submit(&copr, "gnu", package.arg(), &["--background"]).unwrap();
+    let build = submit(&copr, "gnu", package.arg(), &[]).unwrap();
     let ended = crate::support::until(
         &service,
         build,
@@ -173,9 +268,20 @@ pub struct FileServer {
 impl FileServer {
     /// Starts Python's own server.
     pub fn start(folder: &std::path::Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let child = std::process::Command::new("python3")
-            .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"])
+            .args([
+                "-m",
+                "http.server",
+                "--bind",
+                "127.0.0.1",
+                &port.to_string(),
+                "--directory",
+            ])
             .arg(folder)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
@@ -184,7 +290,10 @@ impl FileServer {
         testkit::wait_until("the file server", std::time::Duration::from_secs(20), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Self { url: format!("http://127.0.0.1:{port}"), child }
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+        }
     }
 }
 

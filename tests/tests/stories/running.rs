@@ -17,7 +17,8 @@ impl Own {
         let dir = tempfile::Builder::new().prefix("koper-own").tempdir().unwrap();
         // PostgreSQL's user has to get in.
         fs_err::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let free = |base: u16| (base..base + 5).all(|p| std::net::TcpListener::bind(("127.0.0.1", p)).is_ok());
+        let free =
+            |base: u16| (base..base + 5).all(|p| std::net::TcpListener::bind(("127.0.0.1", p)).is_ok());
         let first = 31_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 10;
         let port = (first..60_000).step_by(10).find(|p| free(*p)).unwrap();
         Self { dir, port }
@@ -48,7 +49,11 @@ impl Drop for Own {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -57,17 +62,33 @@ fn it_stops_cleanly_and_the_next_start_finds_everything_again() {
     let started = own.koper(&["up", "--detach"]);
     assert!(started.status.success(), "{}", said(&started));
     let words = said(&started);
-    assert!(words.contains("The service runs.") && words.contains("copr-cli --config"), "{words}");
-    for key in ["url", "builder_url", "results_url", "s3_endpoint", "database_url", "copr_config", "login_url"] {
+    assert!(
+        words.contains("The service runs.") && words.contains("copr-cli --config"),
+        "{words}"
+    );
+    for key in [
+        "url",
+        "builder_url",
+        "results_url",
+        "s3_endpoint",
+        "database_url",
+        "copr_config",
+        "login_url",
+    ] {
         let up: serde_json::Value =
-            serde_json::from_str(&fs_err::read_to_string(own.dir.path().join("var/up.json")).unwrap()).unwrap();
+            serde_json::from_str(&fs_err::read_to_string(own.dir.path().join("var/up.json")).unwrap())
+                .unwrap();
         assert!(up[key].is_string(), "{key}: {up}");
     }
     let copr = own.copr();
     project(&copr, "kept").unwrap();
 
     let second = own.koper(&["up"]);
-    assert!(!second.status.success() && said(&second).contains("already runs on"), "{}", said(&second));
+    assert!(
+        !second.status.success() && said(&second).contains("already runs on"),
+        "{}",
+        said(&second)
+    );
 
     let other = Command::new(Service::program())
         .args(["up", "--data"])
@@ -76,7 +97,11 @@ fn it_stops_cleanly_and_the_next_start_finds_everything_again() {
         .env("KOPER_UP__BUILDER", "false")
         .output()
         .unwrap();
-    assert!(!other.status.success() && said(&other).contains("cannot listen on"), "{}", said(&other));
+    assert!(
+        !other.status.success() && said(&other).contains("cannot listen on"),
+        "{}",
+        said(&other)
+    );
 
     let stopped = own.koper(&["down"]);
     assert!(stopped.status.success(), "{}", said(&stopped));
@@ -98,11 +123,19 @@ fn an_unknown_setting_and_a_full_disk_are_named() {
         .env("KOPER_S3__BUCKT", "x")
         .output()
         .unwrap();
-    assert!(!typo.status.success() && said(&typo).contains("did you mean 'bucket'?"), "{}", said(&typo));
+    assert!(
+        !typo.status.success() && said(&typo).contains("did you mean 'bucket'?"),
+        "{}",
+        said(&typo)
+    );
 
     let small = own.dir.path().join("small");
     fs_err::create_dir(&small).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(&small).status().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+        .arg(&small)
+        .status()
+        .unwrap();
     assert!(mounted.success());
     let full = Command::new(Service::program())
         .args(["up", "--port", &own.port.to_string(), "--data"])
@@ -111,26 +144,39 @@ fn an_unknown_setting_and_a_full_disk_are_named() {
         .unwrap();
     let unmounted = Command::new("umount").arg(&small).status().unwrap();
     assert!(unmounted.success());
-    assert!(!full.status.success() && said(&full).contains("make room"), "{}", said(&full));
+    assert!(
+        !full.status.success() && said(&full).contains("make room"),
+        "{}",
+        said(&full)
+    );
 }
 
 /// K09: a builder only ever calls out.
 #[test]
 fn a_builder_listens_nowhere() {
     let service = Service::shared().unwrap();
-    let builder = wait_until("the builder", std::time::Duration::from_secs(30), || service.pid("builder"));
+    let builder = wait_until("the builder", std::time::Duration::from_secs(30), || {
+        service.pid("builder")
+    });
     let mut sockets = Vec::new();
     for entry in fs_err::read_dir(format!("/proc/{builder}/fd")).unwrap().flatten() {
         if let Ok(target) = fs_err::read_link(entry.path()) {
             let target = target.to_string_lossy().into_owned();
-            sockets.extend(target.strip_prefix("socket:[").map(|s| s.trim_end_matches(']').to_owned()));
+            sockets.extend(
+                target
+                    .strip_prefix("socket:[")
+                    .map(|s| s.trim_end_matches(']').to_owned()),
+            );
         }
     }
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         for line in fs_err::read_to_string(table).unwrap_or_default().lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
             // State 0A is LISTEN; field 9 is the inode.
-            assert!(fields[3] != "0A" || !sockets.iter().any(|s| s == fields[9]), "{line}");
+            assert!(
+                fields[3] != "0A" || !sockets.iter().any(|s| s == fields[9]),
+                "{line}"
+            );
         }
     }
 }
@@ -141,8 +187,20 @@ async fn the_distribution_answers_to_the_names_of_spec_files() {
     let service = Service::shared().unwrap();
     project(&Copr::admin(&service), "names").unwrap();
     let client = Client::new(&service, service.owner(), "names").await.unwrap();
-    for name in ["gcc", "make", "rpm-build", "bash", "glibc-devel", "gcc-c++", "python3-devel", "zlib-devel", "gettext"] {
-        let found = client.run(&["repoquery", "--whatprovides", name, "--qf", "%{name} is it"]).unwrap();
+    for name in [
+        "gcc",
+        "make",
+        "rpm-build",
+        "bash",
+        "glibc-devel",
+        "gcc-c++",
+        "python3-devel",
+        "zlib-devel",
+        "gettext",
+    ] {
+        let found = client
+            .run(&["repoquery", "--whatprovides", name, "--qf", "%{name} is it"])
+            .unwrap();
         assert!(found.contains("is it"), "{name}: {found}");
     }
 }
@@ -156,17 +214,34 @@ async fn a_gigabyte_is_uploaded_in_flat_memory() {
     let peak = || {
         let pid = service.pid("frontend").unwrap();
         let status = fs_err::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap().to_owned();
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmHWM:"))
+            .unwrap()
+            .to_owned();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
     };
     let head = "Version: 1\nRelease: 1%{?dist}\nSummary: Large\nLicense: MIT\nBuildArch: noarch\n";
-    let small = srpm_of("small", &format!("Name: small\n{head}%description\nSmall.\n%files\n"), None).unwrap();
-    let submit = |srpm: &str| copr.run(&["build", "--nowait", "large", srpm]).unwrap().expect_code(0).build();
+    let small = srpm_of(
+        "small",
+        &format!("Name: small\n{head}%description\nSmall.\n%files\n"),
+        None,
+    )
+    .unwrap();
+    let submit = |srpm: &str| {
+        copr.run(&["build", "--nowait", "large", srpm])
+            .unwrap()
+            .expect_code(0)
+            .build()
+    };
     let first = submit(small.arg());
     copr.run(&["cancel", &first.to_string()]).unwrap();
     let before = peak();
     let folder = tempfile::tempdir().unwrap();
-    fs_err::File::create(folder.path().join("zeros")).unwrap().set_len(1 << 30).unwrap();
+    fs_err::File::create(folder.path().join("zeros"))
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
     // Stored, not compressed, so that the package is as large as its source.
     let spec = format!(
         "%global _source_payload w0.ufdio\nName: large\n{head}Source0: zeros\n%description\nLarge.\n%files\n"

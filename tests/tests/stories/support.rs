@@ -24,7 +24,13 @@ pub async fn state(service: &Service, build: u64) -> String {
 
 /// Waits until a build has ended and returns its state.
 pub async fn end(service: &Service, build: u64) -> String {
-    until(service, build, |s| matches!(s, "succeeded" | "failed" | "canceled" | "skipped"), BUILD).await
+    until(
+        service,
+        build,
+        |s| matches!(s, "succeeded" | "failed" | "canceled" | "skipped"),
+        BUILD,
+    )
+    .await
 }
 
 /// Waits for a state of a build.
@@ -35,7 +41,10 @@ pub async fn until(service: &Service, build: u64, good: impl Fn(&str) -> bool, a
         if good(&now) {
             return now;
         }
-        assert!(tokio::time::Instant::now() < deadline, "build {build} is still {now} after {at_most:?}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "build {build} is still {now} after {at_most:?}"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -56,14 +65,23 @@ pub fn submit(copr: &Copr, project: &str, srpm: &str, options: &[&str]) -> anyho
 
 /// What a packager reads of a failed build: the build page's text.
 pub async fn page(service: &Service, build: u64) -> anyhow::Result<String> {
-    Ok(reqwest::get(format!("{}/coprs/build/{build}", service.url())).await?.text().await?)
+    Ok(reqwest::get(format!("{}/coprs/build/{build}", service.url()))
+        .await?
+        .text()
+        .await?)
 }
 
 /// The stored log of a build's only chroot.
 pub async fn log(service: &Service, build: u64) -> anyhow::Result<String> {
-    let chroot = get(service, &format!("build-chroot?build_id={build}&chrootname={CHROOT}")).await?;
+    let chroot = get(
+        service,
+        &format!("build-chroot?build_id={build}&chrootname={CHROOT}"),
+    )
+    .await?;
     let url = chroot["result_url"].as_str().unwrap_or_default().to_owned();
-    let answer = reqwest::get(format!("{url}builder-live.log.gz")).await?.error_for_status()?;
+    let answer = reqwest::get(format!("{url}builder-live.log.gz"))
+        .await?
+        .error_for_status()?;
     let packed = answer.bytes().await?;
     let mut gunzip = std::process::Command::new("gzip");
     let dir = tempfile::tempdir()?;

@@ -38,7 +38,10 @@ impl Browser {
             &format!("--user-data-dir={}", profile.path().display()),
         ];
         let mut capabilities = serde_json::Map::new();
-        capabilities.insert("goog:chromeOptions".to_owned(), serde_json::json!({ "args": arguments }));
+        capabilities.insert(
+            "goog:chromeOptions".to_owned(),
+            serde_json::json!({ "args": arguments }),
+        );
         let address = format!("http://127.0.0.1:{port}");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         let client = loop {
@@ -49,7 +52,11 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         };
-        Ok(Self { driver, client, _profile: profile })
+        Ok(Self {
+            driver,
+            client,
+            _profile: profile,
+        })
     }
 
     async fn stop(mut self) {
@@ -83,17 +90,36 @@ async fn a_packager_does_it_all_in_the_browser() {
 async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
     page.goto(&service.login_link("webber")?).await?;
     page.goto(&format!("{}/coprs/add/", service.url())).await?;
-    page.find(Locator::Css("input[name=name]")).await?.send_keys("by-web").await?;
-    let chroot = page.find(Locator::Css(&format!("input[type=checkbox][value='{CHROOT}']"))).await?;
+    page.find(Locator::Css("input[name=name]"))
+        .await?
+        .send_keys("by-web")
+        .await?;
+    let chroot = page
+        .find(Locator::Css(&format!("input[type=checkbox][value='{CHROOT}']")))
+        .await?;
     if !chroot.is_selected().await? {
         chroot.click().await?;
     }
-    page.find(Locator::Css("main form[method=post] button")).await?.click().await?;
-    page.wait().at_most(Duration::from_secs(60)).for_element(Locator::LinkText("debian-12")).await.ok();
-    page.goto(&format!("{}/coprs/webber/by-web/add_build/", service.url())).await?;
+    page.find(Locator::Css("main form[method=post] button"))
+        .await?
+        .click()
+        .await?;
+    page.wait()
+        .at_most(Duration::from_secs(60))
+        .for_element(Locator::LinkText("debian-12"))
+        .await
+        .ok();
+    page.goto(&format!("{}/coprs/webber/by-web/add_build/", service.url()))
+        .await?;
     let package = srpm("motd-koper")?;
-    page.find(Locator::Css("input[type=file]")).await?.send_keys(package.arg()).await?;
-    page.find(Locator::Css("form[enctype='multipart/form-data'] button")).await?.click().await?;
+    page.find(Locator::Css("input[type=file]"))
+        .await?
+        .send_keys(package.arg())
+        .await?;
+    page.find(Locator::Css("form[enctype='multipart/form-data'] button"))
+        .await?
+        .click()
+        .await?;
     // The form answers with the build's page.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     let build = loop {
@@ -102,14 +128,25 @@ async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
         if let (Some(Ok(n)), Some("build")) = (parts.next().map(str::parse::<u64>), parts.next()) {
             break n;
         }
-        anyhow::ensure!(tokio::time::Instant::now() < deadline, "still at {url}: {}", page.source().await?);
+        anyhow::ensure!(
+            tokio::time::Instant::now() < deadline,
+            "still at {url}: {}",
+            page.source().await?
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     // The live log grows in the page without a reload.
-    let log = page.wait().at_most(Duration::from_secs(300)).for_element(Locator::Css("pre")).await?;
+    let log = page
+        .wait()
+        .at_most(Duration::from_secs(300))
+        .for_element(Locator::Css("pre"))
+        .await?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
     while log.text().await.unwrap_or_default().trim().is_empty() {
-        if matches!(crate::support::state(service, build).await.as_str(), "succeeded" | "failed") {
+        if matches!(
+            crate::support::state(service, build).await.as_str(),
+            "succeeded" | "failed"
+        ) {
             break;
         }
         anyhow::ensure!(tokio::time::Instant::now() < deadline, "no live log came");
@@ -120,13 +157,28 @@ async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
 
 /// Pictures of each page at phone and desktop width, for people to look at, kept where `KOPER_TEST_PICTURES` says.
 async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
-    let pages = ["", "coprs/add/", "coprs/webber/by-web/", "coprs/webber/by-web/add_build/", "coprs/webber/by-web/builds/", "api/"];
+    let pages = [
+        "",
+        "coprs/add/",
+        "coprs/webber/by-web/",
+        "coprs/webber/by-web/add_build/",
+        "coprs/webber/by-web/builds/",
+        "api/",
+    ];
     for (width, height) in [(390, 844), (1280, 900)] {
         page.set_window_size(width, height).await?;
         for path in pages {
             page.goto(&format!("{}/{path}", service.url())).await?;
-            let wide = page.execute("return document.documentElement.scrollWidth - window.innerWidth", Vec::new()).await?;
-            anyhow::ensure!(wide.as_i64().unwrap_or(1) <= 0, "/{path} is wider than {width} pixels by {wide}");
+            let wide = page
+                .execute(
+                    "return document.documentElement.scrollWidth - window.innerWidth",
+                    Vec::new(),
+                )
+                .await?;
+            anyhow::ensure!(
+                wide.as_i64().unwrap_or(1) <= 0,
+                "/{path} is wider than {width} pixels by {wide}"
+            );
             if let Some(folder) = std::env::var_os("KOPER_TEST_PICTURES") {
                 let name = format!("{}-{width}.png", path.trim_end_matches('/').replace('/', "_"));
                 fs_err::write(std::path::Path::new(&folder).join(name), page.screenshot().await?)?;
