@@ -48,13 +48,15 @@ impl Context {
         &self,
         work: impl FnOnce() -> Result<T, JobError> + Send + 'static,
     ) -> Result<T, JobError> {
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| {
-                let text = format!("a worker thread failed: {e}");
-                // The same input would panic again, for ever.
-                if e.is_panic() { JobError::fail(text) } else { JobError::retry(text) }
-            })?
+        tokio::task::spawn_blocking(work).await.map_err(|e| {
+            let text = format!("a worker thread failed: {e}");
+            // The same input would panic again, for ever.
+            if e.is_panic() {
+                JobError::fail(text)
+            } else {
+                JobError::retry(text)
+            }
+        })?
     }
 
     /// The public key of a project, which its set-up stored.

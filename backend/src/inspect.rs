@@ -18,7 +18,7 @@ fn bad(message: String) -> JobError {
 pub(crate) struct Expectation {
     /// Identity that it has to carry.
     pub identity: Identity,
-    /// URL of the project's page, the other allowed BugURL.
+    /// URL of the project's page, the other allowed `BugURL`.
     pub project_url: String,
     /// Target.
     pub chroot: ChrootName,
@@ -69,7 +69,7 @@ fn architecture(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<
     }
 }
 
-/// Architectures that a chroot's rpmbuild may name besides its own (rpm's buildarch_compat).
+/// Architectures that a chroot's rpmbuild may name besides its own (rpm's `buildarch_compat`).
 fn compatible(arch: &str) -> &'static [&'static str] {
     match arch {
         "i386" => &["i486", "i586", "i686"],
@@ -155,7 +155,7 @@ pub(crate) fn source(path: &Path, name: &str) -> Result<Source, JobError> {
 }
 
 impl Source {
-    /// Whether the package says that it does not build for an architecture (`noarch` in ExclusiveArch means any).
+    /// Whether the package says that it does not build for an architecture (`noarch` in `ExclusiveArch` means any).
     pub(crate) fn skips(&self, arch: &str) -> bool {
         let names = |list: &[String]| list.iter().any(|a| a == arch);
         (!self.exclusive_arch.is_empty()

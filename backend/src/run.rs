@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::FutureExt as _;
 use db::jobs::{self, Claimed, Job};
 use db::{Listener, Topic};
+use futures_util::FutureExt as _;
 use protocol::{ServiceIdentity, TaskId};
 use storage::Storage;
 use tokio::sync::watch;
@@ -125,13 +125,14 @@ async fn claim(context: &Context, lease: TimeDelta) -> Result<Option<Claimed>, J
 async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {
     // A panic must not take the worker with it; the job would only find the next one.
     let guarded = std::panic::AssertUnwindSafe(perform(context, &claimed.job)).catch_unwind();
-    let mut work = std::pin::pin!(guarded.map(|end| end.unwrap_or_else(|_| Err(JobError::fail("the job panicked")))));
+    let mut work =
+        std::pin::pin!(guarded.map(|end| end.unwrap_or_else(|_| Err(JobError::fail("the job panicked")))));
     let period = (lease / 3).to_std().unwrap_or(TICK);
     let result = loop {
         match tokio::time::timeout(period, &mut work).await {
             Ok(result) => break result,
-            Err(_) => match extend(context, &claimed, lease).await {
-                Ok(false) => {
+            Err(_) => {
+                if let Ok(false) = extend(context, &claimed, lease).await {
                     tracing::warn!(
                         job.id = claimed.id,
                         "job {} was taken over by another worker",
@@ -139,8 +140,7 @@ async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {
                     );
                     return;
                 }
-                Ok(true) | Err(_) => {}
-            },
+            }
         }
     };
     // The result has to be written down even if the database is away for a while: without it the job would only run

@@ -18,7 +18,9 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
         return Ok(());
     }
     if db::projects::is_being_removed(&mut conn, &project.owner, &project.name).await? {
-        return Err(JobError::retry("an earlier project of this name is still being removed"));
+        return Err(JobError::retry(
+            "an earlier project of this name is still being removed",
+        ));
     }
     drop(conn);
     if project.public_key.is_none() {

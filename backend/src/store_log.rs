@@ -35,13 +35,15 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
             store(context, &project, &build, &task, Vec::new()).await?;
         }
     }
+    // After the last attempt also what earlier ones left, whose builders vanished.
+    let rest = if task.attempt == attempt && task.state.is_final() {
+        StoragePrefix::Task { task: id }
+    } else {
+        StoragePrefix::Attempt { task: id, attempt }
+    };
+    context.storage.delete_prefix(&rest).await?;
     let mut conn = context.conn().await?;
     db::logs::remove(&mut conn, id.0, attempt).await?;
-    drop(conn);
-    context
-        .storage
-        .delete_prefix(&StoragePrefix::Attempt { task: id, attempt })
-        .await?;
     Ok(())
 }
 

@@ -79,7 +79,8 @@ impl Guard {
         }
         let public = match url.host() {
             None => return Err(format!("{}: the URL names no host", shown(url))),
-            Some(Host::Domain(_)) => true,
+            // The resolver trusts a name for all of its ports, so here only the right one may pass.
+            Some(Host::Domain(name)) => !self.trusted.iter().any(|t| t.split(':').next() == Some(name)),
             Some(Host::Ipv4(address)) => is_public_v4(address),
             Some(Host::Ipv6(address)) => is_public_v6(address),
         };
@@ -131,8 +132,8 @@ struct PublicOnly(Guard);
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        // The port is unknown here: a trusted `host:port` trusts the whole name for resolving; a URL with another
-        // port of it was let through by `check`, which sees names as public.
+        // The port is unknown here: a trusted `host:port` trusts the whole name for resolving; `check` refuses its
+        // other ports.
         let trusted = self
             .0
             .trusted
@@ -221,11 +222,12 @@ mod tests {
     fn urls_are_judged_by_scheme_and_literal_address() {
         let guard = Guard {
             private: false,
-            trusted: vec!["127.0.0.1:8080".to_owned()],
+            trusted: vec!["127.0.0.1:8080".to_owned(), "inside:8080".to_owned()],
         };
         let check = |url: &str| guard.check(&url.parse().unwrap());
         assert!(check("https://example.org/a.src.rpm").is_ok());
         assert!(check("http://127.0.0.1:8080/r").is_ok());
+        assert!(check("http://inside:8080/r").is_ok());
         for bad in [
             "ftp://example.org/a",
             "file:///etc/passwd",
@@ -234,6 +236,7 @@ mod tests {
             "http://2130706433/",
             "http://0x7f.1/",
             "http://127.0.0.1:8081/",
+            "http://inside:8081/",
             "http://169.254.169.254/latest/meta-data",
         ] {
             assert!(check(bad).is_err(), "{bad}");

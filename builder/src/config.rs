@@ -69,8 +69,8 @@ pub struct Config {
     pub chroots: Vec<ChrootName>,
     /// Whether URLs that users name may lead to loopback and private addresses.
     pub fetch_private_addresses: bool,
-    /// Hosts (`name` or `name:port`) that user-named repositories may lead to whatever their address is, beside the
-    /// hub's own and that of the source package's URL: where the service's own repositories are served.
+    /// Hosts (`name` or `name:port`) that user-named repositories may lead to whatever their address is: where the
+    /// service's own repositories are served.
     pub trusted_hosts: Vec<String>,
     /// Directory with an unpacked Debian kernel package (`boot/vmlinuz-*`, `lib/modules/*`); none: fetched by apt.
     pub kernel: Option<PathBuf>,

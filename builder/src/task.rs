@@ -240,18 +240,12 @@ impl Attempt<'_> {
         })
     }
 
-    /// Repositories that a user named keep to public addresses, unless they are the service's own.
-    fn users_guard(&self, work: &RpmWork) -> Guard {
-        let mut trusted = self.shop.config.trusted_hosts.clone();
-        let ours = [self.lease.hub().url().as_str(), work.srpm.url.as_str()];
-        for url in ours.iter().filter_map(|url| url.parse::<Url>().ok()) {
-            if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
-                trusted.push(format!("{host}:{port}"));
-            }
-        }
+    /// Repositories that a user named keep to public addresses and those that the administrator trusts; neither hub
+    /// nor object store is for them.
+    fn users_guard(&self) -> Guard {
         Guard {
             private: self.shop.config.fetch_private_addresses,
-            trusted,
+            trusted: self.shop.config.trusted_hosts.clone(),
         }
     }
 
@@ -269,7 +263,7 @@ impl Attempt<'_> {
             private: true,
             trusted: Vec::new(),
         };
-        let users = self.users_guard(work);
+        let users = self.users_guard();
         let (mut upstreams, mut repos) = (Vec::new(), Vec::new());
         for (guard, blame, source) in work
             .chroot
@@ -277,9 +271,11 @@ impl Attempt<'_> {
             .iter()
             .map(|source| (&administrators, Builder, source))
             .chain(
-                work.repos
-                    .iter()
-                    .map(|source| (&users, MissingDependency, source)),
+                // The service names its own by mirror lists, and users name base URLs.
+                work.repos.iter().map(|source| match &source.mirrorlist {
+                    Some(_) => (&administrators, Builder, source),
+                    None => (&users, MissingDependency, source),
+                }),
             )
         {
             let (upstream, keys) = self.repository(guard, source, work).await.map_err(|error| {

@@ -242,13 +242,13 @@ fn merge(into: &mut Table, from: Table) {
 /// Turns serde's "unknown field `buckt`, expected one of `bucket`, …" into a sentence with the nearest known name.
 fn explain(error: &str, place: &str) -> String {
     let mut quoted = error.split('`').skip(1).step_by(2);
-    if error.contains("unknown field") {
-        if let Some(unknown) = quoted.next() {
-            let nearest = quoted
-                .max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown)));
-            let hint = nearest.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
-            return format!("there is no setting '{unknown}' (in {place}){hint}");
-        }
+    if error.contains("unknown field")
+        && let Some(unknown) = quoted.next()
+    {
+        let nearest = quoted
+            .max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown)));
+        let hint = nearest.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+        return format!("there is no setting '{unknown}' (in {place}){hint}");
     }
     format!("settings in {place}: {}", error.trim())
 }

@@ -484,10 +484,11 @@ pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(Build, P
         .await?;
     let mut out = Vec::new();
     for build in complete(conn, rows).await? {
-        if let Some(project) = projects::by_id(conn, build.project).await? {
-            if project.deleted_at.is_none() && !project.settings.unlisted_on_hp {
-                out.push((build, project));
-            }
+        if let Some(project) = projects::by_id(conn, build.project).await?
+            && project.deleted_at.is_none()
+            && !project.settings.unlisted_on_hp
+        {
+            out.push((build, project));
         }
     }
     Ok(out)

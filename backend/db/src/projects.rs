@@ -24,7 +24,7 @@ pub struct ProjectSettings {
     pub instructions: String,
     /// URL.
     pub homepage: String,
-    /// E-mail or URL; becomes part of BugURL when it is a URL.
+    /// E-mail or URL; becomes part of `BugURL` when it is a URL.
     pub contact: String,
     /// Repositories for builds.
     pub additional_repos: Vec<String>,
@@ -42,7 +42,7 @@ pub struct ProjectSettings {
     pub follow_fedora_branching: bool,
     /// `module_hotfixes=1` in `.repo` files.
     pub module_hotfixes: bool,
-    /// AppStream metadata.
+    /// `AppStream` metadata.
     pub appstream: bool,
     /// 32-bit packages beside 64-bit ones.
     pub multilib: bool,

@@ -40,7 +40,7 @@ impl ServiceIdentity {
         }
     }
 
-    /// The identity of a project's packages; `contact` becomes the BugURL when it is an `http` or `https` URL.
+    /// The identity of a project's packages; `contact` becomes the `BugURL` when it is an `http` or `https` URL.
     ///
     /// # Errors
     /// When the service's or the project's part of the repotag leaves its alphabet.

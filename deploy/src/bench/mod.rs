@@ -38,7 +38,6 @@ pub struct Figure {
 }
 
 impl Figure {
-    #[expect(clippy::print_stdout, reason = "figures are the command's output")]
     fn print(&self) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(self)?);
         Ok(())

@@ -173,8 +173,7 @@ async fn own(
         )),
         gpgkey: vec![format!(
             "{}/pubkey.gpg",
-            app.config
-                .dir_url(&project.owner, &project.name.clone().into())
+            app.config.dir_url(&project.owner, &project.name.clone().into())
         )],
         gpgcheck: true,
         repo_gpgcheck: true,

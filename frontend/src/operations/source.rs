@@ -97,6 +97,13 @@ pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
             shown(url)
         )));
     }
+    // A build's page, which everybody sees, names its source.
+    if url::Url::parse(url).is_ok_and(|u| !u.username().is_empty() || u.password().is_some()) {
+        return Err(Error::Invalid(
+            "pkgs: The URL holds a user name or password, which everybody would see; upload the file instead"
+                .to_owned(),
+        ));
+    }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     if !is_source_name(path) {
         return Err(Error::Invalid(format!(
@@ -309,5 +316,6 @@ mod tests {
         assert!(check_file_name(".src.rpm").is_err());
         assert!(check_url("http://h/a.src.rpm?x=1", true).is_ok());
         assert!(check_url("http://h/a.rpm", true).is_err());
+        assert!(check_url("http://me:secret@h/a.src.rpm", true).is_err());
     }
 }

@@ -64,10 +64,9 @@ pub fn srpm_of(name: &str, spec: &str, folder: Option<&Path>) -> anyhow::Result<
         "rpmbuild -bs: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let found = fs_err::read_dir(dir.path())?.flatten().map(|e| e.path());
+    let mut found = fs_err::read_dir(dir.path())?.flatten().map(|e| e.path());
     let path = found
-        .filter(|p| p.to_string_lossy().ends_with(".src.rpm"))
-        .next()
+        .find(|p| p.to_string_lossy().ends_with(".src.rpm"))
         .context("rpmbuild made no SRPM")?;
     Ok(Srpm { path, _dir: dir })
 }

@@ -1,5 +1,7 @@
 //! Stories: what users see, told with the real clients against one running service.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 mod access;
 mod crashes;
 mod failures;

@@ -1,9 +1,86 @@
 //! The pointer's compare-and-swap, and names of projects.
 
+use chrono::TimeDelta;
 use db::repositories::{self, NewSnapshot};
+use db::rpms::{self, NewRpm};
+use db::{jobs, tasks};
 use protocol::DirName;
 
-use crate::support::{CHROOT, pool, project, start};
+use crate::support::{CHROOT, claimer, lease, pool, project, start, upload};
+
+#[tokio::test]
+async fn published_packages_are_not_replaced_by_a_second_worker() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    upload(&mut conn, &project).await;
+    let task = tasks::claim(&mut conn, &claimer("b"), start(), lease())
+        .await
+        .unwrap()
+        .unwrap();
+    let base = repositories::of_project(&mut conn, project.id)
+        .await
+        .unwrap()
+        .remove(0);
+    let rpm = |sha256: &str| NewRpm {
+        repository_id: base.id,
+        task_id: task.id.0,
+        name: "hello".to_owned(),
+        epoch: 0,
+        version: "1".to_owned(),
+        release: "1".to_owned(),
+        arch: "noarch".to_owned(),
+        file_name: "hello-1-1.noarch.rpm".to_owned(),
+        sha256: sha256.to_owned(),
+        unsigned_sha256: "u".to_owned(),
+        size: 1,
+        primary_xml: Vec::new(),
+        filelists_xml: Vec::new(),
+        other_xml: Vec::new(),
+    };
+    // An interrupted run's rows are replaced, published ones are not.
+    rpms::insert(&mut conn, task.id.0, &[rpm("a")]).await.unwrap();
+    rpms::insert(&mut conn, task.id.0, &[rpm("b")]).await.unwrap();
+    let new = NewSnapshot {
+        base: &base,
+        number: 1,
+        cause: "test",
+        packages: 1,
+        repomd_sha256: "x",
+        task: Some(task.id.0),
+    };
+    assert!(
+        repositories::move_pointer(&mut conn, &new, start())
+            .await
+            .unwrap()
+    );
+    rpms::insert(&mut conn, task.id.0, &[rpm("c")]).await.unwrap();
+    let stored = rpms::fragments(&mut conn, base.id, None).await.unwrap();
+    let stored: Vec<&str> = stored.iter().map(|s| s.sha256.as_str()).collect();
+    assert_eq!(stored, ["b"]);
+}
+
+#[tokio::test]
+async fn a_removal_is_seen_until_its_job_is_done() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, old) = project(&mut conn, "alice", "tools").await;
+    let conn = &mut conn;
+    let being_removed =
+        async |conn: &mut db::Connection| db::projects::is_being_removed(conn, &old.owner, &old.name).await;
+    assert!(!being_removed(conn).await.unwrap());
+    assert!(
+        db::projects::is_worked_on(conn, old.id).await.unwrap(),
+        "its set-up"
+    );
+    db::projects::delete(conn, &old, "alice", start()).await.unwrap();
+    assert!(being_removed(conn).await.unwrap());
+    while let Some(job) = jobs::claim(conn, start(), TimeDelta::seconds(30)).await.unwrap() {
+        jobs::done(conn, &job).await.unwrap();
+    }
+    assert!(!db::projects::is_worked_on(conn, old.id).await.unwrap());
+    assert!(!being_removed(conn).await.unwrap());
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_movers_one_wins() {

@@ -329,6 +329,27 @@ async fn a_failed_source_fails_the_whole_build() {
 }
 
 #[tokio::test]
+async fn a_source_that_its_builder_gave_up_leaves_nobody_waiting() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    let source = Source::Link("http://example.org/a.src.rpm".to_owned());
+    let id = build(&mut conn, &project, &source).await;
+    let task = tasks::claim(&mut conn, &claimer("b"), start(), lease())
+        .await
+        .unwrap()
+        .unwrap();
+    let canceled = Outcome::Canceled;
+    assert!(
+        tasks::finish(&mut conn, task.id, 1, &canceled, &[], None, after(1))
+            .await
+            .unwrap()
+    );
+    let ended = db::builds::find(&mut conn, id).await.unwrap().unwrap();
+    assert_eq!((ended.state(), ended.is_final()), ("canceled", true));
+}
+
+#[tokio::test]
 async fn a_log_grows_at_its_end_only() {
     let pool = pool(2).await;
     let mut conn = pool.get().await.unwrap();
