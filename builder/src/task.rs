@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use protocol::FailureKind::{Builder, MissingDependency};
+use protocol::FailureKind::{Builder, MissingDependency, TimedOut};
 use protocol::Outcome;
 use protocol::builder_api::{Artifact, FinishRequest, Phase, RpmWork, Task, Work};
 use protocol::guest::{GuestRepo, Job};
@@ -24,6 +24,9 @@ use crate::root_image::{Images, make_scratch};
 use crate::session::{Received, Session, Yield, bounded};
 use crate::vm::{Acceleration, Disk, Machine, Vm, listen};
 use crate::{fetch, mirrors, upload};
+
+/// How long a root image may take to make.
+const ROOT_IMAGE: Duration = Duration::from_secs(1_800);
 
 /// What all tasks of a builder share.
 pub struct Shop {
@@ -128,6 +131,9 @@ async fn work(
     lease: &Lease,
     log: &Log,
 ) -> Result<(Vec<Artifact>, Option<Duration>), End> {
+    if let Work::Rpm(rpm) = &task.work {
+        prepare_root(shop, task, lease, rpm).await?;
+    }
     let deadline = Instant::now() + Duration::from_secs(task.limits.timeout_s);
     let place = Workplace::new(shop, task)?;
     let work = async {
@@ -157,6 +163,25 @@ async fn work(
     let (files, boot): (Vec<Received>, _) = bounded(work, deadline, task.limits, lease).await?;
     lease.set_phase(Phase::Uploading);
     Ok((upload::all(lease, &files).await?, boot))
+}
+
+/// Makes the root image if it is not there yet, before the packager's time begins: a slow mirror is our trouble.
+async fn prepare_root(shop: &Shop, task: &Task, lease: &Lease, work: &RpmWork) -> Result<(), End> {
+    let made = bounded(
+        async { Ok(shop.images.ensure(&work.chroot).await?) },
+        Instant::now() + ROOT_IMAGE,
+        task.limits,
+        lease,
+    )
+    .await;
+    match made {
+        Ok(_) => Ok(()),
+        Err(End::Failed { kind: TimedOut, .. }) => Err(fail(
+            Builder,
+            format!("the root image of {} was not ready in time", work.chroot.name),
+        )),
+        Err(other) => Err(other),
+    }
 }
 
 struct Attempt<'a> {

@@ -30,7 +30,13 @@ pub(crate) async fn shield(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let what = format!("{} {}", req.method(), req.path());
+    // The path of a login link is a secret.
+    let path = if req.path().starts_with("/login/") {
+        "/login/…"
+    } else {
+        req.path()
+    };
+    let what = format!("{} {path}", req.method());
     match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(Ok(mut response)) => {
             add(response.headers_mut());
