@@ -132,15 +132,11 @@ async fn a_machine_killed_in_mid_build() {
     let copr = Copr::admin(&service);
     project(&copr, "lost-machine").unwrap();
     let spec = "Name: sleeper\nVersion: 1\nRelease: 1%{?dist}\nSummary: Sleeps\nLicense: MIT\nBuildArch: noarch\n\
-        %description\nSleeps.\n%build\nsleep 100000\n%files\n";
-    let build = submit(
-        &copr,
-        "lost-machine",
-        srpm_of("sleeper", spec, None).unwrap().arg(),
-        &[],
-    )
-    .unwrap();
-    let machine = wait_until("the machine", crate::support::BUILD, || machines(&service).pop());
+        %description\nSleeps.\n%build\necho now asleep\nsleep 100000\n%files\n";
+    let package = srpm_of("sleeper", spec, None).unwrap();
+    let build = submit(&copr, "lost-machine", package.arg(), &[]).unwrap();
+    live_log_says(&service, "lost-machine", build, "data: now asleep").await;
+    let machine = machines(&service).pop().unwrap();
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(machine),
         nix::sys::signal::Signal::SIGKILL,
@@ -148,12 +144,31 @@ async fn a_machine_killed_in_mid_build() {
     .unwrap();
     assert_eq!(end(&service, build).await, "failed");
     let page = crate::support::page(&service, build).await.unwrap();
-    assert!(page.contains("virtual machine") || page.contains("VM"), "{page}");
+    assert!(page.contains("the VM ended before the build did"), "{page}");
     let tasks = service.data().join("builder/tasks");
     wait_until("the disks' end", Duration::from_secs(30), || {
         fs_err::read_dir(&tasks).map_or(Some(()), |mut d| d.next().is_none().then_some(()))
     });
     assert!(machines(&service).is_empty());
+}
+
+/// Follows the live log of a build, as its page does, until it holds some words.
+async fn live_log_says(service: &Service, project: &str, build: u64, words: &str) {
+    let page = format!(
+        "{}/coprs/admin/{project}/build/{build}/{}/log",
+        service.url(),
+        testkit::CHROOT
+    );
+    let follow = async {
+        let mut answer = reqwest::get(page).await.unwrap().error_for_status().unwrap();
+        let mut text = String::new();
+        while !text.contains(words) {
+            // rpmbuild shows the script before it runs it: the words have to stand alone.
+            let piece = answer.chunk().await.unwrap().unwrap();
+            text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    };
+    tokio::time::timeout(crate::support::BUILD, follow).await.unwrap();
 }
 
 /// Process ids of the service's virtual machines.
