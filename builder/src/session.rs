@@ -71,7 +71,15 @@ impl Session<'_> {
         self.send(&ToGuest::NetworkGone).await?;
         self.until(FromGuest::Building).await?;
         self.lease.set_phase(Phase::Building);
-        let FromGuest::Built { files } = self.message().await? else {
+        let built = self.message().await.map_err(|end| match end {
+            // From here on only the package's own doing can go wrong in the guest: it gets no further attempts.
+            End::Failed {
+                kind: Builder,
+                message,
+            } => fail(GuestDied, message),
+            other => other,
+        });
+        let FromGuest::Built { files } = built? else {
             return Err(self.guilty(&broken("a message out of turn")));
         };
         self.lease.set_phase(Phase::Uploading);
