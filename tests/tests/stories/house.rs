@@ -15,8 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("builder", &["protocol"]),
     ("db", &["protocol"]),
     ("storage", &["protocol"]),
-    // The header of an upload is read before a build exists, and the public key's fingerprint is shown.
-    ("frontend", &["protocol", "db", "storage", "repodata", "keys"]),
+    // The header of an upload is read before a build exists.
+    ("frontend", &["protocol", "db", "storage", "repodata"]),
     ("backend", &["protocol", "db", "storage", "repodata", "keys"]),
 ];
 

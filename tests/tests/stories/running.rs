@@ -151,6 +151,41 @@ fn an_unknown_setting_and_a_full_disk_are_named() {
     );
 }
 
+/// PostgreSQL and the object store are the administrator's: here another database and another bucket of the shared
+/// service's.
+#[test]
+fn database_and_store_are_replaced_by_settings() {
+    let service = Service::shared().unwrap();
+    let up: serde_json::Value =
+        serde_json::from_str(&fs_err::read_to_string(service.data().join("up.json")).unwrap()).unwrap();
+    let theirs = up["database_url"].as_str().unwrap();
+    let name = format!("elsewhere_{}", std::process::id());
+    let made = Command::new("psql")
+        .args([theirs, "-c", &format!("CREATE DATABASE {name}")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    let own = Own::new();
+    fs_err::create_dir_all(own.data()).unwrap();
+    let secret = fs_err::read_to_string(service.data().join("secrets/s3-secret-key")).unwrap();
+    let settings = format!(
+        "[database]\nurl = '{}'\n[s3]\nendpoint = '{}'\nbucket = 'elsewhere'\naccess_key = 'koper'\nsecret_key = '{}'\n",
+        theirs.replace("dbname=koper", &format!("dbname={name}")),
+        up["s3_endpoint"].as_str().unwrap(),
+        secret.trim()
+    );
+    fs_err::write(own.dir.path().join("var/koper.toml"), settings).unwrap();
+    let started = own.koper(&["up", "--detach"]);
+    assert!(started.status.success(), "{}", said(&started));
+    project(&own.copr(), "replaced").unwrap();
+    for part in ["postgres", "s3"] {
+        assert!(
+            !own.dir.path().join(format!("var/run/{part}.pid")).exists(),
+            "{part} was started all the same"
+        );
+    }
+}
+
 /// K09: a builder only ever calls out.
 #[test]
 fn a_builder_listens_nowhere() {
