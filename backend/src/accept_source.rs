@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
         })?;
     let name = artifact.name.to_string();
     let file = path.clone();
-    let source = context.compute(move || inspect::source(&file, &name)).await?;
+    let (package, facts) = context.compute(move || inspect::source(&file, &name)).await?;
     let blob = StorageKey::Blob(hashed.sha256.clone());
     if context.storage.exists(&blob).await? != Some(hashed.size) {
         // Not a copy of the object, which its builder could have replaced since it was hashed.
@@ -78,14 +78,14 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
         .tasks
         .iter()
         .filter_map(|t| t.chroot.clone())
-        .filter(|c| source.skips(c.arch()))
+        .filter(|c| !facts.arches.builds_for(c.arch()))
         .collect();
     let srpm = Srpm {
         sha256: hashed.sha256,
         file_name: artifact.name.clone(),
         size: i64::try_from(hashed.size).unwrap_or(i64::MAX),
-        package: source.package,
-        version: source.version,
+        package,
+        version: facts.version,
     };
     let mut conn = context.conn().await?;
     db::builds::accept_source(&mut conn, id, attempt, &srpm, &skips, (context.clock)()).await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use protocol::builder_api::{Artifact, Identity};
 use protocol::{ChrootName, FailureKind, PackageName};
-use repodata::{Nevra, RpmFile, tag};
+use repodata::{Nevra, RpmFile, SourceFacts, tag};
 
 use crate::error::JobError;
 
@@ -119,16 +119,8 @@ fn identity(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), 
     Ok(())
 }
 
-/// A source package that a builder fetched: the facts that its build is made of.
-pub(crate) struct Source {
-    pub package: PackageName,
-    pub version: String,
-    pub exclusive_arch: Vec<String>,
-    pub exclude_arch: Vec<String>,
-}
-
 /// Parses a source package from outside.
-pub(crate) fn source(path: &Path, name: &str) -> Result<Source, JobError> {
+pub(crate) fn source(path: &Path, name: &str) -> Result<(PackageName, SourceFacts), JobError> {
     let refuse = |message: String| JobError::package(FailureKind::BadSource, message);
     let file = fs_err::File::open(path)?;
     let size = file.metadata()?.len();
@@ -141,26 +133,7 @@ pub(crate) fn source(path: &Path, name: &str) -> Result<Source, JobError> {
     }
     reader.seek(SeekFrom::Start(rpm.header_end()))?;
     repodata::verify_payload(&rpm, &mut reader.by_ref()).map_err(|e| refuse(format!("{name}: {e}")))?;
-    let nevra = rpm.nevra().map_err(|e| refuse(format!("{name}: {e}")))?;
-    let list = |number| {
-        let strings = rpm.header().strings(number).unwrap_or_default();
-        strings.into_iter().map(std::borrow::Cow::into_owned).collect()
-    };
-    Ok(Source {
-        package: nevra.name.parse().map_err(|e| refuse(format!("{name}: {e}")))?,
-        version: format!("{}-{}", nevra.evr().version, nevra.evr().release),
-        exclusive_arch: list(tag::EXCLUSIVE_ARCH),
-        exclude_arch: list(tag::EXCLUDE_ARCH),
-    })
-}
-
-impl Source {
-    /// Whether the package says that it does not build for an architecture (`noarch` in `ExclusiveArch` means any).
-    pub(crate) fn skips(&self, arch: &str) -> bool {
-        let names = |list: &[String]| list.iter().any(|a| a == arch);
-        (!self.exclusive_arch.is_empty()
-            && !names(&self.exclusive_arch)
-            && !self.exclusive_arch.iter().any(|a| a == "noarch"))
-            || names(&self.exclude_arch)
-    }
+    let facts = SourceFacts::of(&rpm).map_err(|e| refuse(format!("{name}: {e}")))?;
+    let package = facts.name.parse().map_err(|e| refuse(format!("{name}: {e}")))?;
+    Ok((package, facts))
 }

@@ -5,7 +5,7 @@ use db::builds::Srpm;
 use db::projects::Project;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use protocol::{BuildId, DirName, FileName};
-use repodata::{HeaderError, RpmFile, tag};
+use repodata::{Arches, HeaderError, RpmFile, SourceFacts};
 use storage::{ResultFile, ResultIndex, StorageKey};
 
 use crate::app::App;
@@ -28,43 +28,6 @@ pub(super) struct LookedInto {
     pub srpm: Srpm,
     /// Where it builds.
     pub arches: Arches,
-}
-
-/// The architectures that a source package names.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Arches {
-    exclusive: Vec<String>,
-    exclude: Vec<String>,
-    build: Vec<String>,
-}
-
-impl Arches {
-    fn of(rpm: &RpmFile) -> Self {
-        let list = |tag| {
-            let strings = rpm.header().strings(tag).unwrap_or_default();
-            strings.iter().map(|s| s.to_string()).collect()
-        };
-        Self {
-            exclusive: list(tag::EXCLUSIVE_ARCH),
-            exclude: list(tag::EXCLUDE_ARCH),
-            build: list(tag::BUILD_ARCHS),
-        }
-    }
-
-    /// Whether the package builds on an architecture: as rpmbuild, `ExcludeArch` and `ExclusiveArch` decide, and a
-    /// `BuildArch` other than `noarch` names the only ones. `noarch` in `ExclusiveArch` restricts nothing by itself.
-    pub fn builds_for(&self, arch: &str) -> bool {
-        let named = |list: &[String]| list.iter().any(|a| same_arch(a, arch));
-        let restricts = |list: &[String]| list.iter().any(|a| a != "noarch");
-        !named(&self.exclude)
-            && (!restricts(&self.exclusive) || named(&self.exclusive))
-            && (self.build.iter().any(|a| a == "noarch") || self.build.is_empty() || named(&self.build))
-    }
-}
-
-/// Fedora's chroots say `i386` where packages say `i686`.
-fn same_arch(named: &str, arch: &str) -> bool {
-    named == arch || (arch == "i386" && matches!(named, "i486" | "i586" | "i686"))
 }
 
 /// A file name that a source package can have.
@@ -127,16 +90,11 @@ pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedIn
         )));
     }
     repodata::verify_headers(&rpm).map_err(|e| bad(e.to_string()))?;
-    let nevra = rpm.nevra().map_err(|e| bad(e.to_string()))?;
-    let package = nevra
+    let facts = SourceFacts::of(&rpm).map_err(|e| bad(e.to_string()))?;
+    let package = facts
         .name
         .parse()
         .map_err(|e: protocol::NameError| bad(e.to_string()))?;
-    let arches = Arches::of(&rpm);
-    let epoch = nevra
-        .epoch
-        .filter(|e| *e > 0)
-        .map_or(String::new(), |e| format!("{e}:"));
     if received.hashed.size < CHECK_PAYLOAD_BELOW {
         check_payload(app, received, rpm).await?.map_err(bad)?;
     }
@@ -146,9 +104,9 @@ pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedIn
             file_name: name.clone(),
             size: i64::try_from(received.hashed.size).unwrap_or(i64::MAX),
             package,
-            version: format!("{epoch}{}-{}", nevra.version, nevra.release),
+            version: facts.version,
         },
-        arches,
+        arches: facts.arches,
     })
 }
 
@@ -278,27 +236,6 @@ pub(super) async fn write_index(app: &App, project: &Project, dir: &DirName, bui
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn arches(exclusive: &[&str], exclude: &[&str], build: &[&str]) -> Arches {
-        let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
-        Arches {
-            exclusive: list(exclusive),
-            exclude: list(exclude),
-            build: list(build),
-        }
-    }
-
-    #[test]
-    fn architectures_decide_where_a_package_builds() {
-        assert!(Arches::default().builds_for("x86_64"));
-        assert!(!arches(&["aarch64"], &[], &[]).builds_for("x86_64"));
-        assert!(arches(&["aarch64", "x86_64"], &[], &[]).builds_for("x86_64"));
-        assert!(arches(&["noarch"], &[], &["noarch"]).builds_for("x86_64"));
-        assert!(!arches(&["aarch64", "noarch"], &[], &["noarch"]).builds_for("x86_64"));
-        assert!(!arches(&[], &["x86_64"], &[]).builds_for("x86_64"));
-        assert!(!arches(&[], &[], &["s390x"]).builds_for("x86_64"));
-        assert!(arches(&["i686"], &[], &[]).builds_for("i386"));
-    }
 
     #[test]
     fn names_say_what_is_taken() {
