@@ -5,7 +5,6 @@
 mod builds;
 mod house;
 mod live_log;
-mod look;
 mod people;
 mod projects;
 mod repo_files;
