@@ -7,7 +7,8 @@ use protocol::identity::ServiceIdentity;
 use serde::Deserialize;
 use storage::Secret;
 
-/// Settings of the frontend; every key has a default, unknown keys are refused.
+/// Settings of the frontend; every key has a default, unknown keys are refused. What is skipped here stands in the
+/// section `[service]`, which backend and frontend share.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -18,14 +19,17 @@ pub struct Config {
     /// Where results are served.
     pub results_listen: SocketAddr,
     /// URL of [`Config::listen`] as users reach it, without a trailing slash.
+    #[serde(skip)]
     pub url: String,
     /// URL of [`Config::builder_listen`] as builders reach it, without a trailing slash.
     pub builder_url: String,
     /// URL of the results as users and builders reach them, with `/results`, without a trailing slash.
     pub results_url: String,
     /// Name of the service, for people.
+    #[serde(skip)]
     pub service_name: String,
     /// The service's part of every repotag, `[a-z0-9_]`.
+    #[serde(skip)]
     pub service_tag: String,
     /// What builders present; empty: no builder is let in.
     pub builder_token: Secret,
