@@ -74,7 +74,7 @@ impl Actor {
     pub fn may_edit(&self, project: &Project) -> Result<(), Error> {
         self.signed_in()?;
         allow(
-            self.holds(&project.owner) || self.administers(),
+            self.holds(&project.holder) || self.administers(),
             "Only owners and admins may update their projects.",
         )
     }
@@ -86,7 +86,7 @@ impl Actor {
     pub fn may_delete(&self, project: &Project) -> Result<(), Error> {
         self.signed_in()?;
         allow(
-            self.holds(&project.owner) || self.administers(),
+            self.holds(&project.holder) || self.administers(),
             "Only owners may delete their projects.",
         )
     }
@@ -98,7 +98,7 @@ impl Actor {
     pub fn may_build(&self, project: &Project) -> Result<(), Error> {
         self.signed_in()?;
         allow(
-            self.holds(&project.owner),
+            self.holds(&project.holder),
             "You don't have permissions to build in this copr.",
         )
     }
@@ -110,7 +110,7 @@ impl Actor {
     pub fn may_cancel(&self, project: &Project, build: &Build) -> Result<(), Error> {
         let user = self.signed_in()?;
         allow(
-            self.holds(&project.owner)
+            self.holds(&project.holder)
                 || self.administers()
                 || build.submitter.as_deref() == Some(user.name.as_str()),
             "You are not allowed to cancel this build.",

@@ -136,6 +136,7 @@ impl Build {
             (&[TaskState::Failed][..], "failed"),
             (&[TaskState::Canceled][..], "canceled"),
             (&[TaskState::Succeeded][..], "succeeded"),
+            (&[TaskState::Forked][..], "forked"),
         ]
         .iter()
         .find(|(states, _)| has(states))

@@ -95,8 +95,10 @@ impl Default for ProjectSettings {
 pub struct Project {
     /// Number.
     pub id: i64,
-    /// Holder.
+    /// Name space in which it lives; its URLs and repository ids show this, and it never changes.
     pub owner: OwnerName,
+    /// Who decides about it: the owner, until the project is transferred.
+    pub holder: OwnerName,
     /// Name.
     pub name: ProjectName,
     /// Who made it (`users.id`).
@@ -134,6 +136,7 @@ struct Row {
     ready_at: Option<DateTime<Utc>>,
     setup_error: Option<String>,
     deleted_at: Option<DateTime<Utc>>,
+    holder: String,
 }
 
 impl Row {
@@ -141,6 +144,7 @@ impl Row {
         Ok(Project {
             id: self.id,
             owner: parse("project owner", &self.owner)?,
+            holder: parse("project holder", &self.holder)?,
             name: parse("project name", &self.name)?,
             created_by: self.created_by,
             created_at: self.created_at,
@@ -188,6 +192,7 @@ pub async fn create(conn: &mut Connection, new: &NewProject<'_>, now: DateTime<U
                 let id: i64 = diesel::insert_into(projects::table)
                     .values((
                         projects::owner.eq(new.owner.as_str()),
+                        projects::holder.eq(new.owner.as_str()),
                         projects::name.eq(new.name.as_str()),
                         projects::created_by.eq(new.created_by),
                         projects::created_at.eq(now),

@@ -4,7 +4,7 @@ diesel::table! { users (id) { id -> BigInt, name -> Text, is_admin -> Bool, crea
 diesel::table! {
     api_tokens (id) {
         id -> BigInt, user_id -> BigInt, login -> Text, token_sha256 -> Text, created_at -> Timestamptz,
-        expires_at -> Timestamptz, last_used_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>, last_used_at -> Nullable<Timestamptz>, name -> Text, scope -> Nullable<Jsonb>,
     }
 }
 diesel::table! {
@@ -19,9 +19,52 @@ diesel::table! {
         id -> BigInt, owner -> Text, name -> Text, created_by -> BigInt, created_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>, settings -> Jsonb, repotag -> Text, key_id -> Text,
         public_key -> Nullable<Jsonb>, ready_at -> Nullable<Timestamptz>, setup_error -> Nullable<Text>,
+        holder -> Text, webhook_secret -> Nullable<Text>, webhook_hmac_key -> Nullable<Text>,
+        delete_at -> Nullable<Timestamptz>, forked_from -> Nullable<BigInt>,
     }
 }
-diesel::table! { project_chroots (project_id, chroot) { project_id -> BigInt, chroot -> Text, enabled -> Bool, } }
+diesel::table! {
+    project_chroots (project_id, chroot) {
+        project_id -> BigInt, chroot -> Text, enabled -> Bool, settings -> Jsonb, comps_name -> Nullable<Text>,
+        comps_sha256 -> Nullable<Text>, disabled_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! { groups (id) { id -> BigInt, name -> Text, description -> Text, created_at -> Timestamptz, } }
+diesel::table! { group_members (group_id, user_id) { group_id -> BigInt, user_id -> BigInt, role -> Text, } }
+diesel::table! {
+    project_permissions (project_id, user_id) { project_id -> BigInt, user_id -> BigInt, builder -> SmallInt, admin -> SmallInt, }
+}
+diesel::table! {
+    directories (project_id, name) {
+        project_id -> BigInt, name -> Text, created_at -> Timestamptz, last_build_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
+    packages (id) {
+        id -> BigInt, project_id -> BigInt, name -> Text, source_type -> Text, source -> Jsonb, webhook_rebuild -> Bool,
+        max_builds -> Integer, timeout_s -> Nullable<Integer>, chroot_denylist -> Text,
+    }
+}
+diesel::table! { batches (id) { id -> BigInt, blocked_by -> Nullable<BigInt>, } }
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> BigInt, project_id -> BigInt, at -> Timestamptz, kind -> Text, package -> Nullable<Text>,
+        dirname -> Nullable<Text>, forge_id -> Nullable<Text>, event -> Nullable<Text>, headers -> Jsonb, body -> Binary,
+        status -> Integer, decision -> Jsonb, builds -> Array<BigInt>, redelivery_of -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    outbox (id) {
+        id -> BigInt, at -> Timestamptz, topic -> Text, message_id -> Text, body -> Jsonb, sent_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
+    quotas (owner) {
+        owner -> Text, concurrent_builds -> Nullable<Integer>, queued_builds -> Nullable<Integer>,
+        cpu_seconds -> Nullable<BigInt>, stored_bytes -> Nullable<BigInt>, served_bytes -> Nullable<BigInt>,
+    }
+}
+diesel::table! { usage (owner, day) { owner -> Text, day -> Date, cpu_seconds -> BigInt, served_bytes -> BigInt, } }
 diesel::table! {
     repositories (id) {
         id -> BigInt, project_id -> BigInt, dirname -> Text, chroot -> Text, current_snapshot -> BigInt,
@@ -34,6 +77,8 @@ diesel::table! {
         source_url -> Nullable<Text>, srpm_sha256 -> Nullable<Text>, srpm_name -> Nullable<Text>,
         srpm_size -> Nullable<BigInt>, package_name -> Nullable<Text>, package_version -> Nullable<Text>,
         submitted_at -> Timestamptz, canceled_at -> Nullable<Timestamptz>, options -> Jsonb,
+        source -> Jsonb, package_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, scratch -> Bool, state -> Text,
+        started_at -> Nullable<Timestamptz>, ended_at -> Nullable<Timestamptz>, chroots -> Array<Text>,
     }
 }
 diesel::table! {
@@ -72,6 +117,11 @@ diesel::table! { builders (name) { name -> Text, last_seen_at -> Timestamptz, ar
 
 diesel::joinable!(tasks -> builds (build_id));
 diesel::joinable!(builds -> projects (project_id));
+diesel::joinable!(builds -> packages (package_id));
+diesel::joinable!(packages -> projects (project_id));
+diesel::joinable!(group_members -> groups (group_id));
+diesel::joinable!(group_members -> users (user_id));
+diesel::joinable!(project_permissions -> users (user_id));
 diesel::joinable!(rpms -> repositories (repository_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users,
@@ -90,4 +140,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     jobs,
     audit,
     builders,
+    groups,
+    group_members,
+    project_permissions,
+    directories,
+    packages,
+    batches,
+    webhook_deliveries,
+    outbox,
+    quotas,
+    usage,
 );

@@ -37,6 +37,8 @@ pub enum TaskState {
     Canceled,
     /// The package does not build for this architecture.
     Skipped,
+    /// Its packages came from another project.
+    Forked,
 }
 
 impl TaskState {
@@ -51,6 +53,7 @@ impl TaskState {
             Self::Failed => "failed",
             Self::Canceled => "canceled",
             Self::Skipped => "skipped",
+            Self::Forked => "forked",
         }
     }
 
@@ -66,7 +69,7 @@ impl TaskState {
     pub fn is_final(self) -> bool {
         matches!(
             self,
-            Self::Succeeded | Self::Failed | Self::Canceled | Self::Skipped
+            Self::Succeeded | Self::Failed | Self::Canceled | Self::Skipped | Self::Forked
         )
     }
 }
@@ -83,6 +86,7 @@ impl std::str::FromStr for TaskState {
             Self::Failed,
             Self::Canceled,
             Self::Skipped,
+            Self::Forked,
         ]
         .into_iter()
         .find(|state| state.as_str() == s)

@@ -4,16 +4,30 @@ use actix_web::web::{self, Json};
 use db::builds::Build;
 use db::projects::Project;
 use db::tasks::TaskRow;
-use serde_json::Value;
 
 use crate::api_3::input::Query;
-use crate::api_3::models;
+use crate::api_3::models::{self, BuildChroot, BuiltPackages, Paged};
+use crate::api_3::route::fields::{BUILD_ID, CHROOT, PAGE};
+use crate::api_3::route::{ApiRoute, GET, public};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::builds::find_build;
 use crate::operations::projects::shown;
 
-type Answer = Result<Json<Value>, Error>;
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        public(GET, "/build-chroot", get)
+            .about("One chroot of a build.")
+            .query(&[BUILD_ID, CHROOT]),
+        public(GET, "/build-chroot/list", list)
+            .about("The chroots of a build.")
+            .query(&[BUILD_ID])
+            .query(&PAGE),
+        public(GET, "/build-chroot/built-packages", built_packages)
+            .about("The packages that a build made for one chroot.")
+            .query(&[BUILD_ID, CHROOT]),
+    ]
+}
 
 async fn find(app: &App, query: &Query) -> Result<(Build, Project), Error> {
     find_build(app, query.required("build_id")?).await
@@ -34,18 +48,18 @@ fn task<'a>(build: &'a Build, query: &Query) -> Result<&'a TaskRow, Error> {
         })
 }
 
-pub(super) async fn get(app: web::Data<App>, query: Query) -> Answer {
+async fn get(app: web::Data<App>, query: Query) -> Result<Json<BuildChroot>, Error> {
     let (build, project) = find(&app, &query).await?;
     let task = task(&build, &query)?;
-    Ok(Json(
-        models::build_chroot(&app.config, &build, &project, task).unwrap_or_default(),
-    ))
+    models::build_chroot(&app.config, &build, &project, task)
+        .map(Json)
+        .ok_or_else(|| Error::Internal(format!("task {} has no chroot", task.id)))
 }
 
-pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
+async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<BuildChroot>>, Error> {
     let page = query.page()?;
     let (build, project) = find(&app, &query).await?;
-    let mut all: Vec<Value> = build
+    let mut all: Vec<BuildChroot> = build
         .tasks
         .iter()
         .filter_map(|task| models::build_chroot(&app.config, &build, &project, task))
@@ -58,7 +72,7 @@ pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
     Ok(Json(page.answer(all.into_iter().skip(skip).take(take).collect())))
 }
 
-pub(super) async fn built_packages(app: web::Data<App>, query: Query) -> Answer {
+async fn built_packages(app: web::Data<App>, query: Query) -> Result<Json<BuiltPackages>, Error> {
     let (build, _) = find(&app, &query).await?;
     let task = task(&build, &query)?;
     let mut conn = app.conn().await?;

@@ -1,41 +1,79 @@
 //! The API's version, tokens, and the list of chroots.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::{self, Json};
 use chrono::TimeDelta;
 use rand::SeedableRng as _;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::api_3::route::{Action, ApiRoute, GET, POST, public, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 
-pub(super) async fn version() -> Json<Value> {
-    Json(json!({"version": 3}))
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        public(GET, "", version).about("The API's version."),
+        token(Action::Account, GET, "/auth-check", auth_check).about("Whose token this is."),
+        token(Action::Tokens, POST, "/api-token", new_token)
+            .about("A new token in place of the one that asks, with the same name and limits."),
+        public(GET, "/mock-chroots/list", mock_chroots).about("Active chroots, each with its comment."),
+    ]
 }
 
-pub(super) async fn auth_check(signed: Signed) -> Json<Value> {
-    Json(json!({"id": signed.user.id, "name": signed.user.name}))
+/// The API's version.
+#[derive(Serialize, JsonSchema)]
+struct Version {
+    version: u32,
 }
 
-pub(super) async fn new_token(app: web::Data<App>, signed: Signed) -> Result<Json<Value>, Error> {
+async fn version() -> Result<Json<Version>, Error> {
+    Ok(Json(Version { version: 3 }))
+}
+
+/// A user.
+#[derive(Serialize, JsonSchema)]
+struct Identity {
+    id: i64,
+    name: String,
+}
+
+async fn auth_check(signed: Signed) -> Result<Json<Identity>, Error> {
+    Ok(Json(Identity {
+        id: signed.user.id,
+        name: signed.user.name.to_string(),
+    }))
+}
+
+/// A new token; the only time that it is shown.
+#[derive(Serialize, JsonSchema)]
+struct NewToken {
+    api_login: String,
+    api_token: String,
+    /// Day, `YYYY-MM-DD`.
+    expiration: String,
+}
+
+async fn new_token(app: web::Data<App>, signed: Signed) -> Result<Json<NewToken>, Error> {
     let now = app.now();
     let expires_at = now + TimeDelta::days(app.config.token_days);
     let mut rng = rand::rngs::StdRng::from_os_rng();
     let mut conn = app.conn().await?;
     let pair = db::users::new_token(&mut conn, signed.user.id, now, expires_at, &mut rng).await?;
-    Ok(Json(json!({
-        "api_login": pair.login,
-        "api_token": pair.token,
-        "expiration": pair.expires_at.format("%Y-%m-%d").to_string(),
-    })))
+    Ok(Json(NewToken {
+        api_login: pair.login,
+        api_token: pair.token,
+        expiration: pair.expires_at.format("%Y-%m-%d").to_string(),
+    }))
 }
 
-pub(super) async fn mock_chroots(app: web::Data<App>) -> Result<Json<Value>, Error> {
+async fn mock_chroots(app: web::Data<App>) -> Result<Json<BTreeMap<String, String>>, Error> {
     let mut conn = app.conn().await?;
     let active = db::chroots::list(&mut conn, true).await?;
-    let map: Map<String, Value> = active
+    let map = active
         .into_iter()
-        .map(|c| (c.definition.name.to_string(), c.description.into()))
-        .collect();
-    Ok(Json(map.into()))
+        .map(|c| (c.definition.name.to_string(), c.description));
+    Ok(Json(map.collect()))
 }

@@ -9,9 +9,11 @@ use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
 use db::builds::BuildOptions;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use crate::api_3::models::{Meta, Paged};
+use crate::api_3::route::{Address, Field};
 use crate::error::Error;
 use crate::operations::BuildRequest;
 
@@ -20,34 +22,88 @@ pub(super) const MAX_BODY: usize = 1 << 20;
 /// Most items of one page.
 const MAX_PAGE: i64 = 10_000;
 
+/// What a handler may read; a slip is a fault of ours that every test of the route finds.
+#[derive(Debug, Default)]
+struct Declared(Option<Vec<&'static str>>);
+
+impl Declared {
+    fn new(fields: Option<&[Field]>) -> Self {
+        Self(fields.map(|fields| fields.iter().map(|f| f.name).collect()))
+    }
+
+    fn check(&self, name: &str) -> Result<(), Error> {
+        match &self.0 {
+            Some(names) if !names.contains(&name) => {
+                let slip = format!("the handler reads '{name}', which its route does not declare");
+                debug_assert!(false, "{slip}");
+                Err(Error::Internal(slip))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The query's pairs; of a repeated name the last counts.
-pub(super) struct Query(HashMap<String, String>);
+pub(super) struct Query {
+    last: HashMap<String, String>,
+    all: Vec<(String, String)>,
+    declared: Declared,
+}
 
 impl FromRequest for Query {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
-        ready(Ok(Self(pairs.into_owned().collect())))
+        let all: Vec<_> = form_urlencoded::parse(request.query_string().as_bytes())
+            .into_owned()
+            .collect();
+        ready(Ok(Self {
+            last: all.iter().cloned().collect(),
+            all,
+            declared: Declared::new(Address::of(request).map(|reads| reads.query.as_slice())),
+        }))
     }
 }
 
 impl Query {
     /// A value that is there and not empty.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    ///
+    /// # Errors
+    /// When the route does not declare it.
+    pub fn get(&self, name: &str) -> Result<Option<&str>, Error> {
+        self.declared.check(name)?;
+        Ok(self.last.get(name).map(String::as_str).filter(|v| !v.is_empty()))
+    }
+
+    /// All values of a name that may be repeated.
+    pub fn all(&self, name: &str) -> Result<Vec<&str>, Error> {
+        self.declared.check(name)?;
+        Ok(self
+            .all
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+            .collect())
+    }
+
+    /// Python's word for a truth value, or any other.
+    pub fn flag(&self, name: &str) -> Result<bool, Error> {
+        Ok(matches!(
+            self.get(name)?,
+            Some("True" | "true" | "1" | "yes" | "on")
+        ))
     }
 
     /// A value that has to be there.
     pub fn required(&self, name: &str) -> Result<&str, Error> {
-        self.get(name)
+        self.get(name)?
             .ok_or_else(|| Error::Invalid(format!("Missing argument {name}")))
     }
 
     /// The part of a list that is asked for.
     pub fn page(&self) -> Result<Page, Error> {
-        let number = |name: &str| match self.get(name) {
+        let number = |name: &str| match self.get(name)? {
             None | Some("None") => Ok(None),
             Some(text) => text
                 .parse::<i64>()
@@ -56,7 +112,7 @@ impl Query {
                 .map(Some)
                 .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value"))),
         };
-        let order = self.get("order").unwrap_or("id");
+        let order = self.get("order")?.unwrap_or("id");
         if order != "id" {
             return Err(Error::Invalid(format!(
                 "Cannot order by {}",
@@ -67,7 +123,7 @@ impl Query {
             limit: number("limit")?.map(|n| n.min(MAX_PAGE)),
             offset: number("offset")?.unwrap_or(0),
             descending: self
-                .get("order_type")
+                .get("order_type")?
                 .is_some_and(|t| t.eq_ignore_ascii_case("desc")),
         })
     }
@@ -90,22 +146,25 @@ impl Page {
     }
 
     /// The answer to a request for a list.
-    pub fn answer(&self, items: Vec<Value>) -> Value {
-        json!({
-            "items": items,
-            "meta": {
-                "limit": self.limit,
-                "offset": self.offset,
-                "order": "id",
-                "order_type": if self.descending { "DESC" } else { "ASC" },
+    pub fn answer<T>(&self, items: Vec<T>) -> Paged<T> {
+        Paged {
+            items,
+            meta: Meta {
+                limit: self.limit,
+                offset: self.offset,
+                order: "id",
+                order_type: if self.descending { "DESC" } else { "ASC" },
             },
-        })
+        }
     }
 }
 
 /// The fields of a JSON object or a form. A field that is `null` is absent; an empty list is not.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields {
+    values: Map<String, Value>,
+    declared: Declared,
+}
 
 impl FromRequest for Fields {
     type Error = Error;
@@ -118,9 +177,9 @@ impl FromRequest for Fields {
             .get(CONTENT_TYPE)
             .and_then(|v| v.to_str().ok())
             .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
+        let mut fields = Self::of(request);
         Box::pin(async move {
             let body = crate::body::read(payload, MAX_BODY).await?;
-            let mut fields = Self::default();
             if form {
                 for (name, value) in form_urlencoded::parse(&body) {
                     fields.add_text(&name, &value);
@@ -134,6 +193,29 @@ impl FromRequest for Fields {
 }
 
 impl Fields {
+    /// No fields yet, of those that the request's route declares.
+    pub fn of(request: &HttpRequest) -> Self {
+        Self {
+            values: Map::new(),
+            declared: Declared::new(Address::of(request).map(|reads| reads.body.as_slice())),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<Option<&Value>, Error> {
+        self.declared.check(name)?;
+        Ok(self.values.get(name))
+    }
+
+    /// Whether a field is there at all.
+    pub fn has(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.value(name)?.is_some())
+    }
+
+    /// All of an object whose names are not fixed.
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// Takes in the fields of a JSON object; an empty text has none.
     pub fn add_json(&mut self, text: &[u8]) -> Result<(), Error> {
         if text.iter().all(u8::is_ascii_whitespace) {
@@ -141,7 +223,8 @@ impl Fields {
         }
         match serde_json::from_slice(text) {
             Ok(Value::Object(object)) => {
-                self.0.extend(object.into_iter().filter(|(_, v)| !v.is_null()));
+                self.values
+                    .extend(object.into_iter().filter(|(_, v)| !v.is_null()));
                 Ok(())
             }
             Ok(Value::Null) => Ok(()),
@@ -157,18 +240,18 @@ impl Fields {
     /// Takes in a field of a form; a repeated name makes a list.
     pub fn add_text(&mut self, name: &str, value: &str) {
         let value = Value::from(value);
-        match self.0.get_mut(name) {
+        match self.values.get_mut(name) {
             Some(Value::Array(list)) => list.push(value),
             Some(first) => *first = Value::Array(vec![first.take(), value]),
             None => {
-                self.0.insert(name.to_owned(), value);
+                self.values.insert(name.to_owned(), value);
             }
         }
     }
 
     /// A text; numbers and truth values count as theirs.
     pub fn text(&self, name: &str) -> Result<Option<String>, Error> {
-        match self.0.get(name) {
+        match self.value(name)? {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
@@ -185,7 +268,7 @@ impl Fields {
 
     /// A truth value, or Python's or a form's word for one.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
-        match self.0.get(name) {
+        match self.value(name)? {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(value) => {
@@ -203,7 +286,7 @@ impl Fields {
 
     /// A whole number, also as text; an empty text is none.
     pub fn number(&self, name: &str) -> Result<Option<i64>, Error> {
-        let number = match self.0.get(name) {
+        let number = match self.value(name)? {
             None => return Ok(None),
             Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
             Some(Value::String(text)) => text.trim().parse().ok(),
@@ -217,7 +300,7 @@ impl Fields {
     /// A list, or a text of entries with white space between them.
     pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
         let wrong = || Error::Invalid(format!("{name}: Not a valid list of strings"));
-        match self.0.get(name) {
+        match self.value(name)? {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.split_whitespace().map(str::to_owned).collect())),
             Some(Value::Array(list)) => list

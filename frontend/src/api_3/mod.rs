@@ -9,108 +9,58 @@ mod general;
 mod input;
 mod models;
 mod project;
+mod project_chroot;
+mod route;
 mod upload;
 
 use std::collections::BTreeMap;
 
 use actix_web::http::Method;
-use actix_web::{HttpRequest, Resource, Route, web};
+use actix_web::{HttpRequest, Resource, web};
 
 use crate::error::Error;
 
-/// Who gets beyond a route's door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody.
-    Public,
-    /// Users with an API token.
-    Token,
-}
-
-/// One operation of the API.
-pub struct ApiRoute {
-    /// Methods. Copr takes POST wherever it takes PUT or DELETE.
-    pub methods: &'static [&'static str],
-    /// Path below `/api_3`, without a trailing slash; both forms are served.
-    pub path: &'static str,
-    /// Who may call it.
-    pub access: Access,
-    handler: fn() -> Route,
-}
-
-const GET: &[&str] = &["GET"];
-const POST: &[&str] = &["POST"];
-const PUT: &[&str] = &["PUT", "POST"];
-const DELETE: &[&str] = &["DELETE", "POST"];
+pub(crate) use route::Address;
+pub use route::{Access, Action, ApiRoute, BodyKind, Field, Kind, Reads};
 
 /// Everything that the API does.
 pub fn routes() -> Vec<ApiRoute> {
-    use Access::{Public, Token};
-    let route = |methods, path, access, handler| ApiRoute {
-        methods,
-        path,
-        access,
-        handler,
-    };
-    vec![
-        route(GET, "", Public, || web::to(general::version)),
-        route(GET, "/auth-check", Token, || web::to(general::auth_check)),
-        route(POST, "/api-token", Token, || web::to(general::new_token)),
-        route(GET, "/mock-chroots/list", Public, || {
-            web::to(general::mock_chroots)
-        }),
-        route(GET, "/project", Public, || web::to(project::get)),
-        route(GET, "/project/list", Public, || web::to(project::list)),
-        route(GET, "/project/search", Public, || web::to(project::search)),
-        route(POST, "/project/add/{owner}", Token, || web::to(project::add)),
-        route(PUT, "/project/edit/{owner}/{project}", Token, || {
-            web::to(project::edit)
-        }),
-        route(DELETE, "/project/delete/{owner}/{project}", Token, || {
-            web::to(project::delete)
-        }),
-        route(GET, "/project-chroot", Public, || web::to(project::chroot)),
-        route(GET, "/build/list", Public, || web::to(build::list)),
-        route(GET, "/build/{id:\\d+}", Public, || web::to(build::get)),
-        route(GET, "/build/source-chroot/{id}", Public, || {
-            web::to(build::source_chroot)
-        }),
-        route(GET, "/build/built-packages/{id}", Public, || {
-            web::to(build::built_packages)
-        }),
-        route(PUT, "/build/cancel/{id}", Token, || web::to(build::cancel)),
-        route(POST, "/build/check-before-build", Token, || web::to(build::check)),
-        route(POST, "/build/create/url", Token, || web::to(build::create_url)),
-        route(POST, "/build/create/upload", Token, || web::to(upload::create)),
-        route(GET, "/build-chroot", Public, || web::to(build_chroot::get)),
-        route(GET, "/build-chroot/list", Public, || web::to(build_chroot::list)),
-        route(GET, "/build-chroot/built-packages", Public, || {
-            web::to(build_chroot::built_packages)
-        }),
+    [
+        general::routes(),
+        project::routes(),
+        project_chroot::routes(),
+        build::routes(),
+        upload::routes(),
+        build_chroot::routes(),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Registers the API.
 pub fn configure(config: &mut web::ServiceConfig) {
-    let mut resources: BTreeMap<&str, Resource> = BTreeMap::new();
+    let mut resources: BTreeMap<&str, (Resource, Address)> = BTreeMap::new();
     let mut order = Vec::new();
     for route in routes() {
-        let resource = resources.remove(route.path).unwrap_or_else(|| {
+        let (resource, mut address) = resources.remove(route.path).unwrap_or_else(|| {
             order.push(route.path);
-            Resource::new([route.path.to_owned(), format!("{}/", route.path)])
-                .default_service(web::to(wrong_method))
+            let resource = Resource::new([route.path.to_owned(), format!("{}/", route.path)])
+                .default_service(web::to(wrong_method));
+            (resource, Address::default())
         });
-        let resource = route.methods.iter().fold(resource, |resource, method| {
+        let resource = route.reads.methods.iter().fold(resource, |resource, method| {
             // The table holds well-known methods only.
             let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-            resource.route((route.handler)().method(method))
+            resource.route(route.handler().method(method))
         });
-        resources.insert(route.path, resource);
+        address.0.push(route.reads);
+        resources.insert(route.path, (resource, address));
     }
     let mut scope = web::scope("/api_3").default_service(web::to(no_endpoint));
     for path in order {
-        if let Some(resource) = resources.remove(path) {
-            scope = scope.service(resource);
+        if let Some((resource, address)) = resources.remove(path) {
+            scope = scope.service(resource.app_data(address));
         }
     }
     config.service(scope);

@@ -1,62 +1,128 @@
-//! Copr's models as JSON.
+//! Copr's models, as they go out in JSON.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use db::builds::Build;
-use db::projects::Project;
+use db::builds::Build as BuildRow;
+use db::projects::Project as ProjectRow;
 use db::rpms::Rpm;
 use db::tasks::TaskRow;
 use protocol::{ChrootName, DirName};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::config::Config;
 
-/// A project; `chroots` are the enabled ones.
-pub(super) fn project(config: &Config, project: &Project, chroots: &[ChrootName]) -> Value {
-    let s = &project.settings;
-    let dir = DirName::from(project.name.clone());
-    let repos: Map<String, Value> = chroots
-        .iter()
-        .map(|chroot| {
-            (
-                chroot.to_string(),
-                config.repository_url(&project.owner, &dir, chroot).into(),
-            )
-        })
-        .collect();
-    json!({
-        "id": project.id,
-        "name": project.name,
-        "ownername": project.owner,
-        "full_name": format!("{}/{}", project.owner, project.name),
-        "homepage": s.homepage,
-        "contact": s.contact,
-        "description": s.description,
-        "instructions": s.instructions,
-        "devel_mode": s.devel_mode,
-        "persistent": s.persistent,
-        "unlisted_on_hp": s.unlisted_on_hp,
-        "auto_prune": s.auto_prune,
-        "chroot_repos": repos,
-        "additional_repos": s.additional_repos,
-        "enable_net": s.enable_net,
-        "bootstrap": s.bootstrap,
-        "isolation": s.isolation,
-        "module_hotfixes": s.module_hotfixes,
-        "appstream": s.appstream,
-        "packit_forge_projects_allowed": s.packit_forge_projects_allowed,
-        "follow_fedora_branching": s.follow_fedora_branching,
-        "repo_priority": s.repo_priority,
-        // The client chooses by this how it downloads results; "backend" is plain files below result_url.
-        "storage": "backend",
-    })
+/// Part of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Paged<T> {
+    pub items: Vec<T>,
+    pub meta: Meta,
 }
 
-fn epoch(time: Option<DateTime<Utc>>) -> Option<i64> {
+/// Which part of a list it is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Meta {
+    pub limit: Option<i64>,
+    pub offset: i64,
+    pub order: &'static str,
+    pub order_type: &'static str,
+}
+
+/// A list that is always whole; Copr's client wants a `meta` object, which is empty.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Whole<T> {
+    pub items: Vec<T>,
+    pub meta: BTreeMap<String, String>,
+}
+
+impl<T> Whole<T> {
+    pub fn new(items: Vec<T>) -> Self {
+        Self {
+            items,
+            meta: BTreeMap::new(),
+        }
+    }
+}
+
+/// A project.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Project {
+    pub id: i64,
+    pub name: String,
+    pub ownername: String,
+    /// Who decides about it; differs from the owner after a transfer.
+    pub holder: String,
+    pub full_name: String,
+    pub homepage: String,
+    pub contact: String,
+    pub description: String,
+    pub instructions: String,
+    pub devel_mode: bool,
+    pub persistent: bool,
+    pub unlisted_on_hp: bool,
+    pub auto_prune: bool,
+    /// URL of each enabled chroot's repository.
+    pub chroot_repos: BTreeMap<String, String>,
+    pub additional_repos: Vec<String>,
+    pub enable_net: bool,
+    pub bootstrap: String,
+    pub isolation: String,
+    pub module_hotfixes: bool,
+    pub appstream: bool,
+    pub packit_forge_projects_allowed: Vec<String>,
+    pub follow_fedora_branching: bool,
+    pub repo_priority: Option<i32>,
+    /// How results are downloaded: always `backend`, plain files below `result_url`.
+    pub storage: &'static str,
+}
+
+/// A project; `chroots` are the enabled ones.
+pub(super) fn project(config: &Config, project: &ProjectRow, chroots: &[ChrootName]) -> Project {
+    let s = &project.settings;
+    let dir = DirName::from(project.name.clone());
+    Project {
+        id: project.id,
+        name: project.name.to_string(),
+        ownername: project.owner.to_string(),
+        holder: project.holder.to_string(),
+        full_name: format!("{}/{}", project.owner, project.name),
+        homepage: s.homepage.clone(),
+        contact: s.contact.clone(),
+        description: s.description.clone(),
+        instructions: s.instructions.clone(),
+        devel_mode: s.devel_mode,
+        persistent: s.persistent,
+        unlisted_on_hp: s.unlisted_on_hp,
+        auto_prune: s.auto_prune,
+        chroot_repos: chroots
+            .iter()
+            .map(|chroot| {
+                (
+                    chroot.to_string(),
+                    config.repository_url(&project.owner, &dir, chroot),
+                )
+            })
+            .collect(),
+        additional_repos: s.additional_repos.clone(),
+        enable_net: s.enable_net,
+        bootstrap: s.bootstrap.clone(),
+        isolation: s.isolation.clone(),
+        module_hotfixes: s.module_hotfixes,
+        appstream: s.appstream,
+        packit_forge_projects_allowed: s.packit_forge_projects_allowed.clone(),
+        follow_fedora_branching: s.follow_fedora_branching,
+        repo_priority: s.repo_priority,
+        storage: "backend",
+    }
+}
+
+pub(super) fn epoch(time: Option<DateTime<Utc>>) -> Option<i64> {
     time.map(|t| t.timestamp())
 }
 
 /// URL of the directory of a build's source package, with a trailing slash.
-fn source_url(config: &Config, build: &Build, project: &Project) -> String {
+fn source_url(config: &Config, build: &BuildRow, project: &ProjectRow) -> String {
     format!(
         "{}/srpm-builds/{:08}/",
         config.dir_url(&project.owner, &build.dir),
@@ -64,72 +130,139 @@ fn source_url(config: &Config, build: &Build, project: &Project) -> String {
     )
 }
 
+/// A build's source package; all null until it is known.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SourcePackage {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub url: Option<String>,
+}
+
+/// A build. Times are seconds since the epoch.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Build {
+    pub id: i64,
+    pub state: String,
+    pub projectname: String,
+    pub ownername: String,
+    pub project_dirname: String,
+    /// URL of the results of the directory, without a trailing slash.
+    pub repo_url: String,
+    pub source_package: SourcePackage,
+    pub submitted_on: i64,
+    pub started_on: Option<i64>,
+    pub ended_on: Option<i64>,
+    /// Null for builds that webhooks started.
+    pub submitter: Option<String>,
+    pub chroots: Vec<String>,
+    pub is_background: bool,
+}
+
 /// A build.
-pub(super) fn build(config: &Config, build: &Build, project: &Project) -> Value {
+pub(super) fn build(config: &Config, build: &BuildRow, project: &ProjectRow) -> Build {
     let source = build.srpm.as_ref();
-    let chroots: Vec<&ChrootName> = build.tasks.iter().filter_map(|t| t.chroot.as_ref()).collect();
-    json!({
-        "id": build.id,
-        "state": build.state(),
-        "projectname": project.name,
-        "ownername": project.owner,
-        "project_dirname": build.dir,
-        "repo_url": config.dir_url(&project.owner, &build.dir),
-        "source_package": {
-            "name": source.map(|s| &s.package),
-            "version": source.map(|s| &s.version),
-            "url": source.map(|s| format!("{}{}", source_url(config, build, project), s.file_name)),
+    Build {
+        id: build.id.0,
+        state: build.state().to_owned(),
+        projectname: project.name.to_string(),
+        ownername: project.owner.to_string(),
+        project_dirname: build.dir.to_string(),
+        repo_url: config.dir_url(&project.owner, &build.dir),
+        source_package: SourcePackage {
+            name: source.map(|s| s.package.to_string()),
+            version: source.map(|s| s.version.clone()),
+            url: source.map(|s| format!("{}{}", source_url(config, build, project), s.file_name)),
         },
-        "submitted_on": build.submitted_at.timestamp(),
-        "started_on": epoch(build.started_at()),
-        "ended_on": epoch(build.ended_at()),
-        "submitter": build.submitter,
-        "chroots": chroots,
-        "is_background": build.options.background,
-    })
+        submitted_on: build.submitted_at.timestamp(),
+        started_on: epoch(build.started_at()),
+        ended_on: epoch(build.ended_at()),
+        submitter: build.submitter.clone(),
+        chroots: build
+            .tasks
+            .iter()
+            .filter_map(|t| t.chroot.as_ref())
+            .map(ToString::to_string)
+            .collect(),
+        is_background: build.options.background,
+    }
 }
 
 /// The source part of a build.
-pub(super) fn source_chroot(config: &Config, build: &Build, project: &Project) -> Value {
-    let state = build
-        .source_task
-        .as_ref()
-        .map_or("succeeded", |t| t.state.copr_word());
-    json!({"state": state, "result_url": source_url(config, build, project)})
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SourceChroot {
+    pub state: String,
+    pub result_url: String,
+}
+
+/// The source part of a build.
+pub(super) fn source_chroot(config: &Config, build: &BuildRow, project: &ProjectRow) -> SourceChroot {
+    SourceChroot {
+        state: build
+            .source_task
+            .as_ref()
+            .map_or("succeeded", |t| t.state.copr_word())
+            .to_owned(),
+        result_url: source_url(config, build, project),
+    }
+}
+
+/// One chroot of a build. Times are seconds since the epoch.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BuildChroot {
+    pub name: String,
+    pub state: String,
+    pub started_on: Option<i64>,
+    pub ended_on: Option<i64>,
+    /// Null until there is a result directory; else with a trailing slash.
+    pub result_url: Option<String>,
 }
 
 /// One chroot of a build; `None` for the source part.
 pub(super) fn build_chroot(
     config: &Config,
-    build: &Build,
-    project: &Project,
+    build: &BuildRow,
+    project: &ProjectRow,
     task: &TaskRow,
-) -> Option<Value> {
+) -> Option<BuildChroot> {
     let chroot = task.chroot.as_ref()?;
     let repository = config.repository_url(&project.owner, &build.dir, chroot);
-    Some(json!({
-        "name": chroot,
-        "state": task.state.copr_word(),
-        "started_on": epoch(task.started_at),
-        "ended_on": epoch(task.ended_at),
-        "result_url": task.result_dir.as_ref().map(|dir| format!("{repository}{dir}/")),
-    }))
+    Some(BuildChroot {
+        name: chroot.to_string(),
+        state: task.state.copr_word().to_owned(),
+        started_on: epoch(task.started_at),
+        ended_on: epoch(task.ended_at),
+        result_url: task.result_dir.as_ref().map(|dir| format!("{repository}{dir}/")),
+    })
+}
+
+/// A package that a build made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BuiltPackage {
+    pub name: String,
+    pub epoch: i32,
+    pub version: String,
+    pub release: String,
+    pub arch: String,
 }
 
 /// The packages that a build made for one chroot.
-pub(super) fn built_packages(rpms: &[Rpm], chroot: &ChrootName) -> Value {
-    let packages: Vec<Value> = rpms
-        .iter()
-        .filter(|rpm| rpm.chroot == chroot.as_str())
-        .map(|rpm| {
-            json!({
-                "name": rpm.name,
-                "epoch": rpm.epoch,
-                "version": rpm.version,
-                "release": rpm.release,
-                "arch": rpm.arch,
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct BuiltPackages {
+    pub packages: Vec<BuiltPackage>,
+}
+
+/// The packages that a build made for one chroot.
+pub(super) fn built_packages(rpms: &[Rpm], chroot: &ChrootName) -> BuiltPackages {
+    let of_chroot = rpms.iter().filter(|rpm| rpm.chroot == chroot.as_str());
+    BuiltPackages {
+        packages: of_chroot
+            .map(|rpm| BuiltPackage {
+                name: rpm.name.clone(),
+                epoch: rpm.epoch,
+                version: rpm.version.clone(),
+                release: rpm.release.clone(),
+                arch: rpm.arch.clone(),
             })
-        })
-        .collect();
-    json!({"packages": packages})
+            .collect(),
+    }
 }

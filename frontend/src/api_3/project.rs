@@ -3,31 +3,144 @@
 use actix_web::web::{self, Json, Path};
 use db::projects::{Filter, Project, ProjectSettings};
 use protocol::{ChrootName, OwnerName, ProjectName};
-use serde_json::{Value, json};
 
 use crate::api_3::input::{Fields, Page, Query};
-use crate::api_3::models;
+use crate::api_3::models::{self, Paged};
+use crate::api_3::route::fields::{OWNER, PAGE, PROJECT};
+use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::projects::{self, find_project, shown};
 
-type Answer = Result<Json<Value>, Error>;
+type Answer = Result<Json<models::Project>, Error>;
+type List = Result<Json<Paged<models::Project>>, Error>;
 
-async fn model(app: &App, project: &Project) -> Result<Value, Error> {
+/// Settings that both making and editing a project take.
+const SETTINGS: [Field; 23] = [
+    Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
+    Field::new("description", Kind::Text, "Markdown."),
+    Field::new("instructions", Kind::Text, "Markdown."),
+    Field::new("homepage", Kind::Text, "URL."),
+    Field::new("contact", Kind::Text, "E-mail address or URL."),
+    Field::new(
+        "additional_repos",
+        Kind::List,
+        "Repositories for builds: URLs or `copr://owner/project`.",
+    ),
+    Field::new(
+        "repos",
+        Kind::List,
+        "The same, by the name that clients use in edits.",
+    ),
+    Field::new(
+        "runtime_dependencies",
+        Kind::List,
+        "Repositories that users of this one need as well.",
+    ),
+    Field::new(
+        "packit_forge_projects_allowed",
+        Kind::List,
+        "`forge/namespace/project` that may build through Packit.",
+    ),
+    Field::new("enable_net", Kind::Flag, "Network in builds."),
+    Field::new(
+        "unlisted_on_hp",
+        Kind::Flag,
+        "Hidden from the home page and lists.",
+    ),
+    Field::new("auto_prune", Kind::Flag, "Remove packages of superseded builds."),
+    Field::new(
+        "devel_mode",
+        Kind::Flag,
+        "Publish only on request (regenerate-repos).",
+    ),
+    Field::new(
+        "follow_fedora_branching",
+        Kind::Flag,
+        "Enable new Fedora branches by themselves.",
+    ),
+    Field::new(
+        "module_hotfixes",
+        Kind::Flag,
+        "`module_hotfixes=1` in .repo files.",
+    ),
+    Field::new("appstream", Kind::Flag, "AppStream metadata."),
+    Field::new("multilib", Kind::Flag, "32-bit packages beside 64-bit ones."),
+    Field::new("fedora_review", Kind::Flag, "Run fedora-review after builds."),
+    Field::new(
+        "bootstrap",
+        Kind::Choice(&["default", "on", "off", "image"]),
+        "Kept for Copr's clients.",
+    ),
+    Field::new("bootstrap_image", Kind::Text, "Kept for Copr's clients."),
+    Field::new(
+        "isolation",
+        Kind::Choice(&["default", "simple", "nspawn"]),
+        "Kept for Copr's clients.",
+    ),
+    Field::new("repo_priority", Kind::Number, "`priority=` in .repo files."),
+    Field::new(
+        "delete_after_days",
+        Kind::Number,
+        "Days until the project is deleted; -1: never.",
+    ),
+];
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        public(GET, "/project", get)
+            .about("A project.")
+            .query(&[OWNER, PROJECT]),
+        public(GET, "/project/list", list)
+            .about("Projects, of one owner or all that are listed.")
+            .query(&[Field::new("ownername", Kind::Text, "Only this owner's.")])
+            .query(&PAGE),
+        public(GET, "/project/search", search)
+            .about("Projects whose name contains a text; `owner/text` looks among one owner's.")
+            .query(&[Field::required("query", Kind::Text, "What to look for.")])
+            .query(&PAGE),
+        token(Action::Create, POST, "/project/add/{owner}", add)
+            .about("Makes a project.")
+            .query(&[Field::new(
+                "exist_ok",
+                Kind::Text,
+                "`True`: answer an existing project as it is.",
+            )])
+            .body(&[
+                Field::required("name", Kind::Text, "Name, `[A-Za-z0-9_.-]+`."),
+                Field::new("persistent", Kind::Flag, "Never cleaned up; administrators only."),
+                Field::new("storage", Kind::Choice(&["backend"]), "Kept for Copr's clients."),
+            ])
+            .body(&SETTINGS),
+        token(Action::Edit, PUT, "/project/edit/{owner}/{project}", edit)
+            .about("Changes the settings that are given.")
+            .body(&SETTINGS),
+        token(
+            Action::Delete,
+            DELETE,
+            "/project/delete/{owner}/{project}",
+            delete,
+        )
+        .about("Deletes a project with all its builds.")
+        .body(&[Field::required("verify", Kind::Flag, "Has to be true.")]),
+    ]
+}
+
+async fn model(app: &App, project: &Project) -> Result<models::Project, Error> {
     let mut conn = app.conn().await?;
     let chroots = db::projects::chroots(&mut conn, project.id).await?;
     Ok(models::project(&app.config, project, &chroots))
 }
 
-pub(super) async fn get(app: web::Data<App>, query: Query) -> Answer {
+async fn get(app: web::Data<App>, query: Query) -> Answer {
     let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
     Ok(Json(model(&app, &project).await?))
 }
 
-pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
+async fn list(app: web::Data<App>, query: Query) -> List {
     let page = query.page()?;
-    let owner = match query.get("ownername") {
+    let owner = match query.get("ownername")? {
         None => None,
         Some(text) => match text.parse::<OwnerName>() {
             Ok(owner) => Some(owner),
@@ -44,7 +157,7 @@ pub(super) async fn list(app: web::Data<App>, query: Query) -> Answer {
     answer(&app, &filter, page).await
 }
 
-pub(super) async fn search(app: web::Data<App>, query: Query) -> Answer {
+async fn search(app: web::Data<App>, query: Query) -> List {
     let page = query.page()?;
     let text = query.required("query")?;
     let (owner, name) = text
@@ -64,7 +177,7 @@ pub(super) async fn search(app: web::Data<App>, query: Query) -> Answer {
     answer(&app, &filter, page).await
 }
 
-async fn answer(app: &App, filter: &Filter, page: Page) -> Answer {
+async fn answer(app: &App, filter: &Filter, page: Page) -> List {
     let mut conn = app.conn().await?;
     let found = db::projects::list(&mut conn, filter, page.limit(), page.offset).await?;
     let mut items = Vec::with_capacity(found.len());
@@ -75,7 +188,7 @@ async fn answer(app: &App, filter: &Filter, page: Page) -> Answer {
     Ok(Json(page.answer(items)))
 }
 
-pub(super) async fn add(
+async fn add(
     app: web::Data<App>,
     signed: Signed,
     path: Path<String>,
@@ -100,18 +213,13 @@ pub(super) async fn add(
         }
     }
     let chroots = chroots(&fields)?.unwrap_or_default();
-    let exist_ok = query.get("exist_ok") == Some("True");
+    let exist_ok = query.get("exist_ok")? == Some("True");
     let made =
         projects::create_project(&app, &signed.actor, &owner, &name, &chroots, settings, exist_ok).await?;
     Ok(Json(model(&app, &made).await?))
 }
 
-pub(super) async fn edit(
-    app: web::Data<App>,
-    signed: Signed,
-    path: Path<(String, String)>,
-    fields: Fields,
-) -> Answer {
+async fn edit(app: web::Data<App>, signed: Signed, path: Path<(String, String)>, fields: Fields) -> Answer {
     let project = find_project(&app, &path.0, &path.1).await?;
     signed.actor.may_edit(&project)?;
     let mut settings = project.settings.clone();
@@ -121,12 +229,7 @@ pub(super) async fn edit(
     Ok(Json(model(&app, &edited).await?))
 }
 
-pub(super) async fn delete(
-    app: web::Data<App>,
-    signed: Signed,
-    path: Path<(String, String)>,
-    fields: Fields,
-) -> Answer {
+async fn delete(app: web::Data<App>, signed: Signed, path: Path<(String, String)>, fields: Fields) -> Answer {
     let project = find_project(&app, &path.0, &path.1).await?;
     signed.actor.may_delete(&project)?;
     if fields.flag("verify")? != Some(true) {
@@ -137,34 +240,6 @@ pub(super) async fn delete(
     let before = model(&app, &project).await?;
     projects::delete_project(&app, &signed.actor, &project).await?;
     Ok(Json(before))
-}
-
-pub(super) async fn chroot(app: web::Data<App>, query: Query) -> Answer {
-    let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
-    let name = query.required("chrootname")?;
-    let mut conn = app.conn().await?;
-    let enabled = db::projects::chroots(&mut conn, project.id).await?;
-    let chroot = enabled.iter().find(|c| c.as_str() == name).ok_or_else(|| {
-        Error::NotFound(format!(
-            "Chroot {} does not exist in {}/{}.",
-            shown(name),
-            project.owner,
-            project.name
-        ))
-    })?;
-    Ok(Json(json!({
-        "mock_chroot": chroot,
-        "projectname": project.name,
-        "ownername": project.owner,
-        "comps_name": null,
-        "additional_repos": [],
-        "additional_packages": [],
-        "additional_modules": [],
-        "with_opts": [],
-        "without_opts": [],
-        "delete_after_days": null,
-        "isolation": "unchanged",
-    })))
 }
 
 /// The chroots that are asked for, if they are mentioned.

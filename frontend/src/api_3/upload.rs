@@ -6,10 +6,12 @@ use actix_multipart::Multipart;
 use actix_web::HttpRequest;
 use actix_web::web::{self, Json, Payload};
 use futures_util::StreamExt as _;
-use serde_json::Value;
 
 use crate::api_3::build;
 use crate::api_3::input::{Fields, MAX_BODY};
+use crate::api_3::models;
+use crate::api_3::route::fields::BUILD;
+use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
@@ -19,15 +21,26 @@ use crate::operations::builds;
 /// How long a refused client may go on sending, so that it comes to read the answer.
 const DRAIN: Duration = Duration::from_secs(20);
 
-pub(super) async fn create(
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        token(Action::Build, POST, "/build/create/upload", create)
+            .about(
+                "Submits a build of an uploaded source package; the file comes first, the part `json` last.",
+            )
+            .multipart(&[Field::required("pkgs", Kind::File, "The source package.")])
+            .multipart(&BUILD),
+    ]
+}
+
+async fn create(
     app: web::Data<App>,
     signed: Signed,
     request: HttpRequest,
     payload: Payload,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<models::Build>, Error> {
     let mut form = Multipart::new(request.headers(), payload);
     let mut received = None;
-    let mut fields = Fields::default();
+    let mut fields = Fields::of(&request);
     let read = read(&app, &signed, &mut form, &mut received, &mut fields).await;
     let submitted = match (read, received) {
         (Ok(()), Some(received)) => submit(&app, &signed, &fields, received).await,
@@ -88,7 +101,7 @@ async fn submit(
     signed: &Signed,
     fields: &Fields,
     received: Received,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<models::Build>, Error> {
     let checked = async {
         let project = build::project_of(app, fields).await?;
         signed.actor.may_build(&project)?;

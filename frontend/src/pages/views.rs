@@ -167,7 +167,14 @@ pub fn phase_words(task: &TaskRow) -> String {
         (TaskState::Running, Some(Phase::Dependencies)) => "installing build requirements",
         (TaskState::Running, Some(Phase::Building)) => "building",
         (TaskState::Running, Some(Phase::Uploading)) => "uploading the results",
-        (TaskState::Succeeded | TaskState::Failed | TaskState::Canceled | TaskState::Skipped, _) => "",
+        (
+            TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Canceled
+            | TaskState::Skipped
+            | TaskState::Forked,
+            _,
+        ) => "",
     }
     .to_owned()
 }

@@ -52,8 +52,8 @@ async fn every_route_denies_by_default() {
             .replace("{project}", "tools")
             .replace("{id:\\d+}", &build)
             .replace("{id}", &build);
-        for method in route.methods {
-            if route.access == Access::Public {
+        for method in route.reads.methods {
+            if route.reads.access == Access::Public {
                 assert_eq!(*method, "GET", "{path}: what everybody may do changes nothing");
                 let query = "ownername=alice&projectname=tools&query=tools&build_id=";
                 let url = format!("{path}?{query}{build}&chrootname={CHROOT}");

@@ -5,6 +5,7 @@
 mod access;
 mod builders;
 mod builds;
+mod clients;
 mod general;
 mod house;
 mod packages;

@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "enable_net",
     "follow_fedora_branching",
     "full_name",
+    "holder",
     "homepage",
     "id",
     "instructions",

@@ -1,16 +1,23 @@
 //! The unmodified `copr-cli`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::service::Service;
 
+/// The python environment that `deploy/test` prepares, with `copr-cli` and the library `copr`.
+pub fn venv() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv")
+}
+
 /// `copr-cli` with a user's configuration.
+#[derive(Clone)]
 pub struct Copr {
     config: PathBuf,
-    _own: Option<tempfile::TempDir>,
+    _own: Option<Arc<tempfile::TempDir>>,
 }
 
 /// How a command ended.
@@ -84,12 +91,13 @@ impl Copr {
         fs_err::write(&config, text)?;
         Ok(Self {
             config,
-            _own: Some(dir),
+            _own: Some(Arc::new(dir)),
         })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let program = std::env::var_os("KOPER_COPR_CLI").unwrap_or_else(|| "copr-cli".into());
+        let program = std::env::var_os("KOPER_COPR_CLI")
+            .unwrap_or_else(|| venv().join("bin/copr-cli").into_os_string());
         let mut command = Command::new(program);
         command
             .arg("--config")

@@ -7,7 +7,7 @@ mod service;
 mod srpm;
 
 pub use client::{Client, Loop};
-pub use copr::{Copr, Ran};
+pub use copr::{Copr, Ran, venv};
 pub use service::{Service, wait_until};
 pub use srpm::{Srpm, srpm, srpm_of};
 

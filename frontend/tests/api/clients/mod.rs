@@ -1,0 +1,80 @@
+//! The unmodified clients against a frontend: what needs no build in a VM.
+
+mod projects;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use testkit::{Copr, Ran};
+
+use crate::house::{House, Person};
+
+/// A frontend that clients on this machine reach under the URLs that it hands out.
+pub async fn house() -> House {
+    House::with(|config| {
+        for (listen, url, tail) in [
+            (&mut config.listen, &mut config.url, ""),
+            (&mut config.results_listen, &mut config.results_url, "/results"),
+        ] {
+            // Free a moment ago; the frontend has to know its URLs before it binds.
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            *listen = free.local_addr().unwrap();
+            *url = format!("http://{listen}{tail}");
+        }
+    })
+    .await
+}
+
+/// What a user's `~/.config/copr` holds.
+pub fn config(house: &House, person: &Person) -> String {
+    format!(
+        "[copr-cli]\nlogin = {}\nusername = {}\ntoken = {}\ncopr_url = http://{}\nencrypted = False\n",
+        person.login, person.user.name, person.token, house.addresses.web
+    )
+}
+
+/// `copr-cli` as this user runs it.
+pub fn copr(house: &House, person: &Person) -> Copr {
+    Copr::with_config(&config(house, person)).unwrap()
+}
+
+/// Runs `copr-cli` beside the frontend, which lives on this thread.
+pub async fn run(copr: &Copr, arguments: &[&str]) -> Ran {
+    let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+    let copr = copr.clone();
+    tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        copr.run(&arguments).unwrap()
+    })
+    .await
+    .unwrap()
+}
+
+/// A python script with the library `copr`; gives what it printed.
+///
+/// # Panics
+/// With its words when it fails.
+#[expect(dead_code, reason = "scripts come with what they try")]
+pub async fn python(house: &House, person: &Person, script: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config");
+    std::fs::write(&path, config(house, person)).unwrap();
+    let mut command = Command::new(venv().join("bin/python"));
+    command.arg("-c").arg(script).env("COPR_CONFIG", &path);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Where the tests' python is.
+fn venv() -> PathBuf {
+    testkit::venv()
+}

@@ -1,0 +1,45 @@
+DROP TABLE usage;
+DROP TABLE quotas;
+DROP TABLE outbox;
+DROP TABLE webhook_deliveries;
+DROP TRIGGER builds_canceled ON builds;
+DROP FUNCTION builds_canceled();
+DROP TRIGGER tasks_updated ON tasks;
+DROP TRIGGER tasks_inserted ON tasks;
+DROP FUNCTION tasks_summarise();
+DROP FUNCTION summarise_build(bigint);
+DROP FUNCTION build_state(bigint);
+-- The older schema knows neither these states nor these sources.
+DELETE FROM tasks WHERE state = 'forked';
+DROP INDEX tasks_build;
+ALTER TABLE tasks DROP CONSTRAINT tasks_state_check;
+ALTER TABLE tasks ADD CONSTRAINT tasks_state_check CHECK (state IN
+    ('waiting', 'pending', 'running', 'publishing', 'succeeded', 'failed', 'canceled', 'skipped'));
+DELETE FROM builds WHERE source_kind NOT IN ('upload', 'link');
+UPDATE builds SET source_url = NULL WHERE source_kind <> 'link';
+DROP INDEX builds_directory;
+DROP INDEX builds_state;
+DROP INDEX builds_batch;
+DROP INDEX builds_package;
+ALTER TABLE builds DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,
+    DROP COLUMN scratch, DROP COLUMN batch_id, DROP COLUMN package_id, DROP COLUMN source;
+ALTER TABLE builds DROP CONSTRAINT builds_source_url_check;
+ALTER TABLE builds DROP CONSTRAINT builds_source_kind_check;
+ALTER TABLE builds ADD CONSTRAINT builds_source_kind_check CHECK (source_kind IN ('upload', 'link'));
+ALTER TABLE builds ADD CONSTRAINT builds_check CHECK ((source_kind = 'link') = (source_url IS NOT NULL));
+DROP TABLE batches;
+DROP TABLE packages;
+ALTER TABLE project_chroots DROP COLUMN disabled_at, DROP COLUMN comps_sha256, DROP COLUMN comps_name,
+    DROP COLUMN settings;
+DROP TABLE directories;
+DROP TABLE project_permissions;
+DROP INDEX projects_live_id;
+DROP TRIGGER projects_holder ON projects;
+DROP FUNCTION projects_holder();
+ALTER TABLE projects DROP COLUMN forked_from, DROP COLUMN delete_at, DROP COLUMN webhook_hmac_key,
+    DROP COLUMN webhook_secret, DROP COLUMN holder;
+DELETE FROM api_tokens WHERE expires_at IS NULL;
+ALTER TABLE api_tokens ALTER COLUMN expires_at SET NOT NULL;
+ALTER TABLE api_tokens DROP COLUMN scope, DROP COLUMN name;
+DROP TABLE group_members;
+DROP TABLE groups;

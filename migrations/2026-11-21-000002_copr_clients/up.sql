@@ -1,0 +1,230 @@
+-- What Copr's clients know beside projects and builds: groups, permissions, packages, batches, directories, webhooks,
+-- named tokens; and what the service tells others: events.
+
+-- Groups. `name` is without the `@` that owners of projects have.
+CREATE TABLE groups (
+    id bigserial PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    description text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL
+);
+CREATE TABLE group_members (
+    group_id bigint NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- Members build in the group's projects and edit them; admins also name members.
+    role text NOT NULL CHECK (role IN ('member', 'admin')),
+    PRIMARY KEY (group_id, user_id)
+);
+CREATE INDEX group_members_user ON group_members (user_id);
+
+-- Tokens get names and limits. Old ones become "default", without limits.
+ALTER TABLE api_tokens ADD COLUMN name text NOT NULL DEFAULT 'default';
+-- {"projects": ["owner/name"], "actions": ["build"]}; null: everything.
+ALTER TABLE api_tokens ADD COLUMN scope jsonb;
+ALTER TABLE api_tokens ALTER COLUMN expires_at DROP NOT NULL;
+
+-- `owner` is the name space in which a project lives, which its URLs, keys and repository ids show and which never
+-- changes; `holder` is the user or group (`@name`) that decides, and can be replaced.
+ALTER TABLE projects ADD COLUMN holder text;
+UPDATE projects SET holder = owner;
+ALTER TABLE projects ALTER COLUMN holder SET NOT NULL;
+-- For processes of the release before, which do not know the column.
+CREATE FUNCTION projects_holder() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.holder := coalesce(NEW.holder, NEW.owner);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER projects_holder BEFORE INSERT ON projects FOR EACH ROW EXECUTE FUNCTION projects_holder();
+CREATE INDEX projects_holder ON projects (holder);
+ALTER TABLE projects ADD COLUMN webhook_secret text;
+-- Key of the HMAC that forges sign deliveries with; null: unsigned ones are taken.
+ALTER TABLE projects ADD COLUMN webhook_hmac_key text;
+-- A temporary project ends then.
+ALTER TABLE projects ADD COLUMN delete_at timestamptz;
+CREATE INDEX projects_delete_at ON projects (delete_at) WHERE deleted_at IS NULL AND delete_at IS NOT NULL;
+ALTER TABLE projects ADD COLUMN forked_from bigint REFERENCES projects (id) ON DELETE SET NULL;
+CREATE INDEX projects_forked_from ON projects (forked_from);
+CREATE INDEX projects_live_id ON projects (id) WHERE deleted_at IS NULL;
+
+-- Roles of users in projects that are not theirs: 0 nothing, 1 request, 2 approved.
+CREATE TABLE project_permissions (
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    user_id bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    builder smallint NOT NULL DEFAULT 0 CHECK (builder BETWEEN 0 AND 2),
+    admin smallint NOT NULL DEFAULT 0 CHECK (admin BETWEEN 0 AND 2),
+    PRIMARY KEY (project_id, user_id)
+);
+CREATE INDEX project_permissions_user ON project_permissions (user_id);
+
+-- Result directories beside the main one, and the main one.
+CREATE TABLE directories (
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    name text NOT NULL,
+    created_at timestamptz NOT NULL,
+    last_build_at timestamptz,
+    PRIMARY KEY (project_id, name)
+);
+INSERT INTO directories (project_id, name, created_at)
+    SELECT DISTINCT r.project_id, r.dirname, p.created_at FROM repositories r JOIN projects p ON p.id = r.project_id;
+CREATE INDEX directories_pull_requests ON directories (last_build_at) WHERE name LIKE '%:pr:%';
+
+-- What a user sets for one chroot; the crate's type ChrootSettings says which fields.
+ALTER TABLE project_chroots ADD COLUMN settings jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE project_chroots ADD COLUMN comps_name text;
+ALTER TABLE project_chroots ADD COLUMN comps_sha256 text;
+ALTER TABLE project_chroots ADD COLUMN disabled_at timestamptz;
+
+-- Packages: a name with a default source and options.
+CREATE TABLE packages (
+    id bigserial PRIMARY KEY,
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    name text NOT NULL,
+    -- Copr's word; `unset` when there is no default source.
+    source_type text NOT NULL DEFAULT 'unset',
+    source jsonb NOT NULL DEFAULT '{}',
+    webhook_rebuild boolean NOT NULL DEFAULT false,
+    max_builds int NOT NULL DEFAULT 0,
+    timeout_s int,
+    chroot_denylist text NOT NULL DEFAULT '',
+    UNIQUE (project_id, name)
+);
+CREATE INDEX packages_webhook ON packages (project_id) WHERE webhook_rebuild;
+
+-- A batch opens when the one that blocks it is finished.
+CREATE TABLE batches (
+    id bigserial PRIMARY KEY,
+    blocked_by bigint REFERENCES batches (id) ON DELETE SET NULL
+);
+CREATE INDEX batches_blocked_by ON batches (blocked_by);
+
+ALTER TABLE builds DROP CONSTRAINT builds_source_kind_check;
+ALTER TABLE builds DROP CONSTRAINT builds_check;
+ALTER TABLE builds ADD CONSTRAINT builds_source_kind_check CHECK (source_kind IN
+    ('upload', 'link', 'scm', 'distgit', 'pypi', 'rubygems', 'custom', 'rpm_upload'));
+ALTER TABLE builds ADD CONSTRAINT builds_source_url_check CHECK (source_kind <> 'link' OR source_url IS NOT NULL);
+-- What the source type needs, with Copr's field names.
+ALTER TABLE builds ADD COLUMN source jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE builds ADD COLUMN package_id bigint REFERENCES packages (id) ON DELETE SET NULL;
+ALTER TABLE builds ADD COLUMN batch_id bigint REFERENCES batches (id) ON DELETE SET NULL;
+-- A scratch build's packages can be downloaded, but enter no repository.
+ALTER TABLE builds ADD COLUMN scratch boolean NOT NULL DEFAULT false;
+-- Of the tasks, for lists: kept by the trigger below.
+ALTER TABLE builds ADD COLUMN state text NOT NULL DEFAULT 'pending';
+ALTER TABLE builds ADD COLUMN started_at timestamptz;
+ALTER TABLE builds ADD COLUMN ended_at timestamptz;
+ALTER TABLE builds ADD COLUMN chroots text[] NOT NULL DEFAULT '{}';
+-- Packages for what was built so far.
+INSERT INTO packages (project_id, name)
+    SELECT DISTINCT project_id, package_name FROM builds WHERE package_name IS NOT NULL;
+UPDATE builds b SET package_id = p.id FROM packages p WHERE p.project_id = b.project_id AND p.name = b.package_name;
+CREATE INDEX builds_package ON builds (package_id, id DESC);
+CREATE INDEX builds_batch ON builds (batch_id);
+CREATE INDEX builds_state ON builds (project_id, state, id DESC);
+CREATE INDEX builds_directory ON builds (project_id, dirname, id DESC);
+
+ALTER TABLE tasks DROP CONSTRAINT tasks_state_check;
+ALTER TABLE tasks ADD CONSTRAINT tasks_state_check CHECK (state IN
+    ('waiting', 'pending', 'running', 'publishing', 'succeeded', 'failed', 'canceled', 'skipped', 'forked'));
+CREATE INDEX tasks_build ON tasks (build_id);
+
+-- Copr's word for a whole build: canceled if flagged; the source part's state until it succeeded; else the first of
+-- running, pending, failed, canceled, succeeded, forked that any chroot has; else skipped.
+CREATE FUNCTION build_state(build bigint) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN (SELECT canceled_at IS NOT NULL FROM builds WHERE id = build) THEN 'canceled'
+        WHEN bool_or(kind = 'source' AND state = 'publishing') THEN 'importing'
+        WHEN bool_or(kind = 'source' AND state <> 'succeeded') THEN min(state) FILTER (WHERE kind = 'source')
+        WHEN bool_or(kind = 'rpm' AND state IN ('running', 'publishing')) THEN 'running'
+        WHEN bool_or(kind = 'rpm' AND state IN ('pending', 'waiting')) THEN 'pending'
+        WHEN bool_or(kind = 'rpm' AND state = 'failed') THEN 'failed'
+        WHEN bool_or(kind = 'rpm' AND state = 'canceled') THEN 'canceled'
+        WHEN bool_or(kind = 'rpm' AND state = 'succeeded') THEN 'succeeded'
+        WHEN bool_or(kind = 'rpm' AND state = 'forked') THEN 'forked'
+        ELSE 'skipped' END
+    FROM tasks WHERE build_id = build
+$$;
+
+-- Keeps state, started_at, ended_at and chroots of a build. It locks the build first and looks in a statement of its
+-- own, so of two tasks that end at once the later one sees the earlier. Lock order: tasks before builds.
+CREATE FUNCTION summarise_build(build bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM builds WHERE id = build FOR NO KEY UPDATE;
+    UPDATE builds b SET state = build_state(build), started_at = t.started_at,
+            ended_at = CASE WHEN t.open THEN NULL ELSE coalesce(t.ended_at, b.canceled_at) END, chroots = t.chroots
+        FROM (SELECT min(started_at) AS started_at, max(ended_at) AS ended_at,
+                  coalesce(bool_or(state IN ('waiting', 'pending', 'running', 'publishing')), false) AS open,
+                  coalesce(array_agg(chroot ORDER BY chroot) FILTER (WHERE kind = 'rpm'), '{}') AS chroots
+              FROM tasks WHERE build_id = build) t
+        WHERE b.id = build;
+END $$;
+CREATE FUNCTION tasks_summarise() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE build bigint;
+BEGIN
+    FOR build IN SELECT DISTINCT build_id FROM changed ORDER BY 1 LOOP
+        PERFORM summarise_build(build);
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tasks_inserted AFTER INSERT ON tasks REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION tasks_summarise();
+CREATE TRIGGER tasks_updated AFTER UPDATE ON tasks REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION tasks_summarise();
+CREATE FUNCTION builds_canceled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM summarise_build(NEW.id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER builds_canceled AFTER UPDATE OF canceled_at ON builds
+    FOR EACH ROW EXECUTE FUNCTION builds_canceled();
+SELECT count(summarise_build(id)) FROM builds;
+
+-- What was sent to a project's webhooks and what came of it.
+CREATE TABLE webhook_deliveries (
+    id bigserial PRIMARY KEY,
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    at timestamptz NOT NULL,
+    -- github, gitlab, bitbucket, custom, custom-dir
+    kind text NOT NULL,
+    package text,
+    dirname text,
+    -- The forge's own number of the delivery, if it has one.
+    forge_id text,
+    event text,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    status int NOT NULL,
+    -- What was decided: {"started": [...], "not_started": [{"package":, "reason":}], "message":}
+    decision jsonb NOT NULL,
+    builds bigint[] NOT NULL DEFAULT '{}',
+    redelivery_of bigint REFERENCES webhook_deliveries (id) ON DELETE SET NULL
+);
+CREATE INDEX webhook_deliveries_project ON webhook_deliveries (project_id, id DESC);
+
+-- Events leave through here, in the order of `id`; written in the transaction that made them true.
+CREATE TABLE outbox (
+    id bigserial PRIMARY KEY,
+    at timestamptz NOT NULL,
+    topic text NOT NULL,
+    message_id text NOT NULL UNIQUE,
+    body jsonb NOT NULL,
+    sent_at timestamptz
+);
+CREATE INDEX outbox_unsent ON outbox (id) WHERE sent_at IS NULL;
+
+-- Limits of an owner (user or `@group`) that differ from the service's; null: the service's.
+CREATE TABLE quotas (
+    owner text PRIMARY KEY,
+    concurrent_builds int,
+    queued_builds int,
+    cpu_seconds bigint,
+    stored_bytes bigint,
+    served_bytes bigint
+);
+-- What was served and computed, per owner and UTC day.
+CREATE TABLE usage (
+    owner text NOT NULL,
+    day date NOT NULL,
+    cpu_seconds bigint NOT NULL DEFAULT 0,
+    served_bytes bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (owner, day)
+);
