@@ -36,7 +36,8 @@ BEGIN
 END $$;
 CREATE TRIGGER projects_holder BEFORE INSERT ON projects FOR EACH ROW EXECUTE FUNCTION projects_holder();
 CREATE INDEX projects_holder ON projects (holder);
-ALTER TABLE projects ADD COLUMN webhook_secret text;
+-- Part of the URLs of webhooks; a volatile default gives each project, old ones too, one of its own.
+ALTER TABLE projects ADD COLUMN webhook_secret text NOT NULL DEFAULT gen_random_uuid()::text;
 -- Key of the HMAC that forges sign deliveries with; null: unsigned ones are taken.
 ALTER TABLE projects ADD COLUMN webhook_hmac_key text;
 -- A temporary project ends then.

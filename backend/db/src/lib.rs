@@ -11,6 +11,7 @@ pub mod connect;
 pub mod jobs;
 pub mod logs;
 pub mod notify;
+pub mod package_edit;
 pub mod projects;
 pub mod repositories;
 pub mod rpms;

@@ -19,7 +19,7 @@ diesel::table! {
         id -> BigInt, owner -> Text, name -> Text, created_by -> BigInt, created_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>, settings -> Jsonb, repotag -> Text, key_id -> Text,
         public_key -> Nullable<Jsonb>, ready_at -> Nullable<Timestamptz>, setup_error -> Nullable<Text>,
-        holder -> Text, webhook_secret -> Nullable<Text>, webhook_hmac_key -> Nullable<Text>,
+        holder -> Text, webhook_secret -> Text, webhook_hmac_key -> Nullable<Text>,
         delete_at -> Nullable<Timestamptz>, forked_from -> Nullable<BigInt>,
     }
 }

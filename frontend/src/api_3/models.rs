@@ -1,5 +1,7 @@
 //! Copr's models, as they go out in JSON.
 
+mod package;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +14,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Config;
+
+pub(super) use package::{LatestBuilds, Package, package};
 
 /// Part of a list.
 #[derive(Debug, Serialize, JsonSchema)]
