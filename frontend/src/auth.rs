@@ -2,29 +2,34 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 use base64::Engine as _;
+use db::tokens;
 use db::users::{self, Session, User};
 use sha2::{Digest as _, Sha256};
 
-use crate::access::Actor;
+use crate::access::{Account, Actor};
+use crate::api_3::{Access, Address};
 use crate::app::App;
 use crate::error::{Error, LOGIN_INVALID};
 
 /// Name of the cookie that holds a session's secret.
 pub const SESSION_COOKIE: &str = "koper_session";
 
-/// A user who proved an API token. A cookie never makes one, so no foreign page can make a browser write through the
-/// API.
+/// A user who proved an API token that allows the route's action. A cookie never makes one, so no foreign page can make
+/// a browser write through the API.
 #[derive(Debug, Clone)]
 pub struct Signed {
     /// Who.
     pub user: User,
     /// The same, for [`crate::operations`].
     pub actor: Actor,
+    /// Number of the token.
+    pub token: i64,
 }
 
 impl FromRequest for Signed {
@@ -34,6 +39,7 @@ impl FromRequest for Signed {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let app = req.app_data::<web::Data<App>>().cloned();
         let header = req.headers().get(AUTHORIZATION).cloned();
+        let access = Address::of(req).map(|reads| reads.access);
         Box::pin(async move {
             let app =
                 app.ok_or_else(|| Error::Internal("the handlers' shared state is missing".to_owned()))?;
@@ -42,12 +48,24 @@ impl FromRequest for Signed {
                 .ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))?;
             let now = app.now();
             let mut conn = app.conn().await?;
-            let user = users::by_token(&mut conn, &login, &token, now)
+            let found = tokens::authenticate(&mut conn, &login, &token, now)
                 .await?
                 .ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))?;
+            let actor = Actor::User(Arc::new(Account {
+                user: found.user.clone(),
+                rights: found.rights,
+                scope: found.scope,
+            }));
+            match access {
+                Some(Access::Public) => {}
+                Some(Access::Token(action)) => actor.may_act(action.as_str())?,
+                // A handler of no route of the API has no action that a token could allow.
+                None => return Err(Error::Internal("a token outside of the API".to_owned())),
+            }
             Ok(Self {
-                actor: Actor::User(user.clone()),
-                user,
+                user: found.user,
+                actor,
+                token: found.token,
             })
         })
     }

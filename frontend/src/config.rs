@@ -43,8 +43,20 @@ pub struct Config {
     pub limits: Limits,
     /// Days that an API token is valid (Copr: 180).
     pub token_days: i64,
+    /// Who may make groups.
+    pub groups: MakesGroups,
     /// Worker threads of each of the three listeners.
     pub workers: usize,
+}
+
+/// Who may make groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MakesGroups {
+    /// The service's administrators.
+    Admins,
+    /// Every user.
+    Everybody,
 }
 
 impl Default for Config {
@@ -65,6 +77,7 @@ impl Default for Config {
             ready_wait_s: 60,
             limits: Limits::default(),
             token_days: 180,
+            groups: MakesGroups::Everybody,
             workers: 2,
         }
     }

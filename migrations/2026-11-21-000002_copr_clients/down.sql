@@ -38,7 +38,9 @@ DROP TRIGGER projects_holder ON projects;
 DROP FUNCTION projects_holder();
 ALTER TABLE projects DROP COLUMN forked_from, DROP COLUMN delete_at, DROP COLUMN webhook_hmac_key,
     DROP COLUMN webhook_secret, DROP COLUMN holder;
-DELETE FROM api_tokens WHERE expires_at IS NULL;
+DROP INDEX api_tokens_name;
+-- A limited token must not become one without limits.
+DELETE FROM api_tokens WHERE expires_at IS NULL OR scope IS NOT NULL;
 ALTER TABLE api_tokens ALTER COLUMN expires_at SET NOT NULL;
 ALTER TABLE api_tokens DROP COLUMN scope, DROP COLUMN name;
 DROP TABLE group_members;

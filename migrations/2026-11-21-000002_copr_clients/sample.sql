@@ -16,3 +16,5 @@ INSERT INTO webhook_deliveries (project_id, at, kind, headers, body, status, dec
 INSERT INTO outbox (at, topic, message_id, body) VALUES ('2026-11-21T00:00:00Z', 'copr.build.end', 'sample', '{}');
 INSERT INTO quotas (owner, concurrent_builds) VALUES ('@sample-sig', 4);
 INSERT INTO usage (owner, day, cpu_seconds) VALUES ('@sample-sig', '2026-11-21', 12);
+INSERT INTO api_tokens (user_id, login, token_sha256, created_at, name, scope)
+    SELECT id, 'sample-login', 'x', '2026-11-21T00:00:00Z', 'pipeline', '{"projects": ["sample/*"], "actions": ["build"]}' FROM users;

@@ -22,6 +22,9 @@ ALTER TABLE api_tokens ADD COLUMN name text NOT NULL DEFAULT 'default';
 -- {"projects": ["owner/name"], "actions": ["build"]}; null: everything.
 ALTER TABLE api_tokens ADD COLUMN scope jsonb;
 ALTER TABLE api_tokens ALTER COLUMN expires_at DROP NOT NULL;
+-- Of several tokens the newest keeps the name.
+UPDATE api_tokens SET name = 'default-' || id WHERE id NOT IN (SELECT max(id) FROM api_tokens GROUP BY user_id);
+CREATE UNIQUE INDEX api_tokens_name ON api_tokens (user_id, name);
 
 -- `owner` is the name space in which a project lives, which its URLs, keys and repository ids show and which never
 -- changes; `holder` is the user or group (`@name`) that decides, and can be replaced.

@@ -8,17 +8,20 @@ pub mod builders;
 pub mod builds;
 pub mod chroots;
 pub mod connect;
+pub mod groups;
 pub mod jobs;
 pub mod logs;
 pub mod notify;
 pub mod package_edit;
 pub mod projects;
 pub mod repositories;
+pub mod rights;
 pub mod rpms;
 mod schema;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tokens;
 pub mod users;
 
 pub use connect::{Clock, Connection, DbError, DbResult, Pool, SystemClock, migrate, pool};

@@ -1,14 +1,16 @@
-//! Users, their tokens, one-time login links and sessions. Secrets are stored as SHA-256 only.
+//! Users, one-time login links and sessions. Secrets are stored as SHA-256 only.
 
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable};
+use diesel::sql_types::{Text, Timestamptz};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName};
 use diesel_async::RunQueryDsl as _;
 use protocol::UserName;
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::connect::{Connection, DbResult, parse};
-use crate::schema::{api_tokens, login_links, sessions, users};
+use crate::rights::{self, Rights};
+use crate::schema::{login_links, sessions, users};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub fn new_secret(rng: &mut impl rand::RngCore) -> String {
     (0..40).map(|_| char::from(rng.sample(alphabet))).collect()
 }
 
-fn hash(secret: &str) -> String {
+pub(crate) fn hash(secret: &str) -> String {
     hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
@@ -101,80 +103,6 @@ pub async fn by_id(conn: &mut Connection, id: i64) -> DbResult<Option<User>> {
     row.map(UserRow::user).transpose()
 }
 
-/// A token pair as `copr-cli` stores it; shown once.
-#[derive(Clone)]
-pub struct TokenPair {
-    /// The public half.
-    pub login: String,
-    /// The secret half.
-    pub token: String,
-    /// When it ends.
-    pub expires_at: DateTime<Utc>,
-}
-
-/// Makes a token pair, as Copr's: a new one ends the old ones.
-///
-/// # Errors
-/// When the query fails.
-pub async fn new_token(
-    conn: &mut Connection,
-    user: i64,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    rng: &mut (impl rand::RngCore + Send),
-) -> DbResult<TokenPair> {
-    let pair = TokenPair {
-        login: new_secret(rng),
-        token: new_secret(rng),
-        expires_at,
-    };
-    diesel::delete(api_tokens::table.filter(api_tokens::user_id.eq(user)))
-        .execute(conn)
-        .await?;
-    diesel::insert_into(api_tokens::table)
-        .values((
-            api_tokens::user_id.eq(user),
-            api_tokens::login.eq(&pair.login),
-            api_tokens::token_sha256.eq(hash(&pair.token)),
-            api_tokens::created_at.eq(now),
-            api_tokens::expires_at.eq(expires_at),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(pair)
-}
-
-/// The user that a token pair stands for, if it is right and has not expired.
-///
-/// # Errors
-/// When the query fails.
-pub async fn by_token(
-    conn: &mut Connection,
-    login: &str,
-    token: &str,
-    now: DateTime<Utc>,
-) -> DbResult<Option<User>> {
-    let found: Option<(i64, i64, Option<DateTime<Utc>>)> = api_tokens::table
-        .filter(api_tokens::login.eq(login))
-        .filter(api_tokens::token_sha256.eq(hash(token)))
-        .filter(api_tokens::expires_at.gt(now))
-        .select((api_tokens::id, api_tokens::user_id, api_tokens::last_used_at))
-        .first(conn)
-        .await
-        .optional()?;
-    let Some((id, user, last)) = found else {
-        return Ok(None);
-    };
-    // Once a minute is enough to show "last used"; a write per request is not.
-    if last.is_none_or(|t| now - t > chrono::TimeDelta::minutes(1)) {
-        diesel::update(api_tokens::table.find(id))
-            .set(api_tokens::last_used_at.eq(now))
-            .execute(conn)
-            .await?;
-    }
-    by_id(conn, user).await
-}
-
 /// Makes a one-time login link's secret.
 ///
 /// # Errors
@@ -225,8 +153,18 @@ pub async fn redeem_login_link(
 pub struct Session {
     /// Who.
     pub user: User,
+    /// What they may beyond their own.
+    pub rights: Rights,
     /// What every form of this session has to carry.
     pub csrf_token: String,
+}
+
+#[derive(QueryableByName)]
+struct SessionRow {
+    #[diesel(embed)]
+    user: rights::Row,
+    #[diesel(sql_type = Text)]
+    csrf_token: String,
 }
 
 /// Opens a session and returns the cookie's secret.
@@ -259,17 +197,25 @@ pub async fn new_session(
 /// # Errors
 /// When the query fails.
 pub async fn session(conn: &mut Connection, secret: &str, now: DateTime<Utc>) -> DbResult<Option<Session>> {
-    let found: Option<(i64, String)> = sessions::table
-        .find(hash(secret))
-        .filter(sessions::expires_at.gt(now))
-        .select((sessions::user_id, sessions::csrf_token))
-        .first(conn)
-        .await
-        .optional()?;
-    let Some((id, csrf_token)) = found else {
+    let rows: Vec<SessionRow> = diesel::sql_query(concat!(
+        "SELECT ",
+        rights::columns!(),
+        ", s.csrf_token FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.token_sha256 = $1 AND s.expires_at > $2"
+    ))
+    .bind::<Text, _>(hash(secret))
+    .bind::<Timestamptz, _>(now)
+    .load(conn)
+    .await?;
+    let Some(row) = rows.into_iter().next() else {
         return Ok(None);
     };
-    Ok(by_id(conn, id).await?.map(|user| Session { user, csrf_token }))
+    let (user, rights) = row.user.read()?;
+    Ok(Some(Session {
+        user,
+        rights,
+        csrf_token: row.csrf_token,
+    }))
 }
 
 /// Ends a session.

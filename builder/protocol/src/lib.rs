@@ -16,7 +16,7 @@ pub use chroot::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManage
 pub use identity::ServiceIdentity;
 pub use names::{
     BuildId, BuilderName, ChrootName, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
-    ProjectName, Sha256, TaskId, UserName,
+    ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
 pub use repotag::RepoTag;
 pub use verdict::{FailureKind, Limits, Outcome};

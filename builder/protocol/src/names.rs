@@ -103,6 +103,12 @@ name!(
     }
 );
 
+impl From<&GroupName> for OwnerName {
+    fn from(group: &GroupName) -> Self {
+        Self(format!("@{group}"))
+    }
+}
+
 impl From<UserName> for OwnerName {
     fn from(user: UserName) -> Self {
         Self(user.0)
@@ -110,6 +116,11 @@ impl From<UserName> for OwnerName {
 }
 
 impl OwnerName {
+    /// The group that this names.
+    pub fn group(&self) -> Option<GroupName> {
+        self.0.strip_prefix('@').map(|bare| GroupName(bare.to_owned()))
+    }
+
     /// Whether this names a group.
     pub fn is_group(&self) -> bool {
         self.0.starts_with('@')
@@ -127,6 +138,37 @@ name!(
     ProjectName, "project name", "use 1 to 100 letters, digits, '_', '-' or '.', not only digits, not starting with '.'",
     |s| (1..=100).contains(&s.len()) && dotted(s) && s.chars().all(word) && !s.chars().all(|c| c.is_ascii_digit())
 );
+
+name!(
+    /// Which projects a token may touch: `owner/name`, or `owner/*` for all of an owner.
+    ProjectPattern, "project", "name a project as owner/name, or all of an owner as owner/*",
+    |s| s.split_once('/').is_some_and(|(owner, name)| {
+        owner.parse::<OwnerName>().is_ok() && (name == "*" || name.parse::<ProjectName>().is_ok())
+    })
+);
+
+impl ProjectPattern {
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once('/').unwrap_or_default()
+    }
+
+    /// Whether a project is meant.
+    pub fn matches(&self, owner: &OwnerName, name: &ProjectName) -> bool {
+        let (wanted, tail) = self.parts();
+        wanted == owner.as_str() && (tail == "*" || tail == name.as_str())
+    }
+
+    /// Whether all projects of an owner are meant, those to come too.
+    pub fn matches_all_of(&self, owner: &OwnerName) -> bool {
+        self.parts() == (owner.as_str(), "*")
+    }
+
+    /// Whether everything that `other` means is meant.
+    pub fn covers(&self, other: &Self) -> bool {
+        let ((owner, name), (others, others_name)) = (self.parts(), other.parts());
+        owner == others && (name == "*" || name == others_name)
+    }
+}
 
 name!(
     /// A result directory of a project: the project's name itself, `proj:custom:x` or `proj:pr:12`; suffix parts
@@ -316,6 +358,23 @@ mod tests {
             ":pr:1",
         ] {
             assert!(bad.parse::<DirName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_mean_a_project_or_all_of_an_owner() {
+        let pattern = |text: &str| text.parse::<ProjectPattern>().unwrap();
+        let (alice, tools) = ("alice".parse().unwrap(), "tools".parse().unwrap());
+        assert!(pattern("alice/tools").matches(&alice, &tools));
+        assert!(!pattern("alice/tools").matches(&alice, &"tools2".parse().unwrap()));
+        assert!(!pattern("alice/tools").matches_all_of(&alice));
+        let all = pattern("alice/*");
+        assert!(all.matches(&alice, &tools) && all.matches_all_of(&alice));
+        assert!(!all.matches(&"@alice".parse().unwrap(), &tools));
+        assert!(all.covers(&pattern("alice/tools")) && !pattern("alice/tools").covers(&all));
+        assert!(!all.covers(&pattern("bob/*")));
+        for bad in ["", "alice", "*/*", "alice/", "alice/a*", "*/tools", "alice/a/b", "@/x"] {
+            assert!(bad.parse::<ProjectPattern>().is_err(), "{bad}");
         }
     }
 

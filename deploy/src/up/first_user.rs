@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
+use db::tokens::{DEFAULT_NAME, NewToken, Scope};
 use protocol::UserName;
 
 use crate::config::Config;
@@ -42,8 +43,12 @@ pub async fn copr_config(config: &Config, name: &str) -> anyhow::Result<String> 
     let (pool, user) = user(config, name).await?;
     let mut conn = pool.get().await.context("reaching the database")?;
     let now = (db::SystemClock())();
-    let until = now + TimeDelta::days(config.frontend.token_days);
-    let pair = db::users::new_token(&mut conn, user.id, now, until, &mut rand_chacha()).await?;
+    let new = NewToken {
+        name: DEFAULT_NAME,
+        scope: &Scope::default(),
+        expires_at: Some(now + TimeDelta::days(config.frontend.token_days)),
+    };
+    let pair = db::tokens::replace(&mut conn, &user, &new, now, &mut rand_chacha()).await?;
     // Over plain http the client refuses to start unless this says that it may.
     let plain = if config.service.url.starts_with("http://") {
         "encrypted = False\n"
@@ -56,7 +61,7 @@ pub async fn copr_config(config: &Config, name: &str) -> anyhow::Result<String> 
         user.name,
         pair.token,
         config.service.url,
-        pair.expires_at.format("%Y-%m-%d")
+        pair.expiration()
     ))
 }
 

@@ -85,7 +85,7 @@ async fn still_valid(config: &Config, copr: &str) -> anyhow::Result<bool> {
     let mut conn = pool.get().await.context("reaching the database")?;
     let (login, token) = (value("login = "), value("token = "));
     Ok(
-        db::users::by_token(&mut conn, &login, &token, (db::SystemClock())())
+        db::tokens::authenticate(&mut conn, &login, &token, (db::SystemClock())())
             .await?
             .is_some(),
     )

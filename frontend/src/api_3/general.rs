@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use actix_web::web::{self, Json};
-use chrono::TimeDelta;
-use rand::SeedableRng as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +10,7 @@ use crate::api_3::route::{Action, ApiRoute, GET, POST, public, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
+use crate::operations::tokens;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -52,20 +51,16 @@ async fn auth_check(signed: Signed) -> Result<Json<Identity>, Error> {
 struct NewToken {
     api_login: String,
     api_token: String,
-    /// Day, `YYYY-MM-DD`.
+    /// Day, `YYYY-MM-DD`, or `never`.
     expiration: String,
 }
 
 async fn new_token(app: web::Data<App>, signed: Signed) -> Result<Json<NewToken>, Error> {
-    let now = app.now();
-    let expires_at = now + TimeDelta::days(app.config.token_days);
-    let mut rng = rand::rngs::StdRng::from_os_rng();
-    let mut conn = app.conn().await?;
-    let pair = db::users::new_token(&mut conn, signed.user.id, now, expires_at, &mut rng).await?;
+    let pair = tokens::renew(&app, &signed.actor, signed.token).await?;
     Ok(Json(NewToken {
-        api_login: pair.login,
-        api_token: pair.token,
-        expiration: pair.expires_at.format("%Y-%m-%d").to_string(),
+        api_login: pair.login.clone(),
+        api_token: pair.token.clone(),
+        expiration: pair.expiration(),
     }))
 }
 

@@ -4,5 +4,6 @@ pub mod builds;
 mod pattern;
 pub mod projects;
 mod source;
+pub mod tokens;
 
 pub use builds::{BuildRequest, Plan, Received};

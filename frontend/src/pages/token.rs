@@ -1,14 +1,14 @@
 //! `GET /api/`, `POST /api/new/`
 
 use actix_web::{HttpResponse, web};
-use chrono::TimeDelta;
-use db::users::{self, TokenPair};
+use db::tokens::TokenPair;
 
 use super::form::Posted;
 use super::html;
 use super::visitor::Visitor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::tokens;
 use crate::templates::context::Token;
 
 const COMMANDS: &str = "copr-cli whoami\ncopr-cli list-chroots\ncopr-cli create tools --chroot CHROOT\ncopr-cli build tools hello-1.0-1.src.rpm";
@@ -26,10 +26,7 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
 /// Makes a token and shows it, this once.
 pub async fn make(app: web::Data<App>, form: Posted) -> Result<HttpResponse, Error> {
     let user = form.visitor.actor.signed_in()?;
-    let now = app.now();
-    let expires = now + TimeDelta::days(app.config.token_days);
-    let mut rng: rand::rngs::StdRng = rand::SeedableRng::from_rng(&mut rand::rng());
-    let pair = users::new_token(&mut *app.conn().await?, user.id, now, expires, &mut rng).await?;
+    let pair = tokens::make_default(&app, &form.visitor.actor).await?;
     let page = Token {
         block: Some(config_block(user.name.as_str(), &pair, &app.config.url)),
         days: app.config.token_days,
@@ -50,7 +47,7 @@ pub fn config_block(user: &str, pair: &TokenPair, url: &str) -> String {
         "[copr-cli]\nlogin = {}\nusername = {user}\ntoken = {}\ncopr_url = {url}\n{encrypted}# expiration date: {}\n",
         pair.login,
         pair.token,
-        pair.expires_at.format("%Y-%m-%d")
+        pair.expiration()
     )
 }
 
@@ -63,7 +60,7 @@ mod tests {
         let pair = TokenPair {
             login: "l".to_owned(),
             token: "t".to_owned(),
-            expires_at: chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            expires_at: chrono::DateTime::from_timestamp(1_800_000_000, 0),
         };
         assert_eq!(
             config_block("alice", &pair, "https://h"),

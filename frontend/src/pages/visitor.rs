@@ -26,7 +26,7 @@ impl Visitor {
     fn new(app: &App, session: Option<Session>) -> Self {
         let actor = session
             .as_ref()
-            .map_or(Actor::Nobody, |s| Actor::User(s.user.clone()));
+            .map_or(Actor::Nobody, |s| Actor::of(s.user.clone(), s.rights.clone()));
         Self {
             service: app.config.service_name.clone(),
             session,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use db::chroots::Chroot;
 use db::testing::Cluster;
+use db::tokens::{DEFAULT_NAME, NewToken, Scope};
 use db::users::User;
 use frontend::{Addresses, Config};
 use protocol::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManager, RepositorySource};
@@ -221,7 +222,12 @@ impl House {
             .unwrap();
         let mut rng = rand::rngs::StdRng::from_os_rng();
         let until = start() + TimeDelta::days(180);
-        let pair = db::users::new_token(&mut conn, user.id, start(), until, &mut rng)
+        let new = NewToken {
+            name: DEFAULT_NAME,
+            scope: &Scope::default(),
+            expires_at: Some(until),
+        };
+        let pair = db::tokens::replace(&mut conn, &user, &new, start(), &mut rng)
             .await
             .unwrap();
         Person {

@@ -62,10 +62,10 @@ async fn a_token_is_shown_once_and_works() {
         ("alice".to_owned(), URL.to_owned())
     );
     let now = (house.clock)();
-    let found = db::users::by_token(&mut *house.conn().await, &value("login"), &value("token"), now)
+    let found = db::tokens::authenticate(&mut *house.conn().await, &value("login"), &value("token"), now)
         .await
         .unwrap();
-    assert_eq!(found.unwrap().name.as_str(), "alice");
+    assert_eq!(found.unwrap().user.name.as_str(), "alice");
     assert!(!alice.page("/api/").await.contains(&value("token")));
 }
 

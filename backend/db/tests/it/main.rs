@@ -7,4 +7,5 @@ mod migrations;
 mod repositories;
 mod support;
 mod tasks;
+mod tokens;
 mod users;

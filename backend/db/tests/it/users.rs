@@ -1,53 +1,9 @@
-//! Tokens, login links and sessions.
+//! Login links and sessions.
 
 use db::users;
 use rand::SeedableRng as _;
 
 use crate::support::{after, pool, start};
-
-#[tokio::test]
-async fn a_new_token_ends_the_old_one_and_all_end_in_time() {
-    let pool = pool(2).await;
-    let mut conn = pool.get().await.unwrap();
-    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
-    let user = users::ensure(&mut conn, &"alice".parse().unwrap(), false, start())
-        .await
-        .unwrap();
-    let old = users::new_token(&mut conn, user.id, start(), after(100), &mut rng)
-        .await
-        .unwrap();
-    let found = users::by_token(&mut conn, &old.login, &old.token, after(1))
-        .await
-        .unwrap();
-    assert_eq!(found, Some(user.clone()));
-    assert_eq!(
-        users::by_token(&mut conn, &old.login, "wrong", after(1))
-            .await
-            .unwrap(),
-        None
-    );
-    assert_eq!(
-        users::by_token(&mut conn, &old.login, &old.token, after(100))
-            .await
-            .unwrap(),
-        None
-    );
-    let new = users::new_token(&mut conn, user.id, after(2), after(200), &mut rng)
-        .await
-        .unwrap();
-    assert_eq!(
-        users::by_token(&mut conn, &old.login, &old.token, after(3))
-            .await
-            .unwrap(),
-        None
-    );
-    assert_eq!(
-        users::by_token(&mut conn, &new.login, &new.token, after(3))
-            .await
-            .unwrap(),
-        Some(user)
-    );
-}
 
 #[tokio::test]
 async fn a_login_link_works_once() {
