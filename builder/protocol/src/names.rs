@@ -373,7 +373,16 @@ mod tests {
         assert!(!all.matches(&"@alice".parse().unwrap(), &tools));
         assert!(all.covers(&pattern("alice/tools")) && !pattern("alice/tools").covers(&all));
         assert!(!all.covers(&pattern("bob/*")));
-        for bad in ["", "alice", "*/*", "alice/", "alice/a*", "*/tools", "alice/a/b", "@/x"] {
+        for bad in [
+            "",
+            "alice",
+            "*/*",
+            "alice/",
+            "alice/a*",
+            "*/tools",
+            "alice/a/b",
+            "@/x",
+        ] {
             assert!(bad.parse::<ProjectPattern>().is_err(), "{bad}");
         }
     }

@@ -27,9 +27,15 @@ async fn tokens_stand_side_by_side_until_they_end() {
         projects: Some(vec!["alice/*".parse().unwrap()]),
         actions: Some(vec!["build".to_owned()]),
     };
-    let (_, laptop) = tokens::add(&mut conn, &user, &new("laptop", &all, Some(100)), start(), &mut rng)
-        .await
-        .unwrap();
+    let (_, laptop) = tokens::add(
+        &mut conn,
+        &user,
+        &new("laptop", &all, Some(100)),
+        start(),
+        &mut rng,
+    )
+    .await
+    .unwrap();
     let (pipeline, forever) = tokens::add(&mut conn, &user, &new("pipeline", &some, None), start(), &mut rng)
         .await
         .unwrap();
@@ -54,14 +60,25 @@ async fn tokens_stand_side_by_side_until_they_end() {
     tokens::add(&mut conn, &user, &new("laptop", &all, None), after(200), &mut rng)
         .await
         .unwrap();
-    let replaced = tokens::replace(&mut conn, &user, &new("pipeline", &some, None), after(3), &mut rng)
-        .await
-        .unwrap();
+    let replaced = tokens::replace(
+        &mut conn,
+        &user,
+        &new("pipeline", &some, None),
+        after(3),
+        &mut rng,
+    )
+    .await
+    .unwrap();
     let old = tokens::authenticate(&mut conn, &forever.login, &forever.token, after(4)).await;
     assert_eq!(old.unwrap(), None);
     let new = tokens::authenticate(&mut conn, &replaced.login, &replaced.token, after(4)).await;
     assert!(new.unwrap().is_some());
-    assert!(tokens::find(&mut conn, user.id, pipeline.id).await.unwrap().is_none());
+    assert!(
+        tokens::find(&mut conn, user.id, pipeline.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     let names: Vec<String> = tokens::list(&mut conn, user.id)
         .await
