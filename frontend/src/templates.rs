@@ -1,12 +1,14 @@
 //! Pages as templates: one typed function for each, so that a template never meets a context that it was not written
 //! for. The texts are part of the program.
 
+pub mod api_docs;
 pub mod context;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
+use api_docs::ApiDocs;
 use context::{
     Build, Builds, Failure, Frame, Home, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
     Submit, Token,
@@ -142,6 +144,8 @@ pages! {
     render_sign_in(SignIn) = "sign_in.html";
     /// The API token.
     render_token(Token) = "token.html";
+    /// The API's operations.
+    render_api_docs(ApiDocs) = "api_docs.html";
     /// Any error.
     render_error(Failure) = "error.html";
 }

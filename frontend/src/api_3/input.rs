@@ -1,5 +1,6 @@
 //! What clients send: queries, JSON objects and forms, with the freedoms that Copr's server allows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -16,6 +17,7 @@ use crate::api_3::models::{Meta, Paged};
 use crate::api_3::route::{Address, Field};
 use crate::error::Error;
 use crate::operations::BuildRequest;
+use crate::operations::projects::shown;
 
 /// Longest body that is no upload, in bytes.
 pub(super) const MAX_BODY: usize = 1 << 20;
@@ -41,6 +43,36 @@ impl Declared {
             _ => Ok(()),
         }
     }
+}
+
+/// The truth value that a word stands for, in JSON, Python, forms and by hand.
+fn truth(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "y" | "on" => Some(true),
+        "false" | "0" | "no" | "n" | "off" | "" => Some(false),
+        _ => None,
+    }
+}
+
+/// Refuses the NUL character, which no text of ours has and which the database cannot hold.
+fn without_nul(name: &str, value: &Value) -> Result<(), Error> {
+    let found = match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(list) => return list.iter().try_for_each(|v| without_nul(name, v)),
+        Value::Object(object) => {
+            return object.iter().try_for_each(|(key, v)| {
+                without_nul(name, &Value::from(key.as_str())).and(without_nul(name, v))
+            });
+        }
+        _ => false,
+    };
+    if found {
+        return Err(Error::Invalid(format!(
+            "{}: Leave out the NUL character",
+            shown(name)
+        )));
+    }
+    Ok(())
 }
 
 /// The query's pairs; of a repeated name the last counts.
@@ -87,12 +119,12 @@ impl Query {
             .collect())
     }
 
-    /// Python's word for a truth value, or any other.
+    /// Python's word for a truth value, or any other; absent means no.
     pub fn flag(&self, name: &str) -> Result<bool, Error> {
-        Ok(matches!(
-            self.get(name)?,
-            Some("True" | "true" | "1" | "yes" | "on")
-        ))
+        match self.get(name)? {
+            None | Some("None") => Ok(false),
+            Some(word) => truth(word).ok_or_else(|| Error::Invalid(format!("{name}: Not a valid boolean"))),
+        }
     }
 
     /// A value that has to be there.
@@ -114,10 +146,7 @@ impl Query {
         };
         let order = self.get("order")?.unwrap_or("id");
         if order != "id" {
-            return Err(Error::Invalid(format!(
-                "Cannot order by {}",
-                crate::operations::projects::shown(order)
-            )));
+            return Err(Error::Invalid(format!("Cannot order by {}", shown(order))));
         }
         Ok(Page {
             limit: number("limit")?.map(|n| n.min(MAX_PAGE)),
@@ -203,7 +232,11 @@ impl Fields {
 
     fn value(&self, name: &str) -> Result<Option<&Value>, Error> {
         self.declared.check(name)?;
-        Ok(self.values.get(name))
+        let value = self.values.get(name);
+        if let Some(value) = value {
+            without_nul(name, value)?;
+        }
+        Ok(value)
     }
 
     /// Whether a field is there at all.
@@ -223,6 +256,10 @@ impl Fields {
         }
         match serde_json::from_slice(text) {
             Ok(Value::Object(object)) => {
+                for (name, value) in &object {
+                    without_nul(name, &Value::from(name.as_str()))?;
+                    without_nul(name, value)?;
+                }
                 self.values
                     .extend(object.into_iter().filter(|(_, v)| !v.is_null()));
                 Ok(())
@@ -272,14 +309,12 @@ impl Fields {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(value) => {
-                let text = value
+                let word = value
                     .as_str()
-                    .map_or_else(|| value.to_string(), str::to_ascii_lowercase);
-                match text.as_str() {
-                    "true" | "1" | "yes" | "y" | "on" => Ok(Some(true)),
-                    "false" | "0" | "no" | "n" | "off" | "" => Ok(Some(false)),
-                    _ => Err(Error::Invalid(format!("{name}: Not a valid boolean"))),
-                }
+                    .map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
+                truth(&word)
+                    .map(Some)
+                    .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid boolean")))
             }
         }
     }

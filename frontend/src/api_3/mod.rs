@@ -5,9 +5,12 @@
 
 mod build;
 mod build_chroot;
+mod docs;
+mod door;
 mod general;
 mod input;
 mod models;
+mod openapi;
 mod project;
 mod project_chroot;
 mod route;
@@ -16,6 +19,7 @@ mod upload;
 use std::collections::BTreeMap;
 
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, Resource, web};
 
 use crate::error::Error;
@@ -27,6 +31,7 @@ pub use route::{Access, Action, ApiRoute, BodyKind, Field, Kind, Reads};
 pub fn routes() -> Vec<ApiRoute> {
     [
         general::routes(),
+        docs::routes(),
         project::routes(),
         project_chroot::routes(),
         build::routes(),
@@ -49,7 +54,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .default_service(web::to(wrong_method));
             (resource, Address::default())
         });
-        let resource = route.reads.methods.iter().fold(resource, |resource, method| {
+        let head = route.reads.methods.contains(&"GET").then_some(&"HEAD");
+        let methods = route.reads.methods.iter().chain(head);
+        let resource = methods.fold(resource, |resource, method| {
             // The table holds well-known methods only.
             let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
             resource.route(route.handler().method(method))
@@ -60,7 +67,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     let mut scope = web::scope("/api_3").default_service(web::to(no_endpoint));
     for path in order {
         if let Some((resource, address)) = resources.remove(path) {
-            scope = scope.service(resource.app_data(address));
+            scope = scope.service(resource.app_data(address).wrap(from_fn(door::door)));
         }
     }
     config.service(scope);

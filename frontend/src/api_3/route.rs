@@ -165,7 +165,11 @@ pub struct Address(pub Vec<Reads>);
 impl Address {
     /// What the request's route reads; nothing outside of the API.
     pub(crate) fn of(request: &HttpRequest) -> Option<&Reads> {
-        let method = request.method().as_str();
+        // HEAD is a GET whose body stays behind.
+        let method = match request.method().as_str() {
+            "HEAD" => "GET",
+            other => other,
+        };
         request
             .app_data::<Self>()?
             .0
@@ -176,7 +180,10 @@ impl Address {
 
 /// Something that a handler answers, and the schema of it.
 pub trait Answer: Responder + 'static {
-    /// What the answer's JSON is.
+    /// Its media type.
+    const TYPE: &'static str = "application/json";
+
+    /// What the answer's JSON, or its text, is.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
@@ -194,6 +201,8 @@ pub struct ApiRoute {
     pub about: &'static str,
     /// What it reads, and who gets in.
     pub reads: Reads,
+    /// The media type of its answer.
+    pub answer_type: &'static str,
     /// The schema of its answer.
     pub answer: fn(&mut SchemaGenerator) -> Schema,
     handler: Box<dyn Fn() -> Route>,
@@ -218,6 +227,7 @@ where
             body_kind: BodyKind::None,
             any_query: false,
         },
+        answer_type: T::TYPE,
         answer: T::schema,
         handler: Box::new(move || web::to(handler.clone())),
     }

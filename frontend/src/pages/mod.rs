@@ -13,7 +13,7 @@ mod static_files;
 mod submit;
 mod token;
 pub(crate) mod views;
-mod visitor;
+pub(crate) mod visitor;
 
 use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::middleware::from_fn;

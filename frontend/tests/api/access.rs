@@ -57,7 +57,9 @@ async fn every_route_denies_by_default() {
                 assert_eq!(*method, "GET", "{path}: what everybody may do changes nothing");
                 let query = "ownername=alice&projectname=tools&query=tools&build_id=";
                 let url = format!("{path}?{query}{build}&chrootname={CHROOT}");
-                house.get(&url).await.ok();
+                if route.answer_type == "application/json" {
+                    house.get(&url).await.ok();
+                }
                 continue;
             }
             let nobody = house.send(method, &path, None, body(route.path)).await;

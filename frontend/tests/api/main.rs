@@ -8,6 +8,8 @@ mod builds;
 mod clients;
 mod general;
 mod house;
+mod openapi;
 mod packages;
 mod projects;
 mod uploads;
+mod wire;
