@@ -347,6 +347,31 @@ impl Fields {
         }
     }
 
+    /// A list of words, of which some may come as numbers; a text is split at white space and commas.
+    pub fn words(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let wrong = || Error::Invalid(format!("{name}: Not a valid list"));
+        match self.value(name)? {
+            None => Ok(None),
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|v| match v {
+                    Value::String(text) => Ok(text.clone()),
+                    Value::Number(number) => Ok(number.to_string()),
+                    _ => Err(wrong()),
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(Value::Number(number)) => Ok(Some(vec![number.to_string()])),
+            Some(Value::String(text)) => Ok(Some(
+                text.split([' ', ','])
+                    .filter(|w| !w.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            )),
+            Some(_) => Err(wrong()),
+        }
+    }
+
     /// Copr's common options of builds.
     pub fn build_request(&self) -> Result<BuildRequest, Error> {
         for field in ["after_build_id", "with_build_id"] {

@@ -11,6 +11,7 @@ mod general;
 mod input;
 mod models;
 mod openapi;
+mod package_edit;
 mod project;
 mod project_chroot;
 mod route;
@@ -37,6 +38,7 @@ pub fn routes() -> Vec<ApiRoute> {
         build::routes(),
         upload::routes(),
         build_chroot::routes(),
+        package_edit::routes(),
     ]
     .into_iter()
     .flatten()

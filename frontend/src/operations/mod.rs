@@ -1,9 +1,11 @@
 //! What the API and the forms do: typed input, one check of permissions each, typed results. No HTTP here.
 
 pub mod builds;
+pub mod packages;
 mod pattern;
 pub mod projects;
 mod source;
 pub mod tokens;
+pub mod sources;
 
 pub use builds::{BuildRequest, Plan, Received};

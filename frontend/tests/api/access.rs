@@ -50,6 +50,8 @@ async fn every_route_denies_by_default() {
             .path
             .replace("{owner}", "alice")
             .replace("{project}", "tools")
+            .replace("{name}", "hello")
+            .replace("{type}", "scm")
             .replace("{id:\\d+}", &build)
             .replace("{id}", &build);
         for method in route.reads.methods {

@@ -9,6 +9,7 @@ mod clients;
 mod general;
 mod house;
 mod openapi;
+mod package_edit;
 mod packages;
 mod projects;
 mod uploads;
