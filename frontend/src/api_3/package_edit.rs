@@ -123,7 +123,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         token(
             Action::Edit,
             POST,
-            "/package/add/{owner}/{project}/{name}/{type}",
+            "/package/add/{owner}/{project}/{package}/{type}",
             add,
         )
         .about("Adds a package with a default source of the type scm, pypi, rubygems, distgit or custom.")
@@ -132,7 +132,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         token(
             Action::Edit,
             POST,
-            "/package/edit/{owner}/{project}/{name}/{type}",
+            "/package/edit/{owner}/{project}/{package}/{type}",
             edit,
         )
         .about("Changes a package; what is not given stays. The type `None` keeps the source's own.")
@@ -141,7 +141,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         token(
             Action::Edit,
             POST,
-            "/package/edit/{owner}/{project}/{name}",
+            "/package/edit/{owner}/{project}/{package}",
             edit_same,
         )
         .about("Changes a package; what is not given stays.")

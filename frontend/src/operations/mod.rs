@@ -5,7 +5,7 @@ pub mod packages;
 mod pattern;
 pub mod projects;
 mod source;
-pub mod tokens;
 pub mod sources;
+pub mod tokens;
 
 pub use builds::{BuildRequest, Plan, Received};

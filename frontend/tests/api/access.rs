@@ -50,7 +50,7 @@ async fn every_route_denies_by_default() {
             .path
             .replace("{owner}", "alice")
             .replace("{project}", "tools")
-            .replace("{name}", "hello")
+            .replace("{package}", "hello")
             .replace("{type}", "scm")
             .replace("{id:\\d+}", &build)
             .replace("{id}", &build);

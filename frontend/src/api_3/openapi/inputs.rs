@@ -17,6 +17,11 @@ const PATH: &[(&str, Kind, &str)] = &[
     ),
     ("chroot", Kind::Text, "Such as `fedora-44-x86_64`."),
     ("package", Kind::Text, "Name of the package."),
+    (
+        "type",
+        Kind::Text,
+        "Type of the source: scm, pypi, rubygems, distgit or custom; `None` keeps it.",
+    ),
     ("name", Kind::Text, "Name."),
     ("user", Kind::Text, "Name of a user."),
     ("who", Kind::Text, "Name of a user."),
