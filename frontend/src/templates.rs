@@ -90,7 +90,7 @@ impl Templates {
 
 macro_rules! pages {
     ($($(#[$doc:meta])* $render:ident($context:ty) = $file:literal;)*) => {
-        const SOURCES: &[(&str, &str)] = &[
+        pub(crate) const SOURCES: &[(&str, &str)] = &[
             ("base.html", include_str!("../templates/base.html")),
             ("parts.html", include_str!("../templates/parts.html")),
             $(($file, include_str!(concat!("../templates/", $file)))),*
@@ -108,8 +108,9 @@ macro_rules! pages {
             )*
         }
 
+        /// All pages with all samples.
         #[cfg(test)]
-        fn render_samples(templates: &Templates, frame: &Frame) -> Vec<(&'static str, String)> {
+        pub(crate) fn render_samples(templates: &Templates, frame: &Frame) -> Vec<(&'static str, String)> {
             let mut out = Vec::new();
             $(
                 for page in <$context>::samples() {
@@ -150,24 +151,26 @@ pages! {
     render_error(Failure) = "error.html";
 }
 
+/// Frames for nobody and for somebody.
+#[cfg(test)]
+pub(crate) fn sample_frames() -> Vec<Frame> {
+    let frame = |user: Option<&str>| Frame {
+        service: "Koper".to_owned(),
+        user: user.map(str::to_owned),
+        csrf: "csrf-of-the-session".to_owned(),
+        unfinished: true,
+    };
+    vec![frame(None), frame(Some("alice"))]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn frames() -> Vec<Frame> {
-        let frame = |user: Option<&str>| Frame {
-            service: "Koper".to_owned(),
-            user: user.map(str::to_owned),
-            csrf: "csrf-of-the-session".to_owned(),
-            unfinished: true,
-        };
-        vec![frame(None), frame(Some("alice"))]
-    }
-
     #[test]
     fn every_template_renders_with_every_sample() {
         let templates = Templates::new().expect("templates parse");
-        for frame in frames() {
+        for frame in sample_frames() {
             for (file, html) in render_samples(&templates, &frame) {
                 assert!(html.starts_with("<!doctype html>"), "{file}");
                 assert!(html.contains("</html>"), "{file}");

@@ -41,6 +41,8 @@ pub struct Operation {
     pub answer: String,
     /// A line to try it with.
     pub curl: String,
+    /// The form that does the same, names in braces.
+    pub form: Option<String>,
 }
 
 /// A parameter or a field.
@@ -71,6 +73,7 @@ impl ApiDocs {
             inputs,
             answer: "{\n  id: integer\n}".to_owned(),
             curl: "curl 'https://koper.test/api_3/project'".to_owned(),
+            form: action.map(|_| "/coprs/{owner}/{project}/edit/".to_owned()),
         };
         let input = Input {
             name: "name".to_owned(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::inputs::path_field;
 use super::{generator, tag};
 use crate::api_3::route::{Access, ApiRoute, BodyKind, Field, Kind};
+use crate::pages::twins::form_of;
 use crate::templates::api_docs::{ApiDocs, Input, Operation, Section};
 
 /// The page; `url` is the service's.
@@ -57,6 +58,7 @@ fn operation(route: &ApiRoute, url: &str, generator: &mut SchemaGenerator) -> Op
         inputs,
         answer: answer(route, generator),
         curl: curl(route, method, url),
+        form: form_of(method, route.path).map(str::to_owned),
     }
 }
 

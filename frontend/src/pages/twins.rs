@@ -1,0 +1,190 @@
+//! What the forms of the pages do, as operations of the API: whatever people can do by hand, programs can do as well. A
+//! test takes the forms from the pages and fails for one that has no line here, or none that exists.
+
+/// A form, and its twin.
+pub(crate) struct Twin {
+    /// Where the form is sent, names in braces.
+    pub form: &'static str,
+    /// The operation of the API: method, and path below `/api_3`; none for what only browsers have.
+    pub operation: Option<(&'static str, &'static str)>,
+}
+
+const fn twin(form: &'static str, method: &'static str, path: &'static str) -> Twin {
+    Twin {
+        form,
+        operation: Some((method, path)),
+    }
+}
+
+/// All forms that change something.
+pub(crate) const TWINS: &[Twin] = &[
+    // A session is a browser's: the API has none that could end.
+    Twin {
+        form: "/logout",
+        operation: None,
+    },
+    twin("/api/new/", "POST", "/api-token"),
+    twin("/coprs/add/", "POST", "/project/add/{owner}"),
+    twin(
+        "/coprs/{owner}/{project}/edit/",
+        "PUT",
+        "/project/edit/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/delete/",
+        "DELETE",
+        "/project/delete/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/add_build/upload/",
+        "POST",
+        "/build/create/upload",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/add_build/url/",
+        "POST",
+        "/build/create/url",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/build/{id}/cancel/",
+        "PUT",
+        "/build/cancel/{id}",
+    ),
+];
+
+/// The form that does the same as an operation.
+pub(crate) fn form_of(method: &str, path: &str) -> Option<&'static str> {
+    let twin = TWINS.iter().find(|t| t.operation == Some((method, path)))?;
+    Some(twin.form)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::templates::{SOURCES, Templates, render_samples, sample_frames};
+
+    /// The values of an attribute in all tags of a name whose text matches.
+    fn attributes<'a>(html: &'a str, tag: &str, name: &str, of: impl Fn(&str) -> bool) -> Vec<&'a str> {
+        html.split(&format!("<{tag} "))
+            .skip(1)
+            .filter_map(|rest| rest.split_once('>').map(|(inside, _)| inside))
+            .filter(|inside| of(inside))
+            .filter_map(|inside| {
+                inside
+                    .split_once(&format!(" {name}=\""))
+                    .or_else(|| inside.split_once(&format!("{name}=\"")))
+            })
+            .filter_map(|(_, rest)| rest.split('"').next())
+            .collect()
+    }
+
+    /// Where the posts of a page or a template go; a form without an action is an address of its own.
+    fn posts(html: &str) -> Vec<String> {
+        let is_post = |tag: &str| tag.to_ascii_lowercase().contains("method=\"post\"");
+        let forms = html
+            .split("<form")
+            .skip(1)
+            .filter(|rest| rest.split('>').next().is_some_and(is_post))
+            .count();
+        let mut found = attributes(html, "form", "action", is_post);
+        assert_eq!(found.len(), forms, "every form that posts has an action");
+        found.extend(attributes(html, "button", "formaction", |_| true));
+        found
+            .into_iter()
+            .map(|action| action.replace("&#x2F;", "/"))
+            .collect()
+    }
+
+    fn fits(pattern: &str, address: &str) -> bool {
+        let address = address.split('?').next().unwrap_or_default();
+        let (pattern, address): (Vec<&str>, Vec<&str>) =
+            (pattern.split('/').collect(), address.split('/').collect());
+        pattern.len() == address.len()
+            && pattern
+                .iter()
+                .zip(&address)
+                .all(|(p, a)| p == a || (p.starts_with('{') && !a.is_empty()))
+    }
+
+    fn rendered() -> Vec<(&'static str, String)> {
+        let templates = Templates::new().expect("templates parse");
+        sample_frames()
+            .iter()
+            .flat_map(|frame| render_samples(&templates, frame))
+            .collect()
+    }
+
+    #[test]
+    fn every_form_has_a_twin_in_the_api() {
+        let routes = crate::api_3::routes();
+        for (file, html) in rendered() {
+            for action in posts(&html) {
+                let twin = TWINS.iter().find(|t| fits(t.form, &action));
+                let twin = twin.unwrap_or_else(|| {
+                    panic!("{file}: the form {action} has no twin in the API; name it in pages/twins.rs")
+                });
+                if let Some((method, path)) = twin.operation {
+                    assert!(
+                        routes
+                            .iter()
+                            .any(|r| r.path == path && r.reads.methods.contains(&method)),
+                        "{file}: the twin of {action}, {method} {path}, does not exist"
+                    );
+                }
+            }
+        }
+    }
+
+    /// A form that no sample shows would escape the test above.
+    #[test]
+    fn the_samples_show_every_form() {
+        let shown: Vec<String> = rendered().iter().flat_map(|(_, html)| posts(html)).collect();
+        for (file, source) in SOURCES {
+            for action in posts(source) {
+                // What the template fills in may be anything.
+                let mut rest = action.as_str();
+                let mut fixed = Vec::new();
+                while let Some((before, after)) = rest.split_once("{{") {
+                    fixed.push(before.to_owned());
+                    rest = after.split_once("}}").map_or("", |(_, after)| after);
+                }
+                fixed.push(rest.to_owned());
+                let shows = |address: &String| {
+                    let mut at = 0;
+                    address.starts_with(&fixed[0])
+                        && address.ends_with(rest)
+                        && fixed.iter().all(|part| {
+                            address[at..].find(part.as_str()).is_some_and(|found| {
+                                at += found + part.len();
+                                true
+                            })
+                        })
+                };
+                assert!(
+                    shown.iter().any(shows),
+                    "{file}: no sample shows the form {action}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_is_left_over() {
+        let shown: Vec<String> = rendered().iter().flat_map(|(_, html)| posts(html)).collect();
+        for twin in TWINS {
+            assert!(
+                shown.iter().any(|a| fits(twin.form, a)),
+                "no page has the form {}",
+                twin.form
+            );
+        }
+    }
+
+    #[test]
+    fn a_form_without_a_twin_is_found() {
+        let html = "<form class=\"card\" method=\"post\" action=\"/coprs/a/b/explode/\">";
+        assert_eq!(posts(html), ["/coprs/a/b/explode/"]);
+        assert!(!TWINS.iter().any(|t| fits(t.form, "/coprs/a/b/explode/")));
+        assert!(fits("/coprs/{owner}/{project}/edit/", "/coprs/a/b/edit/"));
+    }
+}
