@@ -1,30 +1,30 @@
-//! The text of a `.repo` file.
+//! The text of a `.repo` file, and the names of repositories that it shares with `rpmrepo`.
 
 use std::fmt::Write as _;
 
-use protocol::{ChrootName, DirName, OwnerName};
+use db::repo_specs::{Dependency, RepoOptions, RepoSpec};
+use protocol::{ChrootName, DirName, OwnerName, ProjectName};
+
+use crate::config::Config;
+
+/// `cost=` of 32-bit repositories beside 64-bit ones: slightly worse than dnf's default of 1000.
+pub const MULTILIB_COST: u32 = 1_100;
 
 /// What a `.repo` file is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct RepoFile<'a> {
-    /// URL of the service, whose host name becomes part of the section's name.
-    pub url: &'a str,
-    /// Name of the service.
-    pub service: &'a str,
-    /// URL of the results, with `/results`, without a trailing slash.
-    pub results_url: &'a str,
-    /// Holder.
-    pub owner: &'a OwnerName,
-    /// Result directory.
+    /// Names and addresses of the service.
+    pub config: &'a Config,
+    /// The project.
+    pub spec: &'a RepoSpec,
+    /// Its result directory.
     pub dir: &'a DirName,
     /// Any chroot of the release: the architecture becomes `$basearch`.
     pub chroot: &'a ChrootName,
-    /// `module_hotfixes=1`.
-    pub module_hotfixes: bool,
-    /// `priority=`.
-    pub priority: Option<i32>,
-    /// `cost=`.
-    pub cost: Option<u32>,
+    /// The architecture that was asked for, if one was.
+    pub arch: Option<&'a str>,
+    /// What the project's packages need, from [`db::repo_specs::dependencies`].
+    pub dependencies: &'a [Dependency],
 }
 
 impl RepoFile<'_> {
@@ -32,61 +32,252 @@ impl RepoFile<'_> {
     /// out of it, and expects the host name without a port there.
     pub fn text(&self) -> String {
         let Self {
-            owner,
-            dir,
-            results_url,
-            ..
-        } = self;
-        let mut text = format!("[{}]\n", self.section());
-        let name_release = name_release_with_variable(self.chroot);
-        let lines = [
-            format!("name={} repository {dir} of {owner}", self.service),
-            // A mirrorlist and not a baseurl: it names one immutable snapshot, so that repomd.xml and its signature
-            // always belong together, also behind caches.
-            format!("mirrorlist={results_url}/{owner}/{dir}/{name_release}-$basearch/mirrorlist"),
-            "type=rpm-md".to_owned(),
-            "skip_if_unavailable=True".to_owned(),
-            "gpgcheck=1".to_owned(),
-            format!("gpgkey={results_url}/{owner}/{}/pubkey.gpg", dir.project()),
-            "repo_gpgcheck=1".to_owned(),
-            "enabled=1".to_owned(),
-            "enabled_metadata=1".to_owned(),
-            // Seconds. dnf keeps the mirrorlist for as long as the metadata, and the mirrorlist is what says that there
-            // is something new; asking for it costs one line of text.
-            "metadata_expire=60".to_owned(),
-        ];
-        for line in lines {
-            text.push_str(&line);
+            config, spec, dir, ..
+        } = *self;
+        let (owner, project) = (&spec.owner, &spec.name);
+        let chroot = format!("{}-$basearch", name_release_with_variable(self.chroot));
+        let id = repo_id("copr", config, owner, dir);
+        let name = format!("{} repository {dir} of {owner}", config.service_name);
+        let main = Section {
+            id: &id,
+            name: &name,
+            location: location(config, owner, dir, &chroot),
+            key: Some(key_url(config, owner, project)),
+            options: spec.options,
+            cost: None,
+        };
+        let mut text = main.text();
+        if let Some(second) = self
+            .arch
+            .and_then(|arch| multilib_partner(spec, self.chroot, arch))
+        {
+            let chroot = format!("{}-{}", name_release_with_variable(self.chroot), second.arch());
+            let section = Section {
+                id: &format!("{id}:ml"),
+                name: &format!("{name} ({})", second.arch()),
+                location: location(config, owner, dir, &chroot),
+                cost: Some(MULTILIB_COST),
+                ..main
+            };
             text.push('\n');
+            text.push_str(&section.text());
         }
-        // Writing to a String cannot fail.
-        if self.module_hotfixes {
-            text.push_str("module_hotfixes=1\n");
-        }
-        if let Some(priority) = self.priority {
-            let _ = writeln!(text, "priority={priority}");
-        }
-        if let Some(cost) = self.cost {
-            let _ = writeln!(text, "cost={cost}");
+        for (index, dependency) in self.dependencies.iter().enumerate() {
+            text.push('\n');
+            text.push_str(&self.dependency(dependency, index + 1, &chroot));
         }
         text
     }
 
-    /// The section's name, which is the repository's id: `copr:HOST:owner:dir`, `group_X` for the group X.
-    pub fn section(&self) -> String {
-        let host = url::Url::parse(self.url)
-            .ok()
-            .and_then(|url| url.host_str().map(|h| h.trim_matches(['[', ']']).to_owned()))
-            .unwrap_or_else(|| "localhost".to_owned());
-        let group = if self.owner.is_group() { "group_" } else { "" };
-        format!("copr:{host}:{group}{}:{}", self.owner.bare(), self.dir)
+    /// The section of a dependency. dnf's plugin shows the `baseurl` of each, so they have one.
+    fn dependency(&self, dependency: &Dependency, number: usize, chroot: &str) -> String {
+        let config = self.config;
+        let name = dependency_name(config, self.spec, dependency, number);
+        match dependency {
+            Dependency::Project {
+                owner,
+                name: project,
+                options,
+            } => {
+                let dir = DirName::from(project.clone());
+                let base = format!("baseurl={}\n", repository_url(config, owner, &dir, chroot));
+                Section {
+                    id: &repo_id("coprdep", config, owner, &dir),
+                    name: &name,
+                    location: base + &location(config, owner, &dir, chroot),
+                    key: Some(key_url(config, owner, project)),
+                    options: *options,
+                    cost: None,
+                }
+                .text()
+            }
+            Dependency::External(url) => {
+                let (url, priority) = without_priority(url);
+                let os = self.chroot.os();
+                let url = url.replace("$chroot", chroot).replace("$distname", os);
+                Section {
+                    id: &external_id(&url_of(dependency)),
+                    name: &name,
+                    location: format!("baseurl={url}\n"),
+                    key: None,
+                    options: RepoOptions {
+                        module_hotfixes: false,
+                        priority,
+                    },
+                    cost: None,
+                }
+                .text()
+            }
+            Dependency::Missing(named) => format!(
+                "# {}/{} needs packages of {named} at run time, but there is no such project.\n",
+                self.spec.owner, self.spec.name
+            ),
+        }
     }
+}
+
+/// One section.
+struct Section<'a> {
+    id: &'a str,
+    name: &'a str,
+    /// Lines that say where it is.
+    location: String,
+    /// URL of the key that signs packages and metadata; without one nothing is checked.
+    key: Option<String>,
+    options: RepoOptions,
+    cost: Option<u32>,
+}
+
+impl Section<'_> {
+    fn text(&self) -> String {
+        let mut text = format!("[{}]\nname={}\n{}", self.id, self.name, self.location);
+        text.push_str("type=rpm-md\nskip_if_unavailable=True\n");
+        // Writing to a String cannot fail.
+        match &self.key {
+            Some(key) => {
+                let _ = write!(text, "gpgcheck=1\ngpgkey={key}\nrepo_gpgcheck=1\n");
+            }
+            None => text.push_str("gpgcheck=0\nrepo_gpgcheck=0\n"),
+        }
+        if let Some(cost) = self.cost {
+            let _ = writeln!(text, "cost={cost}");
+        }
+        text.push_str("enabled=1\nenabled_metadata=1\n");
+        if self.key.is_some() {
+            // Seconds. dnf keeps the mirrorlist for as long as the metadata, and the mirrorlist is what says that there
+            // is something new; asking for it costs one line of text.
+            text.push_str("metadata_expire=60\n");
+        }
+        if self.options.module_hotfixes {
+            text.push_str("module_hotfixes=1\n");
+        }
+        if let Some(priority) = self.options.priority {
+            let _ = writeln!(text, "priority={priority}");
+        }
+        text
+    }
+}
+
+/// URL of a repository, whose chroot may hold dnf's variables.
+fn repository_url(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &str) -> String {
+    format!("{}/{chroot}/", config.dir_url(owner, dir))
+}
+
+/// A mirrorlist and not a baseurl: it names one immutable snapshot, so that `repomd.xml` and its signature always belong
+/// together, also behind caches.
+fn location(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &str) -> String {
+    let url = repository_url(config, owner, dir, chroot);
+    format!("mirrorlist={url}mirrorlist\n")
+}
+
+/// URL of a project's public key.
+pub fn key_url(config: &Config, owner: &OwnerName, project: &ProjectName) -> String {
+    format!(
+        "{}/pubkey.gpg",
+        config.dir_url(owner, &DirName::from(project.clone()))
+    )
+}
+
+/// Host name of the service without a port, as repository ids have it.
+fn host(config: &Config) -> String {
+    url::Url::parse(&config.url)
+        .ok()
+        .and_then(|url| url.host_str().map(|h| h.trim_matches(['[', ']']).to_owned()))
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Id of a repository: `<kind>:HOST:owner:dir`, `group_X` for the group X.
+pub fn repo_id(kind: &str, config: &Config, owner: &OwnerName, dir: &DirName) -> String {
+    format!("{kind}:{}:{}:{dir}", host(config), spelled(owner))
+}
+
+/// Id of a dependency's repository; `None` for what does not exist.
+pub fn dependency_id(config: &Config, dependency: &Dependency) -> Option<String> {
+    match dependency {
+        Dependency::Project { owner, name, .. } => {
+            Some(repo_id("coprdep", config, owner, &DirName::from(name.clone())))
+        }
+        Dependency::External(_) => Some(external_id(&url_of(dependency))),
+        Dependency::Missing(_) => None,
+    }
+}
+
+/// Name of a dependency's repository, for people.
+pub fn dependency_name(config: &Config, spec: &RepoSpec, dependency: &Dependency, number: usize) -> String {
+    let of = format!(
+        "{} {}/{}/{}",
+        config.service_name,
+        host(config),
+        spec.owner,
+        spec.name
+    );
+    match dependency {
+        Dependency::Project { owner, name, .. } => {
+            format!("{of} runtime dependency #{number} - {owner}/{name}")
+        }
+        Dependency::External(_) | Dependency::Missing(_) => {
+            let name = plain(&url_of(dependency));
+            format!("{of} external runtime dependency #{number} - {name}")
+        }
+    }
+}
+
+fn url_of(dependency: &Dependency) -> String {
+    match dependency {
+        Dependency::External(url) | Dependency::Missing(url) => url.clone(),
+        Dependency::Project { owner, name, .. } => format!("copr://{owner}/{name}"),
+    }
+}
+
+fn external_id(url: &str) -> String {
+    format!("coprdep:{}", plain(url))
+}
+
+/// A URL as part of an id, by Copr's rule: everything but letters and digits becomes one underscore.
+fn plain(url: &str) -> String {
+    let words = url.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("_")
+}
+
+/// An external repository's URL without `priority=N` in its query, and that number.
+pub fn without_priority(text: &str) -> (String, Option<i32>) {
+    let Some((head, query)) = text.split_once('?') else {
+        return (text.to_owned(), None);
+    };
+    let mut priority = None;
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        match pair.strip_prefix("priority=") {
+            Some(number) => priority = number.parse().ok().filter(|n| (1..=99).contains(n)),
+            None => rest.push(pair),
+        }
+    }
+    if rest.is_empty() {
+        (head.to_owned(), priority)
+    } else {
+        (format!("{head}?{}", rest.join("&")), priority)
+    }
+}
+
+/// The enabled 32-bit chroot whose packages machines of `arch` take as well, in a project that says so.
+pub fn multilib_partner<'a>(spec: &'a RepoSpec, chroot: &ChrootName, arch: &str) -> Option<&'a ChrootName> {
+    if !spec.multilib || arch != "x86_64" {
+        return None;
+    }
+    let beside = |c: &&ChrootName| c.name_release() == chroot.name_release();
+    let of = |arch: &str| spec.chroots.iter().filter(beside).find(|c| c.arch() == arch);
+    ["i386", "i586", "i686"].into_iter().find_map(of)
 }
 
 /// Name of the file that people save: `<owner>-<dir>.repo`, `group_X` for the group X.
 pub fn file_name(owner: &OwnerName, dir: &DirName) -> String {
+    format!("{}-{dir}.repo", spelled(owner))
+}
+
+fn spelled(owner: &OwnerName) -> String {
     let group = if owner.is_group() { "group_" } else { "" };
-    format!("{group}{}-{dir}.repo", owner.bare())
+    format!("{group}{}", owner.bare())
 }
 
 /// `<os>-<version>`, with `$releasever` for the version where a machine's own version is the version of its chroot, so
@@ -104,19 +295,35 @@ pub fn name_release_with_variable(chroot: &ChrootName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use db::repo_specs::RepoDir;
+
     use super::*;
 
-    fn text(owner: &str, dir: &str, chroot: &str) -> String {
+    fn spec(owner: &str, name: &str, chroots: &[&str]) -> RepoSpec {
+        RepoSpec {
+            project: 1,
+            owner: owner.parse().unwrap(),
+            name: name.parse().unwrap(),
+            options: RepoOptions::default(),
+            multilib: false,
+            depends: false,
+            delete_at: None,
+            chroots: chroots.iter().map(|c| c.parse().unwrap()).collect(),
+            dirs: vec![RepoDir {
+                name: name.parse().unwrap(),
+                used_at: None,
+            }],
+        }
+    }
+
+    fn text(spec: &RepoSpec, dir: &str, arch: Option<&str>, dependencies: &[Dependency]) -> String {
         RepoFile {
-            url: "http://127.0.0.1:5080",
-            service: "Koper",
-            results_url: "http://127.0.0.1:5082/results",
-            owner: &owner.parse().unwrap(),
+            config: &Config::default(),
+            spec,
             dir: &dir.parse().unwrap(),
-            chroot: &chroot.parse().unwrap(),
-            module_hotfixes: false,
-            priority: None,
-            cost: None,
+            chroot: &spec.chroots[0],
+            arch,
+            dependencies,
         }
         .text()
     }
@@ -124,7 +331,7 @@ mod tests {
     #[test]
     fn a_file_is_what_dnf_expects() {
         assert_eq!(
-            text("alice", "tools", "debian-12-x86_64"),
+            text(&spec("alice", "tools", &["debian-12-x86_64"]), "tools", None, &[]),
             "[copr:127.0.0.1:alice:tools]\n\
              name=Koper repository tools of alice\n\
              mirrorlist=http://127.0.0.1:5082/results/alice/tools/debian-12-$basearch/mirrorlist\n\
@@ -141,7 +348,8 @@ mod tests {
 
     #[test]
     fn groups_and_directories_have_their_names() {
-        let text = text("@sig", "tools:pr:12", "fedora-44-x86_64");
+        let spec = spec("@sig", "tools", &["fedora-44-x86_64"]);
+        let text = text(&spec, "tools:pr:12", None, &[]);
         assert!(
             text.starts_with("[copr:127.0.0.1:group_sig:tools:pr:12]\n"),
             "{text}"
@@ -177,22 +385,94 @@ mod tests {
 
     #[test]
     fn settings_add_lines() {
-        let text = RepoFile {
-            url: "https://[::1]:8443",
-            service: "Koper",
-            results_url: "https://h/results",
-            owner: &"alice".parse().unwrap(),
-            dir: &"tools".parse().unwrap(),
-            chroot: &"fedora-44-x86_64".parse().unwrap(),
+        let mut spec = spec("alice", "tools", &["fedora-44-x86_64", "fedora-44-i386"]);
+        spec.options = RepoOptions {
             module_hotfixes: true,
             priority: Some(10),
-            cost: Some(1100),
-        }
-        .text();
-        assert!(text.starts_with("[copr:::1:alice:tools]\n"), "{text}");
+        };
+        spec.multilib = true;
+        let plain = text(&spec, "tools", None, &[]);
+        assert!(plain.ends_with("\nmodule_hotfixes=1\npriority=10\n"), "{plain}");
+        assert_eq!(text(&spec, "tools", Some("aarch64"), &[]), plain);
+        let both = text(&spec, "tools", Some("x86_64"), &[]);
+        let second = both.strip_prefix(&plain).unwrap();
         assert!(
-            text.ends_with("module_hotfixes=1\npriority=10\ncost=1100\n"),
+            second.starts_with("\n[copr:127.0.0.1:alice:tools:ml]\n"),
+            "{second}"
+        );
+        assert!(
+            second.contains("/alice/tools/fedora-$releasever-i386/mirrorlist\n")
+                && second.contains("\ncost=1100\n")
+                && second.ends_with("\nmodule_hotfixes=1\npriority=10\n"),
+            "{second}"
+        );
+        spec.chroots.pop();
+        assert_eq!(text(&spec, "tools", Some("x86_64"), &[]), plain);
+    }
+
+    #[test]
+    fn dependencies_follow_with_a_baseurl() {
+        let spec = spec("alice", "tools", &["fedora-44-x86_64"]);
+        let dependencies = [
+            Dependency::Project {
+                owner: "@sig".parse().unwrap(),
+                name: "libs".parse().unwrap(),
+                options: RepoOptions {
+                    module_hotfixes: false,
+                    priority: Some(7),
+                },
+            },
+            Dependency::External("https://h.example/$distname/$chroot/?x=1&priority=5".to_owned()),
+            Dependency::Missing("copr://nobody/gone".to_owned()),
+        ];
+        let text = text(&spec, "tools", None, &dependencies);
+        let sections: Vec<&str> = text.split("\n\n").collect();
+        assert!(
+            sections[1].starts_with("[coprdep:127.0.0.1:group_sig:libs]\n")
+                && sections[1].contains(
+                    "\nbaseurl=http://127.0.0.1:5082/results/@sig/libs/fedora-$releasever-$basearch/\n"
+                )
+                && sections[1].contains("\ngpgcheck=1\n")
+                && sections[1].ends_with("\npriority=7"),
             "{text}"
         );
+        assert!(
+            sections[2].starts_with("[coprdep:https_h_example_distname_chroot_x_1_priority_5]\n")
+                && sections[2]
+                    .contains("\nbaseurl=https://h.example/fedora/fedora-$releasever-$basearch/?x=1\n")
+                && sections[2].contains("\ngpgcheck=0\n")
+                && sections[2].ends_with("\npriority=5"),
+            "{text}"
+        );
+        assert!(
+            sections[3].starts_with("# ") && sections[3].contains("copr://nobody/gone"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        let config = Config {
+            url: "https://[::1]:8443".to_owned(),
+            ..Config::default()
+        };
+        let id = repo_id(
+            "copr",
+            &config,
+            &"alice".parse().unwrap(),
+            &"tools".parse().unwrap(),
+        );
+        assert_eq!(id, "copr:::1:alice:tools");
+    }
+
+    #[test]
+    fn priority_leaves_a_url() {
+        for (url, rest, priority) in [
+            ("https://h/x", "https://h/x", None),
+            ("https://h/x?priority=5", "https://h/x", Some(5)),
+            ("https://h/x?a=b&priority=0", "https://h/x?a=b", None),
+        ] {
+            assert_eq!(without_priority(url), (rest.to_owned(), priority));
+        }
     }
 }

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod notify;
 pub mod package_edit;
 pub mod projects;
+pub mod repo_specs;
 pub mod repositories;
 pub mod rights;
 pub mod rpms;

@@ -15,6 +15,7 @@ mod package_edit;
 mod project;
 mod project_chroot;
 mod route;
+mod rpmrepo;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub fn routes() -> Vec<ApiRoute> {
         upload::routes(),
         build_chroot::routes(),
         package_edit::routes(),
+        rpmrepo::routes(),
     ]
     .into_iter()
     .flatten()

@@ -4,6 +4,7 @@ pub mod builds;
 pub mod packages;
 mod pattern;
 pub mod projects;
+pub mod repo_specs;
 mod source;
 pub mod sources;
 pub mod tokens;

@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
-use protocol::{ChrootName, DirName, ProjectName};
+use protocol::ChrootName;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::projects::find_project;
+use crate::operations::projects::shown;
+use crate::operations::repo_specs;
 use crate::repo_file::{RepoFile, file_name};
 
 /// A directory's `.repo` file.
@@ -22,46 +23,40 @@ pub async fn of_group(app: web::Data<App>, req: HttpRequest) -> Result<HttpRespo
 }
 
 async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse, Error> {
-    let missing = || Error::NotFound("There is no such project or directory.".to_owned());
-    let dir: DirName = req.match_info().query("dir").parse().map_err(|_| missing())?;
-    let name: ProjectName = dir.project();
-    let project = find_project(app, owner, name.as_str()).await?;
     let name_release = req.match_info().query("name_release");
     let arch = url::form_urlencoded::parse(req.query_string().as_bytes())
         .find(|(key, _)| key == "arch")
         .map(|(_, value)| value.into_owned())
         .filter(|arch| !arch.is_empty());
     let mut conn = app.conn().await?;
-    let chroots = db::projects::chroots(&mut conn, project.id).await?;
-    if !dir.is_main() {
-        let known = db::repositories::of_project(&mut conn, project.id).await?;
-        if !known.iter().any(|r| r.dir == dir) {
-            return Err(missing());
-        }
+    let (spec, dir) = repo_specs::find(&mut conn, owner, req.match_info().query("dir")).await?;
+    if !spec.dirs.iter().any(|known| known.name == dir) {
+        return Err(Error::NotFound(format!(
+            "Project {}/{} has no directory {dir}.",
+            spec.owner, spec.name
+        )));
     }
-    drop(conn);
     let wanted =
         |c: &&ChrootName| c.name_release() == name_release && arch.as_deref().is_none_or(|a| c.arch() == a);
-    let Some(chroot) = chroots.iter().find(wanted) else {
-        return Ok(no_such_chroot(&chroots, name_release, arch.as_deref()));
+    let Some(chroot) = spec.chroots.iter().find(wanted) else {
+        return Ok(no_such_chroot(&spec.chroots, name_release, arch.as_deref()));
     };
+    let dependencies = repo_specs::dependencies(&mut conn, &spec).await?;
+    drop(conn);
     let file = RepoFile {
-        url: &app.config.url,
-        service: &app.config.service_name,
-        results_url: &app.config.results_url,
-        owner: &project.owner,
+        config: &app.config,
+        spec: &spec,
         dir: &dir,
         chroot,
-        module_hotfixes: project.settings.module_hotfixes,
-        priority: project.settings.repo_priority,
-        cost: None,
+        arch: arch.as_deref(),
+        dependencies: &dependencies,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header(("cache-control", "no-cache"))
         .insert_header((
             "content-disposition",
-            format!("attachment; filename=\"{}\"", file_name(&project.owner, &dir)),
+            format!("attachment; filename=\"{}\"", file_name(&spec.owner, &dir)),
         ))
         .body(file.text()))
 }
@@ -70,7 +65,7 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
 fn no_such_chroot(chroots: &[ChrootName], name_release: &str, arch: Option<&str>) -> HttpResponse {
     let names: Vec<&str> = chroots.iter().map(ChrootName::as_str).collect();
     let data = serde_json::json!({ "available chroots": names }).to_string();
-    let wanted = crate::operations::projects::shown(&match arch {
+    let wanted = shown(&match arch {
         Some(arch) => format!("{name_release}-{arch}"),
         None => name_release.to_owned(),
     });

@@ -52,6 +52,8 @@ async fn every_route_denies_by_default() {
             .replace("{project}", "tools")
             .replace("{package}", "hello")
             .replace("{type}", "scm")
+            .replace("{dirname}", "tools")
+            .replace("{name_release}", "debian-12")
             .replace("{id:\\d+}", &build)
             .replace("{id}", &build);
         for method in route.reads.methods {

@@ -1,5 +1,7 @@
 //! The unmodified clients against a frontend: what needs no build in a VM.
 
+mod dnf;
+mod dnf5;
 mod projects;
 
 use std::path::PathBuf;
