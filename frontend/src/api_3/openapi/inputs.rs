@@ -15,6 +15,12 @@ const PATH: &[(&str, Kind, &str)] = &[
         Kind::Text,
         "Result directory: the project's name, or `project:custom:x`, `project:pr:12`.",
     ),
+    (
+        "dirname",
+        Kind::Text,
+        "Result directory: the project's name, or `project:custom:x`, `project:pr:12`.",
+    ),
+    ("name_release", Kind::Text, "Such as `fedora-44`."),
     ("chroot", Kind::Text, "Such as `fedora-44-x86_64`."),
     ("package", Kind::Text, "Name of the package."),
     (
