@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::events::EventsConfig;
+
 /// The backend's section of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +20,9 @@ pub struct Config {
     pub fault_file: Option<PathBuf>,
     /// Largest package in bytes that is published.
     pub max_package_bytes: u64,
+    /// The message bus; a section of its own.
+    #[serde(skip)]
+    pub events: EventsConfig,
 }
 
 impl Default for Config {
@@ -28,6 +33,7 @@ impl Default for Config {
             scratch_dir: PathBuf::from("var/backend"),
             fault_file: None,
             max_package_bytes: 4 << 30,
+            events: EventsConfig::default(),
         }
     }
 }

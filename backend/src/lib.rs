@@ -8,6 +8,7 @@ mod accept_source;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod fault;
 mod inspect;
 mod pointer;

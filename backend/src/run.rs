@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
-use crate::{accept_source, publish_task, remove_project, set_up_project, store_log};
+use crate::{accept_source, events, publish_task, remove_project, set_up_project, store_log};
 
 /// What the backend is given.
 pub struct Parts {
@@ -73,7 +73,13 @@ pub async fn run(
             stopped.clone(),
         ));
     }
-    loops.spawn(tick(context.clone(), stopped));
+    loops.spawn(tick(context.clone(), stopped.clone()));
+    let sender = events::Parts {
+        pool: context.pool.clone(),
+        listener: parts.listener.clone(),
+        clock: context.clock.clone(),
+    };
+    loops.spawn(events::run(config.events.clone(), sender, stopped));
     shutdown.await;
     // Nobody listening means that all loops have ended already.
     let _ = stop.send(true);

@@ -29,6 +29,8 @@ pub struct Config {
     pub frontend: frontend::Config,
     /// What happens by itself.
     pub backend: backend::Config,
+    /// The message bus.
+    pub events: backend::events::EventsConfig,
     /// The builder on this machine.
     pub builder: builder::Config,
     /// What `koper up` runs.
@@ -184,6 +186,7 @@ fn defaults(data: &Path, port: u16) -> anyhow::Result<Table> {
         pool = 4
         [frontend]
         [backend]
+        [events]
         [builder]
         [up]
         user = "admin"
@@ -213,6 +216,7 @@ fn defaults(data: &Path, port: u16) -> anyhow::Result<Table> {
     set("frontend", "results_listen", results.clone());
     set("frontend", "builder_token", secret(secrets::BUILDER));
     set("backend", "scratch_dir", dir("backend"));
+    set("events", "amqp_url", secret(secrets::BUS));
     set("builder", "hub_url", format!("http://{builders}"));
     set("builder", "token", secret(secrets::BUILDER));
     set("builder", "data_dir", dir("builder"));

@@ -90,7 +90,9 @@ async fn backend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow
         clock: db::SystemClock(),
         service: config.service.clone(),
     };
-    backend::run(config.backend, parts, end)
+    let mut settings = config.backend;
+    settings.events = config.events;
+    backend::run(settings, parts, end)
         .await
         .context("the backend")
 }

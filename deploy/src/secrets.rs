@@ -12,6 +12,8 @@ pub const S3: &str = "s3-secret-key";
 pub const KEYS: &str = "keys-token";
 /// Token of builders.
 pub const BUILDER: &str = "builder-token";
+/// URL of the message bus, with its password; the administrator writes it.
+pub const BUS: &str = "amqp-url";
 
 fn path(data: &Path, name: &str) -> PathBuf {
     data.join("secrets").join(name)

@@ -8,6 +8,7 @@ pub mod builders;
 pub mod builds;
 pub mod chroots;
 pub mod connect;
+pub mod events;
 pub mod groups;
 pub mod jobs;
 pub mod logs;

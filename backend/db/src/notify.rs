@@ -20,16 +20,19 @@ pub enum Topic {
     Jobs,
     /// A task, build or project changed its state, or a log grew.
     Progress,
+    /// An event waits in the outbox.
+    Events,
 }
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Tasks, Self::Jobs, Self::Progress];
+    const ALL: [Self; 4] = [Self::Tasks, Self::Jobs, Self::Progress, Self::Events];
 
     fn channel(self) -> &'static str {
         match self {
             Self::Tasks => "koper_tasks",
             Self::Jobs => "koper_jobs",
             Self::Progress => "koper_progress",
+            Self::Events => "koper_events",
         }
     }
 }

@@ -1,0 +1,12 @@
+DROP TRIGGER builds_event_ended ON builds;
+DROP TRIGGER builds_event_started ON builds;
+DROP TRIGGER builds_event_submitted ON builds;
+DROP FUNCTION builds_event();
+DROP TRIGGER tasks_event_updated ON tasks;
+DROP TRIGGER tasks_event_inserted ON tasks;
+DROP FUNCTION tasks_event();
+DROP FUNCTION event_put(timestamptz, text, text, jsonb);
+DROP FUNCTION event_facts(bigint);
+DROP FUNCTION event_id(text);
+DROP FUNCTION event_status(text);
+DROP INDEX outbox_at;
