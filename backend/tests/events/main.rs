@@ -155,18 +155,17 @@ impl Sender {
     }
 }
 
-/// The messages of so many builds that ran to their end.
-async fn collect(consumer: &mut lapin::Consumer, builds: usize) -> Vec<Received> {
+/// The messages up to the last one of this build.
+async fn collect(consumer: &mut lapin::Consumer, last: i64) -> Vec<Received> {
     let mut all = Vec::new();
-    let mut ended = HashSet::new();
-    while ended.len() < builds {
+    loop {
         let message = next(consumer).await;
-        if message.topic.ends_with("koper.build.ended") {
-            ended.insert(message.body["build"].as_i64().unwrap());
-        }
+        let end = message.topic.ends_with("koper.build.ended") && message.body["build"] == last;
         all.push(message);
+        if end {
+            return all;
+        }
     }
-    all
 }
 
 const LIFE: [&str; 7] = [
@@ -296,7 +295,10 @@ async fn a_bus_that_was_down_gets_everything_in_order() {
 
     rabbit.up().await;
     let mut consumer = rabbit.consumer().await;
-    assert_lives(&collect(&mut consumer, 20).await, 20);
+    // The bus may have forgotten that these were read.
+    let mut all = collect(&mut consumer, 21).await;
+    all.retain(|m| m.body["build"] != 1);
+    assert_lives(&all, 20);
 
     // What was sent but not written down as sent comes again, under the same number.
     one.stop().await;

@@ -101,10 +101,7 @@ impl Rabbit {
             .stderr(Stdio::null());
         self.server = Some(spawn(&mut command));
         let deadline = Instant::now() + START;
-        while Connection::connect(&self.url(), ConnectionProperties::default())
-            .await
-            .is_err()
-        {
+        while !self.answers().await {
             assert!(
                 Instant::now() < deadline,
                 "RabbitMQ does not start: {}",
@@ -112,6 +109,16 @@ impl Rabbit {
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// While it starts, it takes connections that it never answers.
+    async fn answers(&self) -> bool {
+        let (url, options) = (self.url(), ConnectionProperties::default());
+        let connect = Connection::connect(&url, options);
+        matches!(
+            tokio::time::timeout(Duration::from_secs(5), connect).await,
+            Ok(Ok(_))
+        )
     }
 
     /// Ends the server, as after a power cut.
