@@ -92,9 +92,7 @@ async fn backend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow
     };
     let mut settings = config.backend;
     settings.events = config.events;
-    backend::run(settings, parts, end)
-        .await
-        .context("the backend")
+    backend::run(settings, parts, end).await.context("the backend")
 }
 
 async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow::Result<()> {

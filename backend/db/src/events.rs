@@ -3,7 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, Queryable, QueryableByName, Selectable, SelectableHelper as _};
+use diesel::{
+    ExpressionMethods as _, QueryDsl as _, Queryable, QueryableByName, Selectable, SelectableHelper as _,
+};
 use diesel_async::RunQueryDsl as _;
 
 use crate::connect::{Connection, DbResult};

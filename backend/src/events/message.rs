@@ -97,10 +97,7 @@ mod tests {
     #[test]
     fn a_wave_has_one_event_of_a_build() {
         let waves = waves(vec![event(1, 7), event(2, 7), event(3, 8), event(4, 7)]);
-        let ids: Vec<Vec<i64>> = waves
-            .iter()
-            .map(|w| w.iter().map(|e| e.id).collect())
-            .collect();
+        let ids: Vec<Vec<i64>> = waves.iter().map(|w| w.iter().map(|e| e.id).collect()).collect();
         assert_eq!(ids, [vec![1, 3], vec![2], vec![4]]);
     }
 

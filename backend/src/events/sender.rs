@@ -33,7 +33,10 @@ const PRUNE: Duration = Duration::from_secs(600);
 
 /// Sends events and drops old ones, until `stop` changes.
 pub async fn run(config: EventsConfig, parts: Parts, stop: watch::Receiver<bool>) {
-    tokio::join!(send_all(&config, &parts, stop.clone()), prune_all(&config, &parts, stop));
+    tokio::join!(
+        send_all(&config, &parts, stop.clone()),
+        prune_all(&config, &parts, stop)
+    );
 }
 
 /// Waits; true when it is time to stop.
@@ -80,7 +83,10 @@ async fn session(
 ) -> Result<(), String> {
     let poll = Duration::from_secs(u64::from(config.poll_s.max(1)));
     let mut conn = parts.pool.get().await.map_err(|e| e.to_string())?;
-    while !events::become_sender(&mut conn).await.map_err(|e| e.to_string())? {
+    while !events::become_sender(&mut conn)
+        .await
+        .map_err(|e| e.to_string())?
+    {
         if stopped(stop, poll).await {
             return Ok(());
         }

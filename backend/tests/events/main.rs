@@ -1,9 +1,6 @@
 //! Events reach a real RabbitMQ, in order, whatever happens to it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod rabbit;
 
@@ -319,9 +316,12 @@ async fn a_bus_that_was_down_gets_everything_in_order() {
     two.stop().await;
     house.waiting(0).await;
     let mut conn = house.conn().await;
-    db::testing::execute(&mut conn, "UPDATE outbox SET sent_at = NULL WHERE body ->> 'build' = '1'")
-        .await
-        .unwrap();
+    db::testing::execute(
+        &mut conn,
+        "UPDATE outbox SET sent_at = NULL WHERE body ->> 'build' = '1'",
+    )
+    .await
+    .unwrap();
     let sender = house.sender(&rabbit);
     let again = collect(&mut consumer, 1).await;
     assert_lives(&again, 1);

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicConsumeOptions, BasicAckOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties, Consumer};
 use nix::sys::signal::{Signal, killpg};
@@ -17,7 +17,11 @@ const START: Duration = Duration::from_secs(180);
 pub const ARRIVAL: Duration = Duration::from_secs(60);
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A message as it came.
@@ -78,7 +82,11 @@ impl Rabbit {
     pub async fn up(&mut self) {
         let path = self.dir.path();
         let log = fs_err::File::create(path.join("out")).unwrap();
-        fs_err::write(path.join("rabbitmq.conf"), "loopback_users = none\nlog.console = false\n").unwrap();
+        fs_err::write(
+            path.join("rabbitmq.conf"),
+            "loopback_users = none\nlog.console = false\n",
+        )
+        .unwrap();
         fs_err::write(path.join("plugins"), "[].\n").unwrap();
         let mut command = Command::new("setpriv");
         command
@@ -94,7 +102,10 @@ impl Rabbit {
             .env("RABBITMQ_CONFIG_FILE", path.join("rabbitmq"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", path.join("plugins"))
             .env("RABBITMQ_PID_FILE", path.join("pid"))
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "-kernel inet_dist_use_interface {127,0,0,1}",
+            )
             .env("ERL_EPMD_PORT", self.names.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .stdout(log.into_parts().0)
@@ -138,7 +149,11 @@ impl Rabbit {
         let channel = connection.create_channel().await.unwrap();
         let queue = "reader";
         channel
-            .queue_declare(queue.into(), QueueDeclareOptions::durable(), FieldTable::default())
+            .queue_declare(
+                queue.into(),
+                QueueDeclareOptions::durable(),
+                FieldTable::default(),
+            )
             .await
             .unwrap();
         channel

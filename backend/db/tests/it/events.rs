@@ -46,17 +46,9 @@ async fn a_chroot_starts_once_and_ends_once_over_three_builders() {
         .await
         .unwrap();
     let third = claim(&mut conn, 300).await;
-    tasks::finish(
-        &mut conn,
-        third.id,
-        3,
-        &Outcome::Succeeded,
-        &[],
-        None,
-        after(301),
-    )
-    .await
-    .unwrap();
+    tasks::finish(&mut conn, third.id, 3, &Outcome::Succeeded, &[], None, after(301))
+        .await
+        .unwrap();
     tasks::succeed(&mut conn, third.id, 3, after(302)).await.unwrap();
     tasks::succeed(&mut conn, third.id, 3, after(303)).await.unwrap();
     assert_eq!(
@@ -191,7 +183,9 @@ async fn an_event_that_commits_late_is_not_passed_over() {
     let pool = pool(3).await;
     let (mut early, mut late) = (pool.get().await.unwrap(), pool.get().await.unwrap());
     let put = |build: i64| {
-        format!("SELECT event_put(now(), 'copr.build.start', '{build}', '{{\"build\": {build}, \"status\": 3}}')")
+        format!(
+            "SELECT event_put(now(), 'copr.build.start', '{build}', '{{\"build\": {build}, \"status\": 3}}')"
+        )
     };
     execute(&mut early, "BEGIN").await.unwrap();
     execute(&mut early, &put(1)).await.unwrap();
