@@ -301,6 +301,18 @@ impl Actor {
         Ok(&account.user)
     }
 
+    /// Whether a member may be taken out of a group: by its admins, or by themselves.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_take_out(&self, group: &GroupName, member: &str) -> Result<&User, Error> {
+        let account = self.at_large()?;
+        if account.user.name.as_str() == member {
+            return Ok(&account.user);
+        }
+        self.may_lead(group)
+    }
+
     /// Whether settings may be changed that only administrators change.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod logs;
 pub mod notify;
 pub mod package_edit;
+pub mod permissions;
 pub mod projects;
 pub mod repo_specs;
 pub mod repositories;
@@ -24,6 +25,7 @@ pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tokens;
+pub mod transfer;
 pub mod users;
 
 pub use connect::{Clock, Connection, DbError, DbResult, Pool, SystemClock, migrate, pool};

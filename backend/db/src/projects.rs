@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, PgTextExpressionMethods as _, QueryDsl as _, Queryable,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgTextExpressionMethods as _, QueryDsl as _, Queryable,
     Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
@@ -252,7 +252,7 @@ pub async fn by_id(conn: &mut Connection, id: i64) -> DbResult<Option<Project>> 
 /// Which live projects to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only this holder's.
+    /// Only those in this name space, and those that this user or group holds.
     pub owner: Option<OwnerName>,
     /// Name contains this text.
     pub name_contains: Option<String>,
@@ -272,7 +272,12 @@ pub async fn list(conn: &mut Connection, filter: &Filter, limit: i64, offset: i6
         .select(Row::as_select())
         .into_boxed();
     if let Some(owner) = &filter.owner {
-        query = query.filter(projects::owner.eq(owner.as_str().to_owned()));
+        let owner = owner.as_str();
+        query = query.filter(
+            projects::owner
+                .eq(owner.to_owned())
+                .or(projects::holder.eq(owner.to_owned())),
+        );
     }
     if let Some(text) = &filter.name_contains {
         let escaped: String = text

@@ -89,6 +89,22 @@ pub async fn find(conn: &mut Connection, name: &UserName) -> DbResult<Option<Use
     row.map(UserRow::user).transpose()
 }
 
+/// Finds users by name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn by_names(conn: &mut Connection, names: &[UserName]) -> DbResult<Vec<User>> {
+    let names: Vec<&str> = names.iter().map(UserName::as_str).collect();
+    users::table
+        .filter(users::name.eq_any(names))
+        .select(USER)
+        .load::<UserRow>(conn)
+        .await?
+        .into_iter()
+        .map(UserRow::user)
+        .collect()
+}
+
 /// Finds a user by number.
 ///
 /// # Errors

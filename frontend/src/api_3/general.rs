@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Json};
+use actix_web::{FromRequest as _, HttpRequest};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api_3::route::{Action, ApiRoute, GET, POST, public, token};
 use crate::app::App;
-use crate::auth::Signed;
+use crate::auth::{Signed, session};
 use crate::error::Error;
 use crate::operations::tokens;
 
@@ -16,6 +18,8 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         public(GET, "", version).about("The API's version."),
         token(Action::Account, GET, "/auth-check", auth_check).about("Whose token this is."),
+        public(GET, "/gssapi_login", who_am_i)
+            .about("Who one is, by a token or a browser's session. Copr's clients ask here for Kerberos, which this service does not have."),
         token(Action::Tokens, POST, "/api-token", new_token)
             .about("A new token in place of the one that asks, with the same name and limits."),
         public(GET, "/mock-chroots/list", mock_chroots).about("Active chroots, each with its comment."),
@@ -43,6 +47,23 @@ async fn auth_check(signed: Signed) -> Result<Json<Identity>, Error> {
     Ok(Json(Identity {
         id: signed.user.id,
         name: signed.user.name.to_string(),
+    }))
+}
+
+async fn who_am_i(app: web::Data<App>, request: HttpRequest) -> Result<Json<Identity>, Error> {
+    let user = match session(&app, &request).await? {
+        Some(session) => session.user,
+        None if request.headers().contains_key(AUTHORIZATION) => Signed::extract(&request).await?.user,
+        None => {
+            return Err(Error::Unauthenticated(format!(
+                "This service has no Kerberos. Make an API token at {}/api/ and put what that page shows into ~/.config/copr.",
+                app.config.url
+            )));
+        }
+    };
+    Ok(Json(Identity {
+        id: user.id,
+        name: user.name.to_string(),
     }))
 }
 

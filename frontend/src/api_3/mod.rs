@@ -8,14 +8,17 @@ mod build_chroot;
 mod docs;
 mod door;
 mod general;
+mod group;
 mod input;
 mod models;
 mod openapi;
 mod package_edit;
+mod permissions;
 mod project;
 mod project_chroot;
 mod route;
 mod rpmrepo;
+mod token;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -34,7 +37,10 @@ pub fn routes() -> Vec<ApiRoute> {
     [
         general::routes(),
         docs::routes(),
+        token::routes(),
+        group::routes(),
         project::routes(),
+        permissions::routes(),
         project_chroot::routes(),
         build::routes(),
         upload::routes(),

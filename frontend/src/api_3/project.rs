@@ -127,7 +127,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-async fn model(app: &App, project: &Project) -> Result<models::Project, Error> {
+pub(super) async fn model(app: &App, project: &Project) -> Result<models::Project, Error> {
     let mut conn = app.conn().await?;
     let chroots = db::projects::chroots(&mut conn, project.id).await?;
     Ok(models::project(&app.config, project, &chroots))

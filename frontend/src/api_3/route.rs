@@ -27,8 +27,10 @@ pub enum Action {
     Edit,
     /// Make and fork projects.
     Create,
-    /// Delete projects.
+    /// Delete projects, and give them away.
     Delete,
+    /// Make groups and change their members.
+    Groups,
     /// Make and revoke tokens.
     Tokens,
     /// What only administrators do.
@@ -37,12 +39,13 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Account,
         Self::Build,
         Self::Edit,
         Self::Create,
         Self::Delete,
+        Self::Groups,
         Self::Tokens,
         Self::Admin,
     ];
@@ -55,6 +58,7 @@ impl Action {
             Self::Edit => "edit",
             Self::Create => "create",
             Self::Delete => "delete",
+            Self::Groups => "groups",
             Self::Tokens => "tokens",
             Self::Admin => "admin",
         }

@@ -2,7 +2,9 @@
 
 pub mod builds;
 pub mod packages;
+pub mod groups;
 mod pattern;
+pub mod permissions;
 pub mod projects;
 pub mod repo_specs;
 mod source;

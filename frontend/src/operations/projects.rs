@@ -140,7 +140,7 @@ pub async fn delete_project(app: &App, actor: &Actor, project: &Project) -> Resu
     Ok(projects::delete(&mut *app.conn().await?, project, actor.name(), now).await?)
 }
 
-async fn reload(app: &App, project: &Project) -> Result<Project, Error> {
+pub(super) async fn reload(app: &App, project: &Project) -> Result<Project, Error> {
     projects::by_id(&mut *app.conn().await?, project.id)
         .await?
         .filter(|p| p.deleted_at.is_none())
