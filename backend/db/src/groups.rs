@@ -275,11 +275,7 @@ pub async fn set_member(
             .first::<i64>(conn)
             .await?;
         let row = group_members::table.find((group.id, user.id));
-        let old: Option<String> = row
-            .select(group_members::role)
-            .first(conn)
-            .await
-            .optional()?;
+        let old: Option<String> = row.select(group_members::role).first(conn).await.optional()?;
         let leaders: i64 = group_members::table
             .filter(group_members::group_id.eq(group.id))
             .filter(group_members::role.eq(GroupRole::Admin.as_str()))

@@ -121,9 +121,12 @@ pub async fn set_member(
     role: &str,
 ) -> Result<(), Error> {
     actor.may_lead(&group.name)?;
-    let role: GroupRole = role
-        .parse()
-        .map_err(|_| Error::Invalid(format!("role: '{}' is not a valid choice for this field", shown(role))))?;
+    let role: GroupRole = role.parse().map_err(|_| {
+        Error::Invalid(format!(
+            "role: '{}' is not a valid choice for this field",
+            shown(role)
+        ))
+    })?;
     change_member(app, actor, group, user, Some(role)).await
 }
 

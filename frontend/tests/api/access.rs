@@ -1,22 +1,54 @@
 //! Every route, asked by nobody and by a stranger: deny by default.
 
 use db::builds::Build;
-use frontend::api_3::{Access, routes};
+use frontend::api_3::{Access, ApiRoute, routes};
 use serde_json::{Value, json};
 
-use crate::house::{CHROOT, House};
+use crate::house::{CHROOT, House, Person};
 use crate::packages;
 
 /// Calls that nobody but the owner may make, with bodies that would change something.
-fn body(path: &str) -> Value {
+pub fn body(path: &str) -> Value {
     match path {
         "/project/add/{owner}" => json!({"name": "stolen", "chroots": [CHROOT]}),
         "/project/delete/{owner}/{project}" => json!({"verify": true}),
         "/project/edit/{owner}/{project}" => json!({"description": "changed"}),
+        "/project/permissions/set/{owner}/{project}" => json!({"stranger": {"builder": "approved"}}),
+        "/project/permissions/request/{owner}/{project}" => json!({"builder": true}),
+        "/project/transfer/{owner}/{project}" => json!({"to": "stranger"}),
+        "/group/add" => json!({"name": "new-group"}),
+        "/group/edit/{group}" => json!({"description": "changed"}),
+        "/group/members/set/{group}" => json!({"username": "stranger", "role": "admin"}),
+        "/group/members/remove/{group}" => json!({"username": "alice"}),
+        "/token/add" => json!({"name": "another"}),
         _ => {
             json!({"ownername": "alice", "projectname": "tools", "pkgs": ["http://example.org/a-1-1.src.rpm"]})
         }
     }
+}
+
+/// The route's path with alice's things in it.
+pub fn path_of(route: &ApiRoute, build: &str) -> String {
+    route
+        .path
+        .replace("{owner}", "alice")
+        .replace("{project}", "tools")
+        .replace("{group}", "sig")
+        .replace("{who}", "stranger")
+        .replace("{package}", "hello")
+        .replace("{type}", "scm")
+        .replace("{dirname}", "tools")
+        .replace("{name_release}", "debian-12")
+        .replace("{id:\\d+}", build)
+        .replace("{id}", build)
+}
+
+/// Alice's group `sig`.
+pub async fn group(house: &House, alice: &Person) {
+    house
+        .send("POST", "/group/add", Some(alice), json!({"name": "sig"}))
+        .await
+        .ok();
 }
 
 async fn state(house: &House) -> (Value, Vec<Build>) {
@@ -34,6 +66,7 @@ async fn every_route_denies_by_default() {
     let alice = house.person("alice", false).await;
     let stranger = house.person("stranger", false).await;
     house.project(&alice, "tools").await;
+    group(&house, &alice).await;
     let package = packages::source("BuildArch: noarch");
     let form = json!({"ownername": "alice", "projectname": "tools"});
     let build = house
@@ -44,22 +77,24 @@ async fn every_route_denies_by_default() {
     let (projects, builds) = state(&house).await;
 
     // What a stranger may do for themselves.
-    let own = ["/auth-check", "/api-token"];
+    let own = [
+        "/auth-check",
+        "/api-token",
+        "/token/list",
+        "/token/add",
+        "/group/add",
+        "/project/permissions/request/{owner}/{project}",
+    ];
     for route in routes() {
-        let path = route
-            .path
-            .replace("{owner}", "alice")
-            .replace("{project}", "tools")
-            .replace("{package}", "hello")
-            .replace("{type}", "scm")
-            .replace("{dirname}", "tools")
-            .replace("{name_release}", "debian-12")
-            .replace("{id:\\d+}", &build)
-            .replace("{id}", &build);
+        let path = path_of(&route, &build);
         for method in route.reads.methods {
             if route.reads.access == Access::Public {
                 assert_eq!(*method, "GET", "{path}: what everybody may do changes nothing");
-                let query = "ownername=alice&projectname=tools&query=tools&build_id=";
+                if route.path == "/gssapi_login" {
+                    house.get(&path).await.error(401);
+                    continue;
+                }
+                let query = "ownername=alice&projectname=tools&query=tools&groupname=sig&build_id=";
                 let url = format!("{path}?{query}{build}&chrootname={CHROOT}");
                 if route.answer_type == "application/json" {
                     house.get(&url).await.ok();
@@ -83,9 +118,15 @@ async fn every_route_denies_by_default() {
             } else {
                 house.send(method, &path, Some(&stranger), body(route.path)).await
             };
+            // Tokens of others do not exist for anybody else.
+            let refused = if route.path == "/token/delete/{id}" {
+                404
+            } else {
+                403
+            };
             assert_eq!(
                 other.status.as_u16(),
-                403,
+                refused,
                 "{method} {path} as a stranger: {}",
                 other.json
             );

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::{CHROOT, House};
+use crate::house::{CHROOT, House, Person};
 
 #[tokio::test]
 async fn both_slash_forms_answer() {
@@ -21,7 +21,6 @@ async fn what_does_not_exist_says_so_in_json() {
     for path in [
         "/nothing",
         "/build/create/scm",
-        "/gssapi_login/",
         "/build/notanumber",
         "/build/create",
     ] {
@@ -87,16 +86,42 @@ async fn a_token_tells_who_asks_until_it_expires_or_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_session_cookie_opens_nothing_here() {
+async fn kerberos_is_answered_with_what_to_do() {
     let house = House::new().await;
     let alice = house.person("alice", false).await;
+    let text = house.get("/gssapi_login/").await.error(401);
+    assert!(text.contains("no Kerberos") && text.contains("/api/"), "{text}");
+    let me = json!({"id": alice.user.id, "name": "alice"});
+    let by_token = house
+        .send("GET", "/gssapi_login/", Some(&alice), json!({}))
+        .await
+        .ok();
+    assert_eq!(by_token, me);
+    let response = house
+        .request("GET", "/gssapi_login", None)
+        .header("Cookie", cookie(&house, &alice).await)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.json::<serde_json::Value>().await.unwrap(), me);
+}
+
+/// A browser's session.
+async fn cookie(house: &House, person: &Person) -> String {
     let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::from_os_rng();
     let until = crate::house::start() + chrono::TimeDelta::days(1);
     let mut conn = house.pool.get().await.unwrap();
-    let secret = db::users::new_session(&mut conn, alice.user.id, crate::house::start(), until, &mut rng)
+    let secret = db::users::new_session(&mut conn, person.user.id, crate::house::start(), until, &mut rng)
         .await
         .unwrap();
-    let cookie = format!("{}={secret}", frontend::auth::SESSION_COOKIE);
+    format!("{}={secret}", frontend::auth::SESSION_COOKIE)
+}
+
+#[tokio::test]
+async fn a_session_cookie_opens_nothing_here() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    let cookie = cookie(&house, &alice).await;
     let response = house
         .request("POST", "/project/add/alice", None)
         .header("Cookie", cookie)

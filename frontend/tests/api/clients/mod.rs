@@ -2,6 +2,7 @@
 
 mod dnf;
 mod dnf5;
+mod permissions;
 mod projects;
 
 use std::path::PathBuf;
@@ -56,7 +57,6 @@ pub async fn run(copr: &Copr, arguments: &[&str]) -> Ran {
 ///
 /// # Panics
 /// With its words when it fails.
-#[expect(dead_code, reason = "scripts come with what they try")]
 pub async fn python(house: &House, person: &Person, script: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config");
