@@ -1,8 +1,8 @@
 //! What the API and the forms do: typed input, one check of permissions each, typed results. No HTTP here.
 
 pub mod builds;
-pub mod packages;
 pub mod groups;
+pub mod packages;
 mod pattern;
 pub mod permissions;
 pub mod projects;
