@@ -2,6 +2,9 @@ DROP TABLE usage;
 DROP TABLE quotas;
 DROP TABLE outbox;
 DROP TABLE webhook_deliveries;
+DROP TRIGGER batches_open_deleted ON builds;
+DROP TRIGGER batches_open ON builds;
+DROP FUNCTION batches_open();
 DROP TRIGGER builds_canceled ON builds;
 DROP FUNCTION builds_canceled();
 DROP TRIGGER tasks_updated ON tasks;
@@ -12,6 +15,14 @@ DROP FUNCTION build_state(bigint);
 -- The older schema knows neither these states nor these sources.
 DELETE FROM tasks WHERE state = 'forked';
 DROP INDEX tasks_build;
+DROP INDEX rpms_nevra;
+DELETE FROM rpms WHERE scratch;
+ALTER TABLE rpms ADD CONSTRAINT rpms_repository_id_name_epoch_version_release_arch_key
+    UNIQUE (repository_id, name, epoch, version, release, arch);
+ALTER TABLE rpms DROP COLUMN scratch;
+DROP INDEX tasks_pending;
+CREATE INDEX tasks_pending ON tasks (priority DESC, id) WHERE state = 'pending';
+ALTER TABLE tasks DROP COLUMN held;
 ALTER TABLE tasks DROP CONSTRAINT tasks_state_check;
 ALTER TABLE tasks ADD CONSTRAINT tasks_state_check CHECK (state IN
     ('waiting', 'pending', 'running', 'publishing', 'succeeded', 'failed', 'canceled', 'skipped'));
@@ -19,6 +30,7 @@ DELETE FROM builds WHERE source_kind NOT IN ('upload', 'link');
 UPDATE builds SET source_url = NULL WHERE source_kind <> 'link';
 DROP INDEX builds_directory;
 DROP INDEX builds_state;
+DROP INDEX builds_batch_open;
 DROP INDEX builds_batch;
 DROP INDEX builds_package;
 ALTER TABLE builds DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,

@@ -123,6 +123,7 @@ INSERT INTO packages (project_id, name)
 UPDATE builds b SET package_id = p.id FROM packages p WHERE p.project_id = b.project_id AND p.name = b.package_name;
 CREATE INDEX builds_package ON builds (package_id, id DESC);
 CREATE INDEX builds_batch ON builds (batch_id);
+CREATE INDEX builds_batch_open ON builds (batch_id) WHERE batch_id IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX builds_state ON builds (project_id, state, id DESC);
 CREATE INDEX builds_directory ON builds (project_id, dirname, id DESC);
 
@@ -130,6 +131,15 @@ ALTER TABLE tasks DROP CONSTRAINT tasks_state_check;
 ALTER TABLE tasks ADD CONSTRAINT tasks_state_check CHECK (state IN
     ('waiting', 'pending', 'running', 'publishing', 'succeeded', 'failed', 'canceled', 'skipped', 'forked'));
 CREATE INDEX tasks_build ON tasks (build_id);
+-- Kept back by the batch before its build's; no builder gets it.
+ALTER TABLE tasks ADD COLUMN held boolean NOT NULL DEFAULT false;
+DROP INDEX tasks_pending;
+CREATE INDEX tasks_pending ON tasks (priority DESC, id) WHERE state = 'pending' AND NOT held;
+
+-- Packages of scratch builds are listed, but no repository has them.
+ALTER TABLE rpms ADD COLUMN scratch boolean NOT NULL DEFAULT false;
+ALTER TABLE rpms DROP CONSTRAINT rpms_repository_id_name_epoch_version_release_arch_key;
+CREATE UNIQUE INDEX rpms_nevra ON rpms (repository_id, name, epoch, version, release, arch) WHERE NOT scratch;
 
 -- Copr's word for a whole build: canceled if flagged; the source part's state until it succeeded; else the first of
 -- running, pending, failed, canceled, succeeded, forked that any chroot has; else skipped.
@@ -180,6 +190,22 @@ BEGIN
 END $$;
 CREATE TRIGGER builds_canceled AFTER UPDATE OF canceled_at ON builds
     FOR EACH ROW EXECUTE FUNCTION builds_canceled();
+
+-- Lets go of what a batch held back once all its builds have ended. Of two that end at once the later one sees the
+-- earlier, since each locks the batch first. Lock order: tasks, their build, its batch, the tasks that wait for it.
+CREATE FUNCTION batches_open() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.batch_id IS NULL THEN RETURN NULL; END IF;
+    PERFORM 1 FROM batches WHERE id = OLD.batch_id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT 1 FROM builds WHERE batch_id = OLD.batch_id AND ended_at IS NULL) THEN RETURN NULL; END IF;
+    UPDATE tasks SET held = false WHERE held AND build_id IN
+        (SELECT b.id FROM batches t JOIN builds b ON b.batch_id = t.id WHERE t.blocked_by = OLD.batch_id);
+    IF FOUND THEN NOTIFY koper_tasks; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER batches_open AFTER UPDATE OF ended_at ON builds
+    FOR EACH ROW WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION batches_open();
+CREATE TRIGGER batches_open_deleted AFTER DELETE ON builds FOR EACH ROW EXECUTE FUNCTION batches_open();
 SELECT count(summarise_build(id)) FROM builds;
 
 -- What was sent to a project's webhooks and what came of it.

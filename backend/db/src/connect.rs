@@ -89,10 +89,12 @@ impl DbError {
     /// Whether trying again later may help.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
-            || matches!(
-                self,
-                Self::Query(Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
-            )
+            || match self {
+                Self::Query(Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+                // diesel has no kind of its own for it.
+                Self::Query(Diesel::DatabaseError(_, info)) => info.message() == "deadlock detected",
+                _ => false,
+            }
     }
 }
 

@@ -4,6 +4,7 @@
 //! does HTTP, uploads or signing, so that no transaction waits for any of them.
 
 pub mod audit;
+pub mod batches;
 pub mod builders;
 pub mod builds;
 pub mod chroots;

@@ -88,7 +88,7 @@ diesel::table! {
         lease_expires_at -> Nullable<Timestamptz>, builder -> Nullable<Text>, phase -> Nullable<Text>,
         cancel_requested -> Bool, created_at -> Timestamptz, started_at -> Nullable<Timestamptz>,
         ended_at -> Nullable<Timestamptz>, failure_kind -> Nullable<Text>, failure_message -> Nullable<Text>,
-        manifest -> Nullable<Jsonb>, boot_ms -> Nullable<BigInt>, result_dir -> Nullable<Text>,
+        manifest -> Nullable<Jsonb>, boot_ms -> Nullable<BigInt>, result_dir -> Nullable<Text>, held -> Bool,
     }
 }
 diesel::table! { log_chunks (task_id, attempt, start) { task_id -> BigInt, attempt -> Integer, start -> BigInt, bytes -> Binary, } }
@@ -97,6 +97,7 @@ diesel::table! {
         id -> BigInt, repository_id -> BigInt, task_id -> BigInt, name -> Text, epoch -> Integer, version -> Text,
         release -> Text, arch -> Text, file_name -> Text, sha256 -> Text, unsigned_sha256 -> Text, size -> BigInt,
         since_snapshot -> Nullable<BigInt>, primary_xml -> Binary, filelists_xml -> Binary, other_xml -> Binary,
+        scratch -> Bool,
     }
 }
 diesel::table! {

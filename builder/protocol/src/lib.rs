@@ -9,6 +9,7 @@ pub mod chroot;
 pub mod guest;
 pub mod identity;
 pub mod names;
+pub mod pattern;
 pub mod repotag;
 pub mod verdict;
 
@@ -18,5 +19,6 @@ pub use names::{
     BuildId, BuilderName, ChrootName, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
     ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
+pub use pattern::fnmatch;
 pub use repotag::RepoTag;
 pub use verdict::{FailureKind, Limits, Outcome};

@@ -76,6 +76,8 @@ async fn submit(pool: &db::Pool, project: &Project, url: &str) -> anyhow::Result
         source: &Source::Link(url.to_owned()),
         targets: &targets,
         options: &BuildOptions::default(),
+        batch: None,
+        package: None,
     };
     Ok(db::builds::create(&mut conn, &new, (db::SystemClock())()).await?)
 }

@@ -3,7 +3,6 @@
 pub mod builds;
 pub mod groups;
 pub mod packages;
-mod pattern;
 pub mod permissions;
 pub mod projects;
 pub mod repo_specs;

@@ -3,13 +3,12 @@
 use db::DbError;
 use db::package_edit::{self, NAME_TAKEN, Package, PackageSettings, UNSET};
 use db::projects::Project;
-use protocol::{ChrootName, PackageName};
+use protocol::{ChrootName, PackageName, fnmatch};
 use serde_json::{Map, Value};
 
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::pattern::fnmatch;
 use crate::operations::projects::shown;
 use crate::operations::sources::{self, SourceType};
 

@@ -86,6 +86,8 @@ pub async fn build(conn: &mut Connection, project: &Project, source: &Source) ->
             skipped: false,
         }],
         options: &BuildOptions::default(),
+        batch: None,
+        package: None,
     };
     db::builds::create(conn, &new, start()).await.unwrap()
 }

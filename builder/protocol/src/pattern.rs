@@ -1,7 +1,7 @@
 //! Shell patterns for names of chroots.
 
 /// Python's `fnmatch` for names of chroots: `*`, `?` and `[…]` with ranges and `!`.
-pub(super) fn fnmatch(pattern: &str, name: &str) -> bool {
+pub fn fnmatch(pattern: &str, name: &str) -> bool {
     fn go(p: &[u8], n: &[u8], steps: &mut u32) -> bool {
         // Patterns are user input; backtracking is bounded.
         *steps += 1;

@@ -1,0 +1,314 @@
+//! Builds.
+
+mod change;
+mod create;
+mod source;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
+};
+use diesel_async::RunQueryDsl as _;
+use protocol::{BuildId, DirName, PackageName};
+use serde::{Deserialize, Serialize};
+
+use crate::connect::{Connection, DbResult, from_json, parse};
+use crate::projects::{self, Project};
+use crate::schema::{builds, users};
+use crate::tasks::{TaskRow, TaskState};
+
+pub use change::{accept_source, cancel};
+pub use create::{NewBuild, Target, create, create_claimed};
+pub use source::{Recipe, Source, Srpm, StoredFile, is_spec};
+
+/// What a submitter may choose for one build.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildOptions {
+    /// Seconds; `None`: the service's default.
+    pub timeout_s: Option<u64>,
+    /// Network in the build; `None`: the project's setting.
+    pub enable_net: Option<bool>,
+    /// Lower priority.
+    pub background: bool,
+    /// Copr's word for the bootstrap chroot, which machines do not need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<String>,
+    /// Copr's word for the isolation; here every build has a machine of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<String>,
+    /// The forge project that Packit builds for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packit_forge_project: Option<String>,
+    /// Results can be downloaded, but enter no repository.
+    pub scratch: bool,
+    /// Whether the submitter named chroots, which then count more than the package's denylist.
+    pub chroots_named: bool,
+}
+
+/// A build with its tasks.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// Number.
+    pub id: BuildId,
+    /// `projects.id`.
+    pub project: i64,
+    /// Result directory.
+    pub dir: DirName,
+    /// Name of the submitter.
+    pub submitter: Option<String>,
+    /// Copr's word for the source type.
+    pub source_kind: String,
+    /// What the source type needs, with Copr's names.
+    pub source: serde_json::Value,
+    /// URL of a linked source.
+    pub source_url: Option<String>,
+    /// The package's name, once it is known.
+    pub package: Option<PackageName>,
+    /// Its version and release.
+    pub version: Option<String>,
+    /// `batches.id`.
+    pub batch: Option<i64>,
+    /// The source package, once it is known.
+    pub srpm: Option<Srpm>,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// When it was canceled.
+    pub canceled_at: Option<DateTime<Utc>>,
+    /// Choices.
+    pub options: BuildOptions,
+    /// The source part's task of a linked build.
+    pub source_task: Option<TaskRow>,
+    /// One task per chroot, by name.
+    pub tasks: Vec<TaskRow>,
+}
+
+impl Build {
+    /// Copr's word for the whole build (`copr-compat`, states): canceled if flagged; the source part's state until it
+    /// succeeded; else the first of running, pending, failed, succeeded, skipped that any chroot has.
+    pub fn state(&self) -> &'static str {
+        if self.canceled_at.is_some() {
+            return "canceled";
+        }
+        if let Some(source) = self
+            .source_task
+            .as_ref()
+            .filter(|s| s.state != TaskState::Succeeded)
+        {
+            // Publishing a source means that the service looks into it: Copr calls that importing.
+            return if source.state == TaskState::Publishing {
+                "importing"
+            } else {
+                source.state.copr_word()
+            };
+        }
+        let has = |wanted: &[TaskState]| self.tasks.iter().any(|t| wanted.contains(&t.state));
+        [
+            (&[TaskState::Running, TaskState::Publishing][..], "running"),
+            (&[TaskState::Pending, TaskState::Waiting][..], "pending"),
+            (&[TaskState::Failed][..], "failed"),
+            (&[TaskState::Canceled][..], "canceled"),
+            (&[TaskState::Succeeded][..], "succeeded"),
+            (&[TaskState::Forked][..], "forked"),
+        ]
+        .iter()
+        .find(|(states, _)| has(states))
+        .map_or("skipped", |(_, word)| word)
+    }
+
+    /// Whether nothing more happens to it.
+    pub fn is_final(&self) -> bool {
+        self.source_task
+            .iter()
+            .chain(&self.tasks)
+            .all(|t| t.state.is_final())
+    }
+
+    /// When its first task was claimed.
+    pub fn started_at(&self) -> Option<DateTime<Utc>> {
+        self.source_task
+            .iter()
+            .chain(&self.tasks)
+            .filter_map(|t| t.started_at)
+            .min()
+    }
+
+    /// When its last task ended, if all have.
+    pub fn ended_at(&self) -> Option<DateTime<Utc>> {
+        if !self.is_final() {
+            return None;
+        }
+        self.source_task
+            .iter()
+            .chain(&self.tasks)
+            .filter_map(|t| t.ended_at)
+            .max()
+            .or(self.canceled_at)
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = builds)]
+struct Row {
+    id: i64,
+    project_id: i64,
+    dirname: String,
+    submitter: Option<i64>,
+    source_kind: String,
+    source: serde_json::Value,
+    source_url: Option<String>,
+    batch_id: Option<i64>,
+    srpm_sha256: Option<String>,
+    srpm_name: Option<String>,
+    srpm_size: Option<i64>,
+    package_name: Option<String>,
+    package_version: Option<String>,
+    submitted_at: DateTime<Utc>,
+    canceled_at: Option<DateTime<Utc>>,
+    options: serde_json::Value,
+}
+
+impl Row {
+    fn build(
+        self,
+        submitters: &HashMap<i64, String>,
+        all: &mut HashMap<i64, Vec<TaskRow>>,
+    ) -> DbResult<Build> {
+        let package: Option<PackageName> = self
+            .package_name
+            .map(|p| parse("package name", &p))
+            .transpose()?;
+        let srpm = match (self.srpm_sha256, self.srpm_name, self.srpm_size, &package) {
+            (Some(sha256), Some(name), Some(size), Some(package)) => Some(Srpm {
+                sha256: parse("SRPM digest", &sha256)?,
+                file_name: parse("SRPM name", &name)?,
+                size,
+                package: package.clone(),
+                version: self.package_version.clone().unwrap_or_default(),
+            }),
+            _ => None,
+        };
+        let (source, tasks): (Vec<_>, Vec<_>) = all
+            .remove(&self.id)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|t| t.chroot.is_none());
+        Ok(Build {
+            id: BuildId(self.id),
+            project: self.project_id,
+            dir: parse("directory", &self.dirname)?,
+            submitter: self.submitter.and_then(|id| submitters.get(&id).cloned()),
+            source_kind: self.source_kind,
+            source: self.source,
+            source_url: self.source_url,
+            package,
+            version: self.package_version,
+            batch: self.batch_id,
+            srpm,
+            submitted_at: self.submitted_at,
+            canceled_at: self.canceled_at,
+            options: from_json("build options", self.options)?,
+            source_task: source.into_iter().next(),
+            tasks,
+        })
+    }
+}
+
+async fn complete(conn: &mut Connection, rows: Vec<Row>) -> DbResult<Vec<Build>> {
+    let ids: Vec<i64> = rows.iter().map(|r| r.id).collect();
+    let who: Vec<i64> = rows.iter().filter_map(|r| r.submitter).collect();
+    let mut tasks: HashMap<i64, Vec<TaskRow>> = HashMap::new();
+    for task in crate::tasks::of_builds(conn, &ids).await? {
+        tasks.entry(task.build.0).or_default().push(task);
+    }
+    let names: Vec<(i64, String)> = users::table
+        .filter(users::id.eq_any(who))
+        .select((users::id, users::name))
+        .load(conn)
+        .await?;
+    let names = names.into_iter().collect();
+    rows.into_iter().map(|r| r.build(&names, &mut tasks)).collect()
+}
+
+/// Name of the result directory of a package's build.
+pub fn result_dir(build: BuildId, package: &PackageName) -> String {
+    format!("{:08}-{package}", build.0)
+}
+
+/// A build.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<Build>> {
+    let row: Option<Row> = builds::table
+        .find(id.0)
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    match row {
+        Some(row) => Ok(complete(conn, vec![row]).await?.into_iter().next()),
+        None => Ok(None),
+    }
+}
+
+/// A build with its project; `None` too when the project was deleted.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find_with_project(conn: &mut Connection, id: BuildId) -> DbResult<Option<(Build, Project)>> {
+    let Some(build) = find(conn, id).await? else {
+        return Ok(None);
+    };
+    let project = projects::by_id(conn, build.project).await?;
+    Ok(project.filter(|p| p.deleted_at.is_none()).map(|p| (build, p)))
+}
+
+/// Builds of a project, newest first.
+///
+/// # Errors
+/// When the query fails.
+pub async fn list(
+    conn: &mut Connection,
+    project: i64,
+    package: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> DbResult<Vec<Build>> {
+    let mut query = builds::table
+        .filter(builds::project_id.eq(project))
+        .order(builds::id.desc())
+        .select(Row::as_select())
+        .into_boxed();
+    if let Some(package) = package {
+        query = query.filter(builds::package_name.eq(package.to_owned()));
+    }
+    let rows = query.limit(limit).offset(offset).load(conn).await?;
+    complete(conn, rows).await
+}
+
+/// Newest builds of all listed projects, for the home page.
+///
+/// # Errors
+/// When the query fails.
+pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(Build, Project)>> {
+    let rows: Vec<Row> = builds::table
+        .order(builds::id.desc())
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)
+        .await?;
+    let mut out = Vec::new();
+    for build in complete(conn, rows).await? {
+        if let Some(project) = projects::by_id(conn, build.project).await?
+            && project.deleted_at.is_none()
+            && !project.settings.unlisted_on_hp
+        {
+            out.push((build, project));
+        }
+    }
+    Ok(out)
+}
