@@ -1,7 +1,7 @@
 //! A source package that a builder fetched: looked into, stored as a blob, and its build's tasks become pending.
 
 use db::builds::Srpm;
-use protocol::{ChrootName, FailureKind, TaskId};
+use protocol::{ChrootName, FailureKind, TaskId, fnmatch};
 use storage::{ResultFile, StorageKey};
 
 use crate::context::Context;
@@ -74,11 +74,19 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
         modified: (context.clock)().timestamp(),
     };
     store_log::store(context, &project, &build, &task, vec![listed]).await?;
+    let mut conn = context.conn().await?;
+    let known = db::package_edit::find(&mut conn, project.id, package.as_str()).await?;
+    drop(conn);
+    // Chroots that were named count more than the package's denylist.
+    let denied = |chroot: &ChrootName| {
+        let listed = |p: &db::package_edit::Package| p.denied().any(|d| fnmatch(d, chroot.as_str()));
+        !build.options.chroots_named && known.as_ref().is_some_and(listed)
+    };
     let skips: Vec<ChrootName> = build
         .tasks
         .iter()
         .filter_map(|t| t.chroot.clone())
-        .filter(|c| !facts.arches.builds_for(c.arch()))
+        .filter(|c| denied(c) || !facts.arches.builds_for(c.arch()))
         .collect();
     let srpm = Srpm {
         sha256: hashed.sha256,

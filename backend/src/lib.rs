@@ -13,6 +13,7 @@ mod fault;
 mod inspect;
 mod pointer;
 mod publish_task;
+mod remove_build;
 mod remove_project;
 mod run;
 mod set_up_project;

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
-use crate::{accept_source, events, publish_task, remove_project, set_up_project, store_log};
+use crate::{accept_source, events, publish_task, remove_build, remove_project, set_up_project, store_log};
 
 /// What the backend is given.
 pub struct Parts {
@@ -170,6 +170,26 @@ async fn extend(context: &Context, claimed: &Claimed, lease: TimeDelta) -> Resul
 
 async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
     match *job {
+        Job::RemoveBuild {
+            project,
+            build,
+            ref dirname,
+            ref package,
+            ref chroots,
+            ref repositories,
+            ref tasks,
+        } => {
+            let remains = remove_build::Remains {
+                project,
+                build,
+                dirname,
+                package: package.as_deref(),
+                chroots,
+                repositories,
+                tasks,
+            };
+            remove_build::run(context, &remains).await
+        }
         Job::SetUpProject { project } => set_up_project::run(context, project).await,
         Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(task), attempt).await,
         Job::StoreLog { task, attempt } => store_log::run(context, TaskId(task), attempt).await,

@@ -21,6 +21,8 @@ pub enum Cause {
     SetUp,
     /// A build's packages.
     Build(protocol::BuildId),
+    /// A build was deleted.
+    Removal(protocol::BuildId),
 }
 
 impl fmt::Display for Cause {
@@ -28,6 +30,7 @@ impl fmt::Display for Cause {
         match self {
             Self::SetUp => f.write_str("set-up"),
             Self::Build(build) => write!(f, "build {build}"),
+            Self::Removal(build) => write!(f, "build {build} deleted"),
         }
     }
 }

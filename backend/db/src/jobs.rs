@@ -40,6 +40,23 @@ pub enum Job {
         /// The attempt.
         attempt: i32,
     },
+    /// Make snapshots without a deleted build's packages, and remove its objects. The rows are gone, so it says all.
+    RemoveBuild {
+        /// `projects.id`.
+        project: i64,
+        /// Number of the build.
+        build: i64,
+        /// Its directory.
+        dirname: String,
+        /// Its package, if that was known.
+        package: Option<String>,
+        /// Its chroots.
+        chroots: Vec<String>,
+        /// `repositories.id` of those that had its packages.
+        repositories: Vec<i64>,
+        /// Its tasks.
+        tasks: Vec<i64>,
+    },
     /// Remove the objects of a deleted project.
     RemoveProject {
         /// `projects.id`.
@@ -55,6 +72,7 @@ impl Job {
             Self::PublishTask { .. } => "publish_task",
             Self::StoreLog { .. } => "store_log",
             Self::AcceptSource { .. } => "accept_source",
+            Self::RemoveBuild { .. } => "remove_build",
             Self::RemoveProject { .. } => "remove_project",
         }
     }
@@ -65,6 +83,7 @@ impl Job {
             Self::AcceptSource { .. } => 20,
             Self::PublishTask { .. } => 10,
             Self::StoreLog { .. } => 5,
+            Self::RemoveBuild { .. } => 8,
             Self::RemoveProject { .. } => 0,
         }
     }
@@ -207,6 +226,23 @@ pub async fn fail(conn: &mut Connection, claimed: &Claimed, now: DateTime<Utc>, 
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether a job of one of these tasks is being run right now.
+///
+/// # Errors
+/// When the query fails.
+pub async fn is_at_work_on(conn: &mut Connection, tasks: &[i64], now: DateTime<Utc>) -> DbResult<bool> {
+    let found: Option<Row> = diesel::sql_query(
+        "SELECT id, attempt, payload FROM jobs
+         WHERE failed_at IS NULL AND lease_expires_at > $2 AND (payload ->> 'task')::bigint = ANY ($1) LIMIT 1",
+    )
+    .bind::<diesel::sql_types::Array<BigInt>, _>(tasks)
+    .bind::<Timestamptz, _>(now)
+    .get_result(conn)
+    .await
+    .optional()?;
+    Ok(found.is_some())
 }
 
 /// How many jobs wait or run, and how many were given up.

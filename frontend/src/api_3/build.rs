@@ -1,7 +1,6 @@
 //! Builds.
 
 use actix_web::web::{self, Json, Path};
-use db::builds::Build;
 use db::projects::Project;
 use protocol::BuildId;
 use std::collections::BTreeMap;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use crate::api_3::input::{Fields, Query};
 use crate::api_3::models::{self, BuiltPackages, Paged, SourceChroot, Whole};
 use crate::api_3::route::fields::{BUILD, OWNER, PAGE, PROJECT};
-use crate::api_3::route::{Action, ApiRoute, Field, GET, Kind, POST, PUT, public, token};
+use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
@@ -24,7 +23,7 @@ type Answer = Result<Json<models::Build>, Error>;
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         public(GET, "/build/list", list)
-            .about("Builds of a project, newest first.")
+            .about("Builds of a project, always newest first.")
             .query(&[
                 OWNER,
                 PROJECT,
@@ -35,6 +34,15 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         public(GET, "/build/{id:\\d+}", get).about("A build."),
         public(GET, "/build/source-chroot/{id}", source_chroot).about("The source part of a build."),
         public(GET, "/build/built-packages/{id}", built_packages).about("What a build made, by chroot."),
+        public(GET, "/build/source-build-config/{id}", source_build_config)
+            .about("Where the source of a build comes from."),
+        token(Action::Build, DELETE, "/build/delete/list", delete_list)
+            .about("Deletes finished builds, all of them or none.")
+            .body(&[Field::required("builds", Kind::Numbers, "Numbers of builds.")]),
+        token(Action::Build, DELETE, "/build/delete/{id:\\d+}", delete)
+            .about("Deletes a build at any state; what runs of it is stopped."),
+        token(Action::Build, POST, "/build/resubmit/{id}", resubmit)
+            .about("Builds the same source once more, with the same choices."),
         token(Action::Build, PUT, "/build/cancel/{id}", cancel).about("Cancels what is left of a build."),
         token(Action::Build, POST, "/build/check-before-build", check)
             .about("Says whether a build could be submitted, before its file is uploaded.")
@@ -46,14 +54,32 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
+/// What was deleted.
+#[derive(Serialize, JsonSchema)]
+struct Deleted {
+    /// Numbers of the builds.
+    builds: Vec<i64>,
+}
+
+/// Where a build's source comes from, and what its source part may use.
+#[derive(Serialize, JsonSchema)]
+struct SourceBuildConfig {
+    /// Copr's word: link, upload, scm, distgit, pypi, rubygems, custom or rpm_upload.
+    source_type: String,
+    /// The fields of that type.
+    source_dict: serde_json::Map<String, serde_json::Value>,
+    /// MiB.
+    memory_limit: u64,
+    /// Seconds.
+    timeout: u64,
+    is_background: bool,
+}
+
 /// Word that a build could be submitted.
 #[derive(Serialize, JsonSchema)]
 struct Possible {
     message: &'static str,
 }
-
-/// Builds that one look at the database takes when a state is asked for, which only code can tell.
-const BATCH: i64 = 500;
 
 async fn get(app: web::Data<App>, id: Path<String>) -> Answer {
     let (build, project) = find_build(&app, &id).await?;
@@ -69,49 +95,18 @@ pub(super) async fn model(app: &App, id: BuildId) -> Result<models::Build, Error
 async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Build>>, Error> {
     let page = query.page()?;
     let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
-    let package = query.get("packagename")?;
-    let found = match query.get("status")? {
-        None => {
-            let mut conn = app.conn().await?;
-            db::builds::list(&mut conn, project.id, package, page.limit(), page.offset).await?
-        }
-        Some(state) => in_state(&app, &project, package, state, page.limit(), page.offset).await?,
+    let wanted = db::builds::Wanted {
+        package: query.get("packagename")?,
+        state: query.get("status")?,
+        limit: page.limit(),
+        offset: page.offset,
     };
+    let found = db::builds::list_of(&mut *app.conn().await?, project.id, &wanted).await?;
     let items = found
         .iter()
         .map(|b| models::build(&app.config, b, &project))
         .collect();
     Ok(Json(page.answer(items)))
-}
-
-async fn in_state(
-    app: &App,
-    project: &Project,
-    package: Option<&str>,
-    state: &str,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Build>, Error> {
-    let mut found = Vec::new();
-    let (mut skip, mut at) = (offset, 0);
-    let mut conn = app.conn().await?;
-    loop {
-        let batch = db::builds::list(&mut conn, project.id, package, BATCH, at).await?;
-        let last = batch.is_empty();
-        for build in batch.into_iter().filter(|b| b.state() == state) {
-            if skip > 0 {
-                skip -= 1;
-            } else {
-                found.push(build);
-            }
-        }
-        at += BATCH;
-        let wanted = usize::try_from(limit).unwrap_or(0);
-        if last || found.len() >= wanted {
-            found.truncate(wanted);
-            return Ok(found);
-        }
-    }
 }
 
 async fn source_chroot(app: web::Data<App>, id: Path<String>) -> Result<Json<SourceChroot>, Error> {
@@ -139,6 +134,50 @@ async fn cancel(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer
     let (build, project) = find_build(&app, &id).await?;
     builds::cancel_build(&app, &signed.actor, &build, &project).await?;
     Ok(Json(model(&app, build.id).await?))
+}
+
+async fn source_build_config(
+    app: web::Data<App>,
+    id: Path<String>,
+) -> Result<Json<SourceBuildConfig>, Error> {
+    let (build, project) = find_build(&app, &id).await?;
+    let source = models::source_chroot(&app.config, &build, &project).result_url;
+    let mut source_dict = match build.source {
+        serde_json::Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    if let ("upload", Some(name)) = (
+        build.source_kind.as_str(),
+        source_dict.get("pkg").and_then(|p| p.as_str()),
+    ) {
+        let url = format!("{source}{name}");
+        source_dict.insert("url".to_owned(), url.into());
+    }
+    Ok(Json(SourceBuildConfig {
+        source_type: build.source_kind,
+        source_dict,
+        memory_limit: app.config.limits.memory_mib,
+        timeout: build.options.timeout_s.unwrap_or(app.config.limits.timeout_s),
+        is_background: build.options.background,
+    }))
+}
+
+async fn delete(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
+    let (build, project) = find_build(&app, &id).await?;
+    builds::delete_build(&app, &signed.actor, &build, &project).await?;
+    Ok(Json(models::build(&app.config, &build, &project)))
+}
+
+async fn delete_list(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<Deleted>, Error> {
+    let builds = fields.numbers("builds")?.unwrap_or_default();
+    builds::delete_builds(&app, &signed.actor, &builds).await?;
+    Ok(Json(Deleted { builds }))
+}
+
+async fn resubmit(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
+    let (build, project) = find_build(&app, &id).await?;
+    let made = builds::resubmit(&app, &signed.actor, &build, &project).await?;
+    Ok(Json(model(&app, made).await?))
 }
 
 /// The project that the fields name.

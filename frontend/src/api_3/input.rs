@@ -372,25 +372,33 @@ impl Fields {
         }
     }
 
+    /// A list of whole numbers, also as text.
+    pub fn numbers(&self, name: &str) -> Result<Option<Vec<i64>>, Error> {
+        let wrong = || Error::Invalid(format!("{name}: Not a valid list of integers"));
+        self.words(name)?
+            .map(|words| words.iter().map(|w| w.parse().map_err(|_| wrong())).collect())
+            .transpose()
+    }
+
     /// Copr's common options of builds.
     pub fn build_request(&self) -> Result<BuildRequest, Error> {
-        for field in ["after_build_id", "with_build_id"] {
-            if self.number(field)?.is_some() {
-                return Err(Error::Invalid(format!(
-                    "{field}: This service does not order builds in batches yet"
-                )));
-            }
-        }
         let timeout = self.number("timeout")?;
         Ok(BuildRequest {
             chroots: self.list("chroots")?.unwrap_or_default(),
             exclude_chroots: self.list("exclude_chroots")?.unwrap_or_default(),
             dir: self.text("project_dirname")?,
+            after_build: self.number("after_build_id")?,
+            with_build: self.number("with_build_id")?,
             options: BuildOptions {
                 // What is negative fails the check of the range as 0 does.
                 timeout_s: timeout.map(|t| u64::try_from(t).unwrap_or(0)),
                 enable_net: self.flag("enable_net")?,
                 background: self.flag("background")?.unwrap_or(false),
+                bootstrap: self.text("bootstrap")?.filter(|t| !t.is_empty()),
+                isolation: self.text("isolation")?.filter(|t| !t.is_empty()),
+                packit_forge_project: self.text("packit_forge_project")?.filter(|t| !t.is_empty()),
+                scratch: self.flag("scratch")?.unwrap_or(false),
+                chroots_named: false,
             },
         })
     }

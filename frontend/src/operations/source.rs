@@ -33,15 +33,9 @@ pub(super) struct LookedInto {
 /// A file name that a source package can have.
 pub(super) fn check_file_name(name: &str) -> Result<FileName, Error> {
     let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    if bare.ends_with(".spec") {
-        return Err(Error::Invalid(format!(
-            "pkgs: {}: bare spec files are not taken yet; submit the source package (.src.rpm)",
-            shown(bare)
-        )));
-    }
     if !is_source_name(bare) {
         return Err(Error::Invalid(format!(
-            "pkgs: {}: the file has to be a source package, its name ends in .src.rpm or .nosrc.rpm",
+            "pkgs: You can upload only .src.rpm, .nosrc.rpm, and .spec files ('{}' is none)",
             shown(bare)
         )));
     }
@@ -49,14 +43,36 @@ pub(super) fn check_file_name(name: &str) -> Result<FileName, Error> {
 }
 
 fn is_source_name(name: &str) -> bool {
-    name.ends_with(".src.rpm") || name.ends_with(".nosrc.rpm")
+    [".src.rpm", ".nosrc.rpm", ".spec"].iter().any(|end| name.ends_with(end))
+}
+
+/// Longest spec file, in bytes.
+const MAX_SPEC: u64 = 1 << 20;
+
+/// Checks that a received file can be a spec file at all.
+pub(super) async fn look_into_spec(app: &App, received: &Received) -> Result<(), Error> {
+    let name = &received.file_name;
+    let bad = |reason: &str| Error::Invalid(format!("pkgs: {name} is no spec file: {reason}"));
+    if received.hashed.size > MAX_SPEC {
+        return Err(bad("it is longer than 1 MiB"));
+    }
+    let bytes = read_start(app, received, MAX_SPEC).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad("it is not text in UTF-8"))?;
+    let named = text
+        .lines()
+        .any(|line| line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("name:")));
+    if named && !text.contains('\0') {
+        Ok(())
+    } else {
+        Err(bad("it has no line 'Name:'"))
+    }
 }
 
 /// A URL that a builder can fetch a source package from.
 pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
     if !is_web_url {
         return Err(Error::Invalid(format!(
-            "pkgs: '{}' is no http:// or https:// URL",
+            "pkgs: A list of http[s] URLs separated by whitespace characters is needed ('{}' doesn't seem to be a valid URL).",
             shown(url)
         )));
     }
@@ -70,7 +86,7 @@ pub(super) fn check_url(url: &str, is_web_url: bool) -> Result<(), Error> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     if !is_source_name(path) {
         return Err(Error::Invalid(format!(
-            "pkgs: '{}' has to end in .src.rpm or .nosrc.rpm",
+            "pkgs: URLs must end with .src.rpm, .nosrc.rpm, or .spec ('{}' doesn't seem to be a valid URL).",
             shown(url)
         )));
     }
@@ -243,12 +259,7 @@ mod tests {
             check_file_name("dir/hello-1-1.src.rpm").unwrap().as_str(),
             "hello-1-1.src.rpm"
         );
-        assert!(
-            check_file_name("hello.spec")
-                .unwrap_err()
-                .to_string()
-                .contains("source package")
-        );
+        assert!(check_file_name("hello.spec").is_ok());
         assert!(check_file_name("hello-1-1.x86_64.rpm").is_err());
         assert!(check_file_name(".src.rpm").is_err());
         assert!(check_url("http://h/a.src.rpm?x=1", true).is_ok());

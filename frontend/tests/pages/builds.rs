@@ -131,7 +131,7 @@ async fn urls_are_submitted_by_form() {
     let fields = [("chroots", CHROOT), ("urls", "javascript:x\r\n<b>")];
     let page = refused(alice.post(&target, &fields).await, 400).await;
     assert!(
-        page.contains("is no http:// or https:// URL") && page.contains("javascript:x\n&lt;b&gt;"),
+        page.contains("seem to be a valid URL") && page.contains("javascript:x\n&lt;b&gt;"),
         "{page}"
     );
     let fields = [

@@ -1,7 +1,7 @@
 //! What happens to builds as a whole.
 
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, QueryDsl as _};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{BuildId, ChrootName, TaskId};
 
@@ -9,8 +9,9 @@ use super::create::ensure_package;
 use super::{Build, Srpm, result_dir};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult};
+use crate::jobs::{self, Job};
 use crate::notify::{Topic, notify};
-use crate::schema::{builds, tasks};
+use crate::schema::{builds, rpms, tasks};
 
 /// Takes the source package that a source task made: its build's waiting tasks become pending, or skipped where
 /// `skips` says so. Nothing happens when the task is no longer being looked into.
@@ -100,5 +101,75 @@ pub async fn cancel(conn: &mut Connection, build: &Build, actor: &str, now: Date
         .await?;
         Ok(true)
     })
+    .await
+}
+
+/// Deletes builds with all that is known of them, at whatever state they are. What they published is left to jobs, one a
+/// build, which make snapshots without it and then remove the objects.
+///
+/// # Errors
+/// When the query fails.
+pub async fn delete(
+    conn: &mut Connection,
+    ids: &[BuildId],
+    actor: &str,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let mut ids: Vec<BuildId> = ids.to_vec();
+    ids.sort();
+    conn.transaction::<_, DbError, _>(async |conn| {
+        for id in &ids {
+            delete_one(conn, *id, actor, now).await?;
+        }
+        notify(conn, Topic::Progress).await
+    })
+    .await
+}
+
+async fn delete_one(conn: &mut Connection, id: BuildId, actor: &str, now: DateTime<Utc>) -> DbResult<()> {
+    // The tasks first, as everywhere.
+    crate::tasks::lock_build(conn, id).await?;
+    let row: Option<(i64, String, Option<String>)> = builds::table
+        .find(id.0)
+        .select((builds::project_id, builds::dirname, builds::package_name))
+        .for_update()
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((project, dirname, package)) = row else {
+        return Ok(());
+    };
+    let of_build: Vec<(i64, Option<String>)> = tasks::table
+        .filter(tasks::build_id.eq(id.0))
+        .select((tasks::id, tasks::chroot))
+        .load(conn)
+        .await?;
+    let numbers: Vec<i64> = of_build.iter().map(|(task, _)| *task).collect();
+    let repositories: Vec<i64> = rpms::table
+        .filter(rpms::task_id.eq_any(&numbers))
+        .filter(rpms::scratch.eq(false))
+        .select(rpms::repository_id)
+        .distinct()
+        .load(conn)
+        .await?;
+    let job = Job::RemoveBuild {
+        project,
+        build: id.0,
+        dirname,
+        package,
+        chroots: of_build.iter().filter_map(|(_, chroot)| chroot.clone()).collect(),
+        repositories,
+        tasks: numbers,
+    };
+    jobs::enqueue(conn, &job, now).await?;
+    diesel::delete(builds::table.find(id.0)).execute(conn).await?;
+    audit::record(
+        conn,
+        now,
+        actor,
+        "build.delete",
+        &format!("build:{id}"),
+        serde_json::json!({"project_id": project}),
+    )
     .await
 }

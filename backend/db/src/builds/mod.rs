@@ -20,7 +20,7 @@ use crate::projects::{self, Project};
 use crate::schema::{builds, users};
 use crate::tasks::{TaskRow, TaskState};
 
-pub use change::{accept_source, cancel};
+pub use change::{accept_source, cancel, delete};
 pub use create::{NewBuild, Target, create, create_claimed};
 pub use source::{Recipe, Source, Srpm, StoredFile, is_spec};
 
@@ -267,6 +267,64 @@ pub async fn find_with_project(conn: &mut Connection, id: BuildId) -> DbResult<O
     Ok(project.filter(|p| p.deleted_at.is_none()).map(|p| (build, p)))
 }
 
+/// Builds of live projects with them, by number; those that do not exist are left out.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find_many(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<(Build, Project)>> {
+    let rows: Vec<Row> = builds::table
+        .filter(builds::id.eq_any(ids))
+        .order(builds::id)
+        .select(Row::as_select())
+        .load(conn)
+        .await?;
+    let mut known: HashMap<i64, Option<Project>> = HashMap::new();
+    let mut out = Vec::new();
+    for build in complete(conn, rows).await? {
+        if !known.contains_key(&build.project) {
+            let project = projects::by_id(conn, build.project).await?;
+            known.insert(build.project, project.filter(|p| p.deleted_at.is_none()));
+        }
+        if let Some(Some(project)) = known.get(&build.project) {
+            out.push((build, project.clone()));
+        }
+    }
+    Ok(out)
+}
+
+/// Which builds of a project are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// Only of this package.
+    pub package: Option<&'a str>,
+    /// Only in this state, Copr's word.
+    pub state: Option<&'a str>,
+    /// At most so many.
+    pub limit: i64,
+    /// Leave out so many.
+    pub offset: i64,
+}
+
+/// Builds of a project, newest first.
+///
+/// # Errors
+/// When the query fails.
+pub async fn list_of(conn: &mut Connection, project: i64, wanted: &Wanted<'_>) -> DbResult<Vec<Build>> {
+    let mut query = builds::table
+        .filter(builds::project_id.eq(project))
+        .order(builds::id.desc())
+        .select(Row::as_select())
+        .into_boxed();
+    if let Some(package) = wanted.package {
+        query = query.filter(builds::package_name.eq(package.to_owned()));
+    }
+    if let Some(state) = wanted.state {
+        query = query.filter(builds::state.eq(state.to_owned()));
+    }
+    let rows = query.limit(wanted.limit).offset(wanted.offset).load(conn).await?;
+    complete(conn, rows).await
+}
+
 /// Builds of a project, newest first.
 ///
 /// # Errors
@@ -278,16 +336,13 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> DbResult<Vec<Build>> {
-    let mut query = builds::table
-        .filter(builds::project_id.eq(project))
-        .order(builds::id.desc())
-        .select(Row::as_select())
-        .into_boxed();
-    if let Some(package) = package {
-        query = query.filter(builds::package_name.eq(package.to_owned()));
-    }
-    let rows = query.limit(limit).offset(offset).load(conn).await?;
-    complete(conn, rows).await
+    let wanted = Wanted {
+        package,
+        state: None,
+        limit,
+        offset,
+    };
+    list_of(conn, project, &wanted).await
 }
 
 /// Newest builds of all listed projects, for the home page.

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod batches;
 mod events;
 mod jobs;
 mod migrations;
 mod repositories;
+mod states;
 mod support;
 mod tasks;
 mod tokens;

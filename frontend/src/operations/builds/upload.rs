@@ -1,0 +1,128 @@
+//! Builds of uploaded files.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use db::builds::{Source, StoredFile, is_spec};
+use db::projects::Project;
+use futures_util::Stream;
+use protocol::{BuildId, FileName};
+use storage::{Hashed, StorageKey};
+
+use super::plan::plan;
+use super::submit::insert;
+use super::BuildRequest;
+use crate::access::Actor;
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::source;
+
+/// A file that was uploaded and that no build uses yet.
+#[derive(Debug)]
+pub struct Received {
+    /// Where it lies.
+    pub(crate) key: StorageKey,
+    /// What it was called.
+    pub(crate) file_name: FileName,
+    /// Size and digest.
+    pub(crate) hashed: Hashed,
+}
+
+/// Takes in a file, as a stream: memory does not grow with its size. The file comes before the form that says where it
+/// belongs, so permissions are checked afterwards, by [`submit_upload`]; only users can upload at all.
+///
+/// # Errors
+/// 400 for a name that is no source package's and for a stream that breaks off, 413 above `max_upload_bytes`.
+pub async fn receive_upload<S, E>(
+    app: &App,
+    actor: &Actor,
+    file_name: &str,
+    stream: S,
+) -> Result<Received, Error>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Display,
+{
+    actor.signed_in()?;
+    let file_name = source::check_file_name(file_name)?;
+    let name = format!("{:032x}", rand::random::<u128>()).parse::<FileName>()?;
+    let key = StorageKey::Incoming(name);
+    let hashed = match app
+        .storage
+        .put_stream(&key, stream, app.config.max_upload_bytes)
+        .await
+    {
+        Ok(hashed) => hashed,
+        Err(error) => {
+            forget(app, &key).await;
+            return Err(error.into());
+        }
+    };
+    Ok(Received {
+        key,
+        file_name,
+        hashed,
+    })
+}
+
+/// Drops a received file that no build will use.
+pub async fn discard_upload(app: &App, received: &Received) {
+    forget(app, &received.key).await;
+}
+
+async fn forget(app: &App, key: &StorageKey) {
+    if let Err(error) = app.storage.delete(key).await {
+        // A file left behind costs space only.
+        tracing::warn!("removing a refused upload failed: {error}");
+    }
+}
+
+/// Makes a build of a received file.
+///
+/// # Errors
+/// As [`check_before_build`], and 400 with a sentence for the packager when the file is no whole source package. No
+/// build exists then.
+pub async fn submit_upload(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    received: Received,
+) -> Result<BuildId, Error> {
+    let result = submit_received(app, actor, project, request, &received).await;
+    discard_upload(app, &received).await;
+    result
+}
+
+async fn submit_received(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    received: &Received,
+) -> Result<BuildId, Error> {
+    // Before the file is looked into: whoever may not build here learns no more than that.
+    let unknown = plan(app, Some(actor), project, request, None).await?;
+    let blob = StorageKey::Blob(received.hashed.sha256.clone());
+    if is_spec(received.file_name.as_str()) {
+        source::look_into_spec(app, received).await?;
+        app.storage.copy(&received.key, &blob).await?;
+        let file = StoredFile {
+            sha256: received.hashed.sha256.clone(),
+            file_name: received.file_name.clone(),
+            size: i64::try_from(received.hashed.size).unwrap_or(i64::MAX),
+        };
+        let (spec, targets) = (Source::Spec(file), unknown.targets(None));
+        return insert(app, Some(actor), project, &unknown, &spec, &targets, None).await;
+    }
+    let looked_into = source::look_into(app, received).await?;
+    app.storage.copy(&received.key, &blob).await?;
+    let srpm = looked_into.srpm;
+    let package = db::package_edit::find(&mut *app.conn().await?, project.id, srpm.package.as_str()).await?;
+    let plan = plan(app, Some(actor), project, request, package.as_ref()).await?;
+    let targets = plan.targets(Some(&looked_into.arches));
+    let uploaded = Source::Upload(srpm.clone());
+    let build = insert(app, Some(actor), project, &plan, &uploaded, &targets, None).await?;
+    source::write_index(app, project, &plan.dir, build, &srpm).await;
+    Ok(build)
+}
