@@ -57,7 +57,7 @@ async fn broken_uploads_are_refused_with_a_reason() {
         ("half a payload", "a-1-1.src.rpm", half, "bytes"),
         ("a changed payload", "a-1-1.src.rpm", &flipped, "payload"),
         ("something behind it", "a-1-1.src.rpm", &longer, "bytes"),
-        ("a spec", "a.spec", b"Name: a", "submit the source package"),
+        ("no spec", "a.spec", b"what: a", "it has no line 'Name:'"),
     ];
     for (what, name, bytes, expected) in cases {
         let text = house.upload(Some(&alice), name, bytes, &form()).await.error(400);
