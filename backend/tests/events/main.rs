@@ -102,6 +102,8 @@ impl House {
                 skipped: false,
             }],
             options: &BuildOptions::default(),
+            batch: None,
+            package: None,
         };
         let mut conn = self.conn().await;
         db::builds::create(&mut conn, &new, now()).await.unwrap().0

@@ -139,6 +139,13 @@ async fn delete_one(conn: &mut Connection, id: BuildId, actor: &str, now: DateTi
     let Some((project, dirname, package)) = row else {
         return Ok(());
     };
+    // Whoever follows the build's events sees its end.
+    if crate::tasks::cancel_build(conn, id, now).await? > 0 {
+        diesel::update(builds::table.find(id.0))
+            .set(builds::canceled_at.eq(now))
+            .execute(conn)
+            .await?;
+    }
     let of_build: Vec<(i64, Option<String>)> = tasks::table
         .filter(tasks::build_id.eq(id.0))
         .select((tasks::id, tasks::chroot))
