@@ -219,7 +219,11 @@ pub async fn unfinished(conn: &mut Connection, limit: i64) -> DbResult<Vec<Batch
 async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch>> {
     let ids: Vec<i64> = heads.iter().map(|h| h.id).collect();
     let rows: Vec<(Option<i64>, i64, String, Option<String>, String, String)> = builds::table
-        .inner_join(projects::table.on(projects::id.eq(builds::project_id).and(projects::deleted_at.is_null())))
+        .inner_join(
+            projects::table.on(projects::id
+                .eq(builds::project_id)
+                .and(projects::deleted_at.is_null())),
+        )
         .filter(builds::batch_id.eq_any(&ids))
         .order(builds::id)
         .select((

@@ -208,8 +208,8 @@ impl Bench<'_> {
             source: &source,
             targets: &targets,
             options: &BuildOptions::default(),
-        batch: None,
-        package: None,
+            batch: None,
+            package: None,
         };
         let now = (db::SystemClock())();
         let request = ClaimRequest {

@@ -43,7 +43,9 @@ pub(super) fn check_file_name(name: &str) -> Result<FileName, Error> {
 }
 
 fn is_source_name(name: &str) -> bool {
-    [".src.rpm", ".nosrc.rpm", ".spec"].iter().any(|end| name.ends_with(end))
+    [".src.rpm", ".nosrc.rpm", ".spec"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// Longest spec file, in bytes.
@@ -58,9 +60,10 @@ pub(super) async fn look_into_spec(app: &App, received: &Received) -> Result<(),
     }
     let bytes = read_start(app, received, MAX_SPEC).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("it is not text in UTF-8"))?;
-    let named = text
-        .lines()
-        .any(|line| line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("name:")));
+    let named = text.lines().any(|line| {
+        line.get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case("name:"))
+    });
     if named && !text.contains('\0') {
         Ok(())
     } else {

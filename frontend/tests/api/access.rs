@@ -115,7 +115,10 @@ async fn every_route_denies_by_default() {
                 // One text for all that is wrong with a list, and Copr's status for it.
                 let list = json!({"builds": [build.parse::<i64>().unwrap()]});
                 let text = house.send(method, &path, Some(&stranger), list).await.error(400);
-                assert!(text.contains("You don't have permissions to delete build(s)"), "{text}");
+                assert!(
+                    text.contains("You don't have permissions to delete build(s)"),
+                    "{text}"
+                );
                 continue;
             }
             let other = if route.path == "/build/create/upload" {

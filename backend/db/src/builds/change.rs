@@ -109,12 +109,7 @@ pub async fn cancel(conn: &mut Connection, build: &Build, actor: &str, now: Date
 ///
 /// # Errors
 /// When the query fails.
-pub async fn delete(
-    conn: &mut Connection,
-    ids: &[BuildId],
-    actor: &str,
-    now: DateTime<Utc>,
-) -> DbResult<()> {
+pub async fn delete(conn: &mut Connection, ids: &[BuildId], actor: &str, now: DateTime<Utc>) -> DbResult<()> {
     let mut ids: Vec<BuildId> = ids.to_vec();
     ids.sort();
     conn.transaction::<_, DbError, _>(async |conn| {

@@ -145,11 +145,7 @@ async fn insert_build(
 }
 
 /// The package of this name, which is made if the project has none.
-pub(super) async fn ensure_package(
-    conn: &mut Connection,
-    project: i64,
-    name: &PackageName,
-) -> DbResult<i64> {
+pub(super) async fn ensure_package(conn: &mut Connection, project: i64, name: &PackageName) -> DbResult<i64> {
     diesel::insert_into(packages::table)
         .values((packages::project_id.eq(project), packages::name.eq(name.as_str())))
         .on_conflict_do_nothing()

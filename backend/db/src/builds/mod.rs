@@ -177,10 +177,8 @@ impl Row {
         submitters: &HashMap<i64, String>,
         all: &mut HashMap<i64, Vec<TaskRow>>,
     ) -> DbResult<Build> {
-        let package: Option<PackageName> = self
-            .package_name
-            .map(|p| parse("package name", &p))
-            .transpose()?;
+        let package: Option<PackageName> =
+            self.package_name.map(|p| parse("package name", &p)).transpose()?;
         let srpm = match (self.srpm_sha256, self.srpm_name, self.srpm_size, &package) {
             (Some(sha256), Some(name), Some(size), Some(package)) => Some(Srpm {
                 sha256: parse("SRPM digest", &sha256)?,

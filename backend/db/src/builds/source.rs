@@ -114,5 +114,7 @@ impl Source {
 /// Whether a URL names a spec file.
 pub fn is_spec(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
-    std::path::Path::new(path).extension().is_some_and(|e| e == "spec")
+    std::path::Path::new(path)
+        .extension()
+        .is_some_and(|e| e == "spec")
 }

@@ -40,10 +40,7 @@ async fn submit(conn: &mut Connection, project: &Project, batch: Option<BatchOf>
 /// Claims whatever can be claimed.
 async fn claimable(conn: &mut Connection) -> Vec<(BuildId, TaskId)> {
     let mut all = Vec::new();
-    while let Some(task) = tasks::claim(conn, &claimer("b"), start(), lease())
-        .await
-        .unwrap()
-    {
+    while let Some(task) = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap() {
         all.push((task.build, task.id));
     }
     all
@@ -109,7 +106,9 @@ async fn a_batch_opens_when_the_one_before_it_has_ended_whatever_came_of_it() {
             .unwrap()
     );
     assert!(claimable(&mut conn).await.is_empty());
-    builds::delete(&mut conn, &[fourth], "bob", after(2)).await.unwrap();
+    builds::delete(&mut conn, &[fourth], "bob", after(2))
+        .await
+        .unwrap();
     assert_eq!(claimable(&mut conn).await[0].0, fifth);
     assert!(batches::is_finished(&mut conn, two).await.unwrap());
     assert_eq!(
@@ -190,7 +189,9 @@ async fn cancels_and_ends_never_wait_for_each_other() {
             work.spawn(async move {
                 let mut conn = pool.get().await.unwrap();
                 let build = builds::find(&mut conn, id).await.unwrap().unwrap();
-                builds::cancel(&mut conn, &build, "alice", after(1)).await.unwrap();
+                builds::cancel(&mut conn, &build, "alice", after(1))
+                    .await
+                    .unwrap();
             });
         }
         while let Some(done) = work.join_next().await {

@@ -100,7 +100,10 @@ impl Plan {
 
 fn check_options(project: &Project, request: &BuildRequest) -> Result<(), Error> {
     let options = &request.options;
-    if options.timeout_s.is_some_and(|t| !(1..=MAX_TIMEOUT_S).contains(&t)) {
+    if options
+        .timeout_s
+        .is_some_and(|t| !(1..=MAX_TIMEOUT_S).contains(&t))
+    {
         return Err(Error::Invalid(format!(
             "timeout: Number must be between 1 and {MAX_TIMEOUT_S}."
         )));

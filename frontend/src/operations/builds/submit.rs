@@ -63,7 +63,16 @@ pub async fn submit_source(
 ) -> Result<BuildId, Error> {
     let plan = plan(app, actor, project, request, package).await?;
     let (source, targets) = (Source::Recipe(recipe), plan.targets(None));
-    insert(app, actor, project, &plan, &source, &targets, package.map(|p| p.id)).await
+    insert(
+        app,
+        actor,
+        project,
+        &plan,
+        &source,
+        &targets,
+        package.map(|p| p.id),
+    )
+    .await
 }
 
 /// Builds what another build was made of once more, with the same choices: the same source package where there is one,
@@ -71,12 +80,7 @@ pub async fn submit_source(
 ///
 /// # Errors
 /// As [`super::check_before_build`], and 400 when there is nothing to build again.
-pub async fn resubmit(
-    app: &App,
-    actor: &Actor,
-    build: &Build,
-    project: &Project,
-) -> Result<BuildId, Error> {
+pub async fn resubmit(app: &App, actor: &Actor, build: &Build, project: &Project) -> Result<BuildId, Error> {
     actor.may_build(project)?;
     let source = again(build)?;
     let mut request = BuildRequest {
@@ -95,9 +99,7 @@ pub async fn resubmit(
             .collect();
     }
     let package = match &build.package {
-        Some(name) => {
-            db::package_edit::find(&mut *app.conn().await?, project.id, name.as_str()).await?
-        }
+        Some(name) => db::package_edit::find(&mut *app.conn().await?, project.id, name.as_str()).await?,
         None => None,
     };
     let plan = plan(app, Some(actor), project, &request, package.as_ref()).await?;

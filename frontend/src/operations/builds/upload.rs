@@ -9,9 +9,9 @@ use futures_util::Stream;
 use protocol::{BuildId, FileName};
 use storage::{Hashed, StorageKey};
 
+use super::BuildRequest;
 use super::plan::plan;
 use super::submit::insert;
-use super::BuildRequest;
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
