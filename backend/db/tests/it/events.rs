@@ -106,6 +106,8 @@ async fn what_never_runs_ends_too() {
             skipped: true,
         }],
         options: &BuildOptions::default(),
+        batch: None,
+        package: None,
     };
     db::builds::create(&mut conn, &new, start()).await.unwrap();
     let mut seen = topics(&mut conn).await;
