@@ -5,6 +5,15 @@ DROP TABLE webhook_deliveries;
 DROP TRIGGER batches_open_deleted ON builds;
 DROP TRIGGER batches_open ON builds;
 DROP FUNCTION batches_open();
+DROP TRIGGER builds_newest_gone ON builds;
+DROP TRIGGER builds_newest ON builds;
+DROP FUNCTION builds_newest();
+DROP FUNCTION add_newest_build(builds, text[]);
+DROP FUNCTION find_newest_builds(bigint, text);
+DROP FUNCTION not_canceled(text[], text[]);
+DROP TABLE newest_builds;
+DROP TRIGGER builds_package ON builds;
+DROP FUNCTION builds_package();
 DROP TRIGGER builds_canceled ON builds;
 DROP FUNCTION builds_canceled();
 DROP TRIGGER tasks_updated ON tasks;
@@ -32,8 +41,9 @@ DROP INDEX builds_directory;
 DROP INDEX builds_state;
 DROP INDEX builds_batch_open;
 DROP INDEX builds_batch;
+DROP INDEX builds_package_succeeded;
 DROP INDEX builds_package;
-ALTER TABLE builds DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,
+ALTER TABLE builds DROP COLUMN chroot_states, DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,
     DROP COLUMN scratch, DROP COLUMN batch_id, DROP COLUMN package_id, DROP COLUMN source;
 ALTER TABLE builds DROP CONSTRAINT builds_source_url_check;
 ALTER TABLE builds DROP CONSTRAINT builds_source_kind_check;

@@ -92,6 +92,7 @@ CREATE TABLE packages (
     chroot_denylist text NOT NULL DEFAULT '',
     UNIQUE (project_id, name)
 );
+CREATE INDEX packages_project ON packages (project_id, id);
 CREATE INDEX packages_webhook ON packages (project_id) WHERE webhook_rebuild;
 
 -- A batch opens when the one that blocks it is finished.
@@ -117,11 +118,14 @@ ALTER TABLE builds ADD COLUMN state text NOT NULL DEFAULT 'pending';
 ALTER TABLE builds ADD COLUMN started_at timestamptz;
 ALTER TABLE builds ADD COLUMN ended_at timestamptz;
 ALTER TABLE builds ADD COLUMN chroots text[] NOT NULL DEFAULT '{}';
+-- Copr's word for each of them, in the same order.
+ALTER TABLE builds ADD COLUMN chroot_states text[] NOT NULL DEFAULT '{}';
 -- Packages for what was built so far.
 INSERT INTO packages (project_id, name)
     SELECT DISTINCT project_id, package_name FROM builds WHERE package_name IS NOT NULL;
 UPDATE builds b SET package_id = p.id FROM packages p WHERE p.project_id = b.project_id AND p.name = b.package_name;
 CREATE INDEX builds_package ON builds (package_id, id DESC);
+CREATE INDEX builds_package_succeeded ON builds (package_id, id DESC) WHERE state = 'succeeded';
 CREATE INDEX builds_batch ON builds (batch_id);
 CREATE INDEX builds_batch_open ON builds (batch_id) WHERE batch_id IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX builds_state ON builds (project_id, state, id DESC);
@@ -164,10 +168,13 @@ CREATE FUNCTION summarise_build(build bigint) RETURNS void LANGUAGE plpgsql AS $
 BEGIN
     PERFORM 1 FROM builds WHERE id = build FOR NO KEY UPDATE;
     UPDATE builds b SET state = build_state(build), started_at = t.started_at,
-            ended_at = CASE WHEN t.open THEN NULL ELSE coalesce(t.ended_at, b.canceled_at) END, chroots = t.chroots
+            ended_at = CASE WHEN t.open THEN NULL ELSE coalesce(t.ended_at, b.canceled_at) END, chroots = t.chroots,
+            chroot_states = t.chroot_states
         FROM (SELECT min(started_at) AS started_at, max(ended_at) AS ended_at,
                   coalesce(bool_or(state IN ('waiting', 'pending', 'running', 'publishing')), false) AS open,
-                  coalesce(array_agg(chroot ORDER BY chroot) FILTER (WHERE kind = 'rpm'), '{}') AS chroots
+                  coalesce(array_agg(chroot ORDER BY chroot) FILTER (WHERE kind = 'rpm'), '{}') AS chroots,
+                  coalesce(array_agg(CASE state WHEN 'publishing' THEN 'running' ELSE state END ORDER BY chroot)
+                      FILTER (WHERE kind = 'rpm'), '{}') AS chroot_states
               FROM tasks WHERE build_id = build) t
         WHERE b.id = build;
 END $$;
@@ -206,6 +213,95 @@ END $$;
 CREATE TRIGGER batches_open AFTER UPDATE OF ended_at ON builds
     FOR EACH ROW WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION batches_open();
 CREATE TRIGGER batches_open_deleted AFTER DELETE ON builds FOR EACH ROW EXECUTE FUNCTION batches_open();
+-- Every build of a package belongs to its row in packages, whoever writes the build.
+CREATE FUNCTION builds_package() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO packages (project_id, name) VALUES (NEW.project_id, NEW.package_name)
+        ON CONFLICT (project_id, name) DO NOTHING;
+    SELECT id INTO NEW.package_id FROM packages WHERE project_id = NEW.project_id AND name = NEW.package_name;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER builds_package BEFORE INSERT OR UPDATE OF package_name ON builds FOR EACH ROW
+    WHEN (NEW.package_name IS NOT NULL AND NEW.package_id IS NULL) EXECUTE FUNCTION builds_package();
+
+-- For the monitor: the builds that are a package's newest in some chroot of a directory, and in which. A chroot that was
+-- canceled does not count. States are not kept here but in the builds, so that builds that end do not wait for each other.
+CREATE TABLE newest_builds (
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    dirname text NOT NULL,
+    package_name text NOT NULL,
+    -- Without a foreign key: the trigger below puts the build before in its place.
+    build_id bigint NOT NULL,
+    package_id bigint NOT NULL REFERENCES packages (id) ON DELETE CASCADE,
+    chroots text[] NOT NULL,
+    PRIMARY KEY (project_id, dirname, package_name, build_id)
+);
+CREATE INDEX newest_builds_package ON newest_builds (package_id, dirname);
+CREATE INDEX newest_builds_build ON newest_builds (build_id);
+
+CREATE FUNCTION not_canceled(chroots text[], states text[]) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(array_agg(c.name ORDER BY c.name), '{}') FROM unnest(chroots, states) AS c (name, state)
+        WHERE c.state <> 'canceled'
+$$;
+-- Finds a package's newest builds anew. The package is locked first: every statement after that sees what others did.
+CREATE FUNCTION find_newest_builds(package bigint, dir text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM packages WHERE id = package FOR NO KEY UPDATE;
+    DELETE FROM newest_builds WHERE package_id = package AND dirname = dir;
+    INSERT INTO newest_builds (project_id, dirname, package_name, build_id, package_id, chroots)
+        SELECT p.project_id, dir, p.name, n.id, p.id, array_agg(n.chroot ORDER BY n.chroot)
+        FROM (SELECT DISTINCT ON (c.name) c.name AS chroot, b.id
+              FROM builds b, unnest(not_canceled(b.chroots, b.chroot_states)) AS c (name)
+              WHERE b.package_id = package AND b.dirname = dir ORDER BY c.name, b.id DESC) n
+            JOIN packages p ON p.id = package
+            -- Gone already when the project's removal removes this build.
+            JOIN projects r ON r.id = p.project_id
+        GROUP BY p.id, n.id;
+END $$;
+-- A new build takes its chroots over from the older ones, without a look at all of the package's builds.
+CREATE FUNCTION add_newest_build(build builds, mine text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM packages WHERE id = build.package_id FOR NO KEY UPDATE;
+    UPDATE newest_builds SET chroots = ARRAY(SELECT c FROM unnest(chroots) AS c WHERE c <> ALL (mine) ORDER BY c)
+        WHERE package_id = build.package_id AND dirname = build.dirname AND build_id < build.id AND chroots && mine;
+    DELETE FROM newest_builds WHERE package_id = build.package_id AND dirname = build.dirname AND chroots = '{}';
+    INSERT INTO newest_builds (project_id, dirname, package_name, build_id, package_id, chroots)
+        SELECT p.project_id, build.dirname, p.name, build.id, p.id, left_over.chroots
+        FROM packages p, (SELECT array_agg(c ORDER BY c) AS chroots FROM unnest(mine) AS c WHERE NOT EXISTS
+            (SELECT 1 FROM newest_builds n WHERE n.package_id = build.package_id AND n.dirname = build.dirname
+                AND n.build_id > build.id AND c = ANY (n.chroots))) left_over
+        WHERE p.id = build.package_id AND left_over.chroots IS NOT NULL
+        ON CONFLICT (project_id, dirname, package_name, build_id) DO UPDATE SET chroots = excluded.chroots;
+END $$;
+CREATE FUNCTION builds_newest() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    old_chroots text[] := not_canceled(OLD.chroots, OLD.chroot_states);
+    new_chroots text[];
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.package_id IS DISTINCT FROM OLD.package_id THEN
+        IF EXISTS (SELECT 1 FROM newest_builds WHERE build_id = OLD.id) THEN
+            PERFORM find_newest_builds(OLD.package_id, OLD.dirname);
+        END IF;
+        old_chroots := '{}';
+    END IF;
+    IF TG_OP = 'DELETE' OR NEW.package_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    new_chroots := not_canceled(NEW.chroots, NEW.chroot_states);
+    IF old_chroots <@ new_chroots AND new_chroots <> old_chroots THEN
+        PERFORM add_newest_build(NEW, new_chroots);
+    ELSIF new_chroots <> old_chroots THEN
+        PERFORM find_newest_builds(NEW.package_id, NEW.dirname);
+    END IF;
+    RETURN NULL;
+END $$;
+-- Of any column: package_id is set by the trigger above.
+CREATE TRIGGER builds_newest AFTER UPDATE ON builds FOR EACH ROW
+    WHEN (NEW.package_id IS DISTINCT FROM OLD.package_id OR NEW.chroot_states <> OLD.chroot_states
+        OR NEW.chroots <> OLD.chroots)
+    EXECUTE FUNCTION builds_newest();
+CREATE TRIGGER builds_newest_gone AFTER DELETE ON builds FOR EACH ROW
+    WHEN (OLD.package_id IS NOT NULL) EXECUTE FUNCTION builds_newest();
 SELECT count(summarise_build(id)) FROM builds;
 
 -- What was sent to a project's webhooks and what came of it.

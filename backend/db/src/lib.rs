@@ -18,10 +18,12 @@ pub mod package_edit;
 pub mod permissions;
 pub mod projects;
 pub mod repo_specs;
+pub mod read;
 pub mod repositories;
 pub mod rights;
 pub mod rpms;
 mod schema;
+pub mod seed;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

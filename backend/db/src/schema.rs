@@ -79,6 +79,7 @@ diesel::table! {
         submitted_at -> Timestamptz, canceled_at -> Nullable<Timestamptz>, options -> Jsonb,
         source -> Jsonb, package_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, scratch -> Bool, state -> Text,
         started_at -> Nullable<Timestamptz>, ended_at -> Nullable<Timestamptz>, chroots -> Array<Text>,
+        chroot_states -> Array<Text>,
     }
 }
 diesel::table! {

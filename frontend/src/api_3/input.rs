@@ -174,6 +174,11 @@ impl Page {
         self.limit.unwrap_or(MAX_PAGE)
     }
 
+    /// Whether a limit was given.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// The answer to a request for a list.
     pub fn answer<T>(&self, items: Vec<T>) -> Paged<T> {
         Paged {

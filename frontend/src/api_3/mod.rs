@@ -14,12 +14,15 @@ mod models;
 mod openapi;
 mod package_edit;
 mod permissions;
+mod monitor;
+mod package;
 mod project;
 mod project_chroot;
 mod route;
 mod rpmrepo;
 mod token;
 mod upload;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +50,8 @@ pub fn routes() -> Vec<ApiRoute> {
         build_chroot::routes(),
         package_edit::routes(),
         rpmrepo::routes(),
+        package::routes(),
+        monitor::routes(),
     ]
     .into_iter()
     .flatten()

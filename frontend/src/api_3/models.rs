@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use db::builds::Build as BuildRow;
 use db::projects::Project as ProjectRow;
+use db::read::builds::Line;
 use db::rpms::Rpm;
 use db::tasks::TaskRow;
 use protocol::{ChrootName, DirName};
@@ -188,6 +189,31 @@ pub(super) fn build(config: &Config, build: &BuildRow, project: &ProjectRow) -> 
             .map(ToString::to_string)
             .collect(),
         is_background: build.options.background,
+    }
+}
+
+/// A build of a list.
+pub(super) fn build_line(config: &Config, owner: &str, project: &str, line: &Line) -> Build {
+    let repo_url = format!("{}/{owner}/{}", config.results_url, line.dir);
+    let srpm = line.srpm.as_ref();
+    Build {
+        id: line.id,
+        state: line.state.clone(),
+        projectname: project.to_owned(),
+        ownername: owner.to_owned(),
+        project_dirname: line.dir.clone(),
+        source_package: SourcePackage {
+            name: line.package.clone(),
+            version: line.version.clone(),
+            url: srpm.map(|file| format!("{repo_url}/srpm-builds/{:08}/{file}", line.id)),
+        },
+        repo_url,
+        submitted_on: line.submitted_at.timestamp(),
+        started_on: epoch(line.started_at),
+        ended_on: epoch(line.ended_at),
+        submitter: line.submitter.clone(),
+        chroots: line.chroots.clone(),
+        is_background: line.background,
     }
 }
 

@@ -225,7 +225,12 @@ async fn add(
     let kind = source_type(&kind)?;
     let change = change(&fields, kind)?;
     let package = add_package(&app, &signed.actor, &project, &name, kind, &change).await?;
-    Ok(Json(models::package(&package, &project, LatestBuilds::default())))
+    Ok(Json(models::package(
+        &package,
+        project.owner.as_str(),
+        project.name.as_str(),
+        LatestBuilds::default(),
+    )))
 }
 
 async fn edit(
@@ -262,7 +267,12 @@ async fn edit_as(
     let kind = source_type(kind.unwrap_or(&package.source_type))?;
     let change = change(fields, kind)?;
     let package = edit_package(app, &signed.actor, &project, &package, Some(kind), &change).await?;
-    Ok(Json(models::package(&package, &project, LatestBuilds::default())))
+    Ok(Json(models::package(
+        &package,
+        project.owner.as_str(),
+        project.name.as_str(),
+        LatestBuilds::default(),
+    )))
 }
 
 async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
@@ -270,5 +280,10 @@ async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     signed.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     let package = reset_package(&app, &signed.actor, &project, &package).await?;
-    Ok(Json(models::package(&package, &project, LatestBuilds::default())))
+    Ok(Json(models::package(
+        &package,
+        project.owner.as_str(),
+        project.name.as_str(),
+        LatestBuilds::default(),
+    )))
 }

@@ -330,6 +330,7 @@ pub(super) mod fields {
     pub const OWNER: Field = Field::required("ownername", Kind::Text, "User, or group as `@name`.");
     pub const PROJECT: Field = Field::required("projectname", Kind::Text, "Name of the project.");
     pub const CHROOT: Field = Field::required("chrootname", Kind::Text, "Such as `fedora-44-x86_64`.");
+    pub const PACKAGE: Field = Field::required("packagename", Kind::Text, "Name of the package.");
     pub const BUILD_ID: Field = Field::required("build_id", Kind::Number, "Number of the build.");
     pub const PAGE: [Field; 4] = [
         Field::new("limit", Kind::Number, "Most items to give."),

@@ -22,19 +22,29 @@ const MAX_LIST: usize = 100;
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub async fn find_project(app: &App, owner: &str, name: &str) -> Result<Project, Error> {
-    let missing = || {
-        Error::NotFound(format!(
-            "Project {}/{} does not exist.",
-            shown(owner),
-            shown(name)
-        ))
-    };
-    let owner_name: OwnerName = owner.parse().map_err(|_| missing())?;
-    let project_name: ProjectName = name.parse().map_err(|_| missing())?;
+    let (owner_name, project_name) = names(owner, name)?;
     let mut conn = app.conn().await?;
     projects::find(&mut conn, &owner_name, &project_name)
         .await?
-        .ok_or_else(missing)
+        .ok_or_else(|| missing_project(owner, name))
+}
+
+/// Names of a project from outside.
+///
+/// # Errors
+/// [`Error::NotFound`] for what no project can be called.
+pub(crate) fn names(owner: &str, name: &str) -> Result<(OwnerName, ProjectName), Error> {
+    let parsed = owner.parse().ok().zip(name.parse().ok());
+    parsed.ok_or_else(|| missing_project(owner, name))
+}
+
+/// There is no live project of that name.
+pub(crate) fn missing_project(owner: &str, name: &str) -> Error {
+    Error::NotFound(format!(
+        "Project {}/{} does not exist.",
+        shown(owner),
+        shown(name)
+    ))
 }
 
 /// A text from outside, short and without control characters, for an error message.

@@ -11,6 +11,7 @@ mod groups;
 mod house;
 mod openapi;
 mod package_edit;
+mod monitor;
 mod packages;
 mod permissions;
 mod projects;

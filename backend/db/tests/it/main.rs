@@ -6,6 +6,7 @@ mod batches;
 mod events;
 mod jobs;
 mod migrations;
+mod newest;
 mod repositories;
 mod states;
 mod support;

@@ -1,7 +1,6 @@
 //! A package: a name with a default source.
 
 use db::package_edit::Package as PackageRow;
-use db::projects::Project as ProjectRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -33,7 +32,12 @@ pub(in crate::api_3) struct LatestBuilds {
 }
 
 /// A package with those of its latest builds that were asked for.
-pub(in crate::api_3) fn package(row: &PackageRow, project: &ProjectRow, builds: LatestBuilds) -> Package {
+pub(in crate::api_3) fn package(
+    row: &PackageRow,
+    owner: &str,
+    project: &str,
+    builds: LatestBuilds,
+) -> Package {
     let mut source_dict = row.source.clone();
     // Stored with the name that Copr's server uses; its API has another.
     if let Some(method) = source_dict.remove("srpm_build_method") {
@@ -42,8 +46,8 @@ pub(in crate::api_3) fn package(row: &PackageRow, project: &ProjectRow, builds: 
     Package {
         id: row.id,
         name: row.name.clone(),
-        projectname: project.name.to_string(),
-        ownername: project.owner.to_string(),
+        projectname: project.to_owned(),
+        ownername: owner.to_owned(),
         source_type: row.source_type.clone(),
         source_dict,
         auto_rebuild: row.webhook_rebuild,

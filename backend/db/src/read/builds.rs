@@ -1,0 +1,154 @@
+//! Builds as lists show them.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::{OptionalExtension as _, Queryable};
+use diesel_async::RunQueryDsl as _;
+use protocol::{BuildId, OwnerName, PackageName, ProjectName};
+
+use super::{Bind, Prepared};
+use crate::connect::{Connection, DbResult};
+
+/// A build without its tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Line {
+    /// Number.
+    pub id: i64,
+    /// Result directory.
+    pub dir: String,
+    /// Copr's word for the whole build.
+    pub state: String,
+    /// Name of the package, once it is known.
+    pub package: Option<String>,
+    /// Version and release, once they are known.
+    pub version: Option<String>,
+    /// File name of the source package, once there is one.
+    pub srpm: Option<String>,
+    /// Where the source comes from, until there is a source package.
+    pub source_url: Option<String>,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// When its first task was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When its last task ended, if all have.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Name of the submitter.
+    pub submitter: Option<String>,
+    /// Chroots, by name.
+    pub chroots: Vec<String>,
+    /// Whether it has a lower priority.
+    pub background: bool,
+}
+
+impl Line {
+    /// Whether nothing more happens to it.
+    pub fn is_final(&self) -> bool {
+        self.ended_at.is_some()
+    }
+}
+
+/// The types of [`COLUMNS`].
+pub(super) type Types = (
+    BigInt,
+    Text,
+    Text,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Timestamptz,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+    Nullable<Text>,
+    Array<Text>,
+    Bool,
+);
+
+/// Columns of a [`Line`], of `builds b LEFT JOIN users u`.
+pub(super) const COLUMNS: &str = "b.id, b.dirname, b.state, b.package_name, b.package_version, b.srpm_name, \
+    CASE WHEN b.srpm_name IS NULL THEN b.source_url END AS source_url, b.submitted_at, b.started_at, b.ended_at, \
+    u.name AS submitter, b.chroots, coalesce((b.options->>'background')::boolean, false) AS background";
+
+/// The same, of a subquery that was called `$alias`.
+macro_rules! columns_of {
+    ($alias:literal) => {
+        concat!(
+            $alias, ".id, ", $alias, ".dirname, ", $alias, ".state, ", $alias, ".package_name, ", $alias,
+            ".package_version, ", $alias, ".srpm_name, ", $alias, ".source_url, ", $alias, ".submitted_at, ", $alias,
+            ".started_at, ", $alias, ".ended_at, ", $alias, ".submitter, ", $alias, ".chroots, ", $alias, ".background"
+        )
+    };
+}
+pub(super) use columns_of;
+
+/// A build of a live project, with the names of its owner and project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<(String, String, Line)>> {
+    let text = format!(
+        "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+         LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ? AND p.deleted_at IS NULL"
+    );
+    let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(id.0)]);
+    Ok(query.get_result(conn).await.optional()?)
+}
+
+/// Which builds of a project to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only of this package.
+    pub package: Option<&'a PackageName>,
+    /// Only in this state, Copr's word for the whole build.
+    pub state: Option<&'a str>,
+    /// How many at most.
+    pub limit: i64,
+    /// How many to leave out.
+    pub offset: i64,
+}
+
+/// Builds of a live project, newest first; `None`: there is no such project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn list(
+    conn: &mut Connection,
+    owner: &OwnerName,
+    project: &ProjectName,
+    wanted: Wanted<'_>,
+) -> DbResult<Option<Vec<Line>>> {
+    let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted);
+    let rows: Vec<(i64, Option<Line>)> = Prepared::<(BigInt, Nullable<Types>)>::new(text, binds)
+        .load(conn)
+        .await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(rows.into_iter().filter_map(|(_, line)| line).collect()))
+}
+
+fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (String, Vec<Bind<'a>>) {
+    let mut binds = Vec::with_capacity(6);
+    // By package goes along its own index; the project is the package's.
+    let mut filter = String::from(if wanted.package.is_some() {
+        "b.package_id = (SELECT k.id FROM packages k WHERE k.project_id = p.id AND k.name = ?)"
+    } else {
+        "b.project_id = p.id"
+    });
+    binds.extend(wanted.package.map(|name| Bind::from(name.as_str())));
+    if let Some(state) = wanted.state {
+        filter.push_str(" AND b.state = ?");
+        binds.push(state.into());
+    }
+    let part: [Bind<'a>; 4] = [wanted.limit.into(), wanted.offset.into(), owner.into(), project.into()];
+    binds.extend(part);
+    let shown = columns_of!("l");
+    // The submitters' names are looked up after the builds were chosen.
+    let text = format!(
+        "SELECT p.id, {shown} FROM projects p LEFT JOIN LATERAL (SELECT {COLUMNS} \
+         FROM (SELECT * FROM builds b WHERE {filter} ORDER BY b.id DESC LIMIT ? OFFSET ?) b \
+         LEFT JOIN users u ON u.id = b.submitter) l ON true \
+         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY l.id DESC"
+    );
+    (text, binds)
+}

@@ -1,0 +1,82 @@
+//! How the packages of a directory stand in each chroot.
+
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::{OptionalExtension as _, Queryable};
+use diesel_async::RunQueryDsl as _;
+use protocol::{DirName, OwnerName, ProjectName};
+
+use super::{Bind, Prepared};
+use crate::connect::{Connection, DbResult};
+
+/// A build that is its package's newest in some chroots.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Newest {
+    /// Package.
+    pub package: String,
+    /// Build.
+    pub build: i64,
+    /// Version and release.
+    pub version: Option<String>,
+    /// In which chroots it is the newest, by name.
+    pub chroots: Vec<String>,
+    /// All of the build's chroots, by name.
+    pub all_chroots: Vec<String>,
+    /// Copr's word for the state in each of all chroots.
+    pub states: Vec<String>,
+}
+
+impl Newest {
+    /// The chroots in which this is the newest build, with their states.
+    pub fn states(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.all_chroots.iter().zip(&self.states);
+        // Both lists are sorted by the database, but not in the order of bytes; they are short.
+        all.filter(|(chroot, _)| self.chroots.contains(chroot))
+            .map(|(chroot, state)| (chroot.as_str(), state.as_str()))
+    }
+}
+
+/// A directory that can be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Directory {
+    /// `projects.id`.
+    pub project: i64,
+    /// The project's enabled chroots, by name.
+    pub chroots: Vec<String>,
+    /// Whether the directory exists.
+    pub exists: bool,
+}
+
+/// Looks for a directory of a live project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn directory(
+    conn: &mut Connection,
+    owner: &OwnerName,
+    project: &ProjectName,
+    dir: &DirName,
+) -> DbResult<Option<Directory>> {
+    let query = Prepared::<(BigInt, Array<Text>, Bool)>::new(
+        "SELECT p.id, ARRAY(SELECT c.chroot FROM project_chroots c WHERE c.project_id = p.id AND c.enabled ORDER BY c.chroot), \
+             p.name = ? OR EXISTS (SELECT 1 FROM directories d WHERE d.project_id = p.id AND d.name = ?) \
+                 OR EXISTS (SELECT 1 FROM builds b WHERE b.project_id = p.id AND b.dirname = ?) \
+         FROM projects p WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL",
+        [dir.as_str(), dir.as_str(), dir.as_str(), owner.as_str(), project.as_str()].map(Bind::from),
+    );
+    Ok(query.get_result(conn).await.optional()?)
+}
+
+/// The newest builds of a directory's packages, by package; a package comes several times when its chroots have
+/// different newest builds.
+///
+/// # Errors
+/// When the query fails.
+pub async fn newest(conn: &mut Connection, project: i64, dir: &DirName) -> DbResult<Vec<Newest>> {
+    let query = Prepared::<(Text, BigInt, Nullable<Text>, Array<Text>, Array<Text>, Array<Text>)>::new(
+        "SELECT n.package_name, n.build_id, b.package_version, n.chroots, b.chroots, b.chroot_states \
+         FROM newest_builds n JOIN builds b ON b.id = n.build_id \
+         WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id",
+        [project.into(), dir.as_str().into()],
+    );
+    Ok(query.load(conn).await?)
+}

@@ -1,0 +1,105 @@
+//! Projects with their enabled chroots.
+
+use diesel::sql_types::{Array, BigInt, Jsonb, Text};
+use diesel::{OptionalExtension as _, Queryable};
+use diesel_async::RunQueryDsl as _;
+use protocol::{OwnerName, ProjectName};
+
+use super::{Bind, Parsed, Prepared};
+use crate::connect::{Connection, DbResult};
+use crate::projects::{Filter, ProjectSettings};
+
+/// What everybody sees of a project.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Number.
+    pub id: i64,
+    /// Name space in which it lives.
+    pub owner: String,
+    /// Who decides about it.
+    pub holder: String,
+    /// Name.
+    pub name: String,
+    /// Texts and switches.
+    pub settings: ProjectSettings,
+    /// Enabled chroots, by name.
+    pub chroots: Vec<String>,
+}
+
+#[derive(Queryable)]
+struct Row {
+    id: i64,
+    owner: String,
+    holder: String,
+    name: String,
+    settings: Parsed<ProjectSettings>,
+    chroots: Vec<String>,
+}
+
+type Types = (BigInt, Text, Text, Text, Jsonb, Array<Text>);
+
+const SELECT: &str = "SELECT p.id, p.owner, p.holder, p.name, p.settings, \
+    ARRAY(SELECT c.chroot FROM project_chroots c WHERE c.project_id = p.id AND c.enabled ORDER BY c.chroot) \
+    FROM projects p WHERE p.deleted_at IS NULL";
+
+impl Row {
+    fn shown(self) -> Shown {
+        Shown {
+            id: self.id,
+            owner: self.owner,
+            holder: self.holder,
+            name: self.name,
+            settings: self.settings.0,
+            chroots: self.chroots,
+        }
+    }
+}
+
+/// A live project by name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, owner: &OwnerName, name: &ProjectName) -> DbResult<Option<Shown>> {
+    let text = format!("{SELECT} AND p.owner = ? AND p.name = ?");
+    let query = Prepared::<Types>::new(text, [owner.as_str().into(), name.as_str().into()]);
+    Ok(query.get_result::<Row>(conn).await.optional()?.map(Row::shown))
+}
+
+/// Lists live projects.
+///
+/// # Errors
+/// When the query fails.
+pub async fn list(conn: &mut Connection, filter: &Filter, limit: i64, offset: i64) -> DbResult<Vec<Shown>> {
+    let pattern = filter.name_contains.as_deref().map(super::like);
+    let (text, binds) = list_query(filter, pattern.as_deref(), limit, offset);
+    let rows: Vec<Row> = Prepared::<Types>::new(text, binds).load(conn).await?;
+    Ok(rows.into_iter().map(Row::shown).collect())
+}
+
+fn list_query<'a>(
+    filter: &'a Filter,
+    pattern: Option<&'a str>,
+    limit: i64,
+    offset: i64,
+) -> (String, Vec<Bind<'a>>) {
+    let mut text = SELECT.to_owned();
+    let mut binds = Vec::with_capacity(4);
+    if let Some(owner) = &filter.owner {
+        text.push_str(" AND p.owner = ?");
+        binds.push(owner.as_str().into());
+    }
+    if let Some(pattern) = pattern {
+        text.push_str(" AND p.name ILIKE ?");
+        binds.push(pattern.into());
+    }
+    if filter.listed_only {
+        text.push_str(" AND NOT coalesce((p.settings->>'unlisted_on_hp')::boolean, false)");
+    }
+    text.push_str(if filter.newest_first {
+        " ORDER BY p.id DESC LIMIT ? OFFSET ?"
+    } else {
+        " ORDER BY p.id LIMIT ? OFFSET ?"
+    });
+    binds.extend([Bind::from(limit), Bind::from(offset)]);
+    (text, binds)
+}

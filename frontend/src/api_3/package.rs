@@ -1,0 +1,104 @@
+//! Packages, as they are read.
+
+use actix_web::web::{self, Json};
+use db::read::packages::{self, Wanted, With, WithBuilds};
+use protocol::PackageName;
+
+use crate::api_3::input::Query;
+use crate::api_3::models::{self, LatestBuilds, Paged};
+use crate::api_3::route::fields::{OWNER, PACKAGE, PAGE, PROJECT};
+use crate::api_3::route::{ApiRoute, Field, GET, Kind, public};
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::projects::{missing_project, names, shown};
+
+/// Most packages that are given at once.
+const MOST: i64 = 10_000;
+
+const WITH: [Field; 2] = [
+    Field::new("with_latest_build", Kind::Flag, "With the newest build."),
+    Field::new(
+        "with_latest_succeeded_build",
+        Kind::Flag,
+        "With the newest build that succeeded.",
+    ),
+];
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        public(GET, "/package", get)
+            .about("A package.")
+            .query(&[OWNER, PROJECT, PACKAGE])
+            .query(&WITH),
+        public(GET, "/package/list", list)
+            .about("The packages of a project.")
+            .query(&[OWNER, PROJECT])
+            .query(&WITH)
+            .query(&PAGE),
+    ]
+}
+
+fn with(query: &Query) -> Result<With, Error> {
+    Ok(With {
+        latest: query.flag("with_latest_build")?,
+        latest_succeeded: query.flag("with_latest_succeeded_build")?,
+    })
+}
+
+fn model(app: &App, owner: &str, project: &str, row: &WithBuilds) -> models::Package {
+    let build = |line: &db::read::builds::Line| models::build_line(&app.config, owner, project, line);
+    let builds = LatestBuilds {
+        latest: row.latest.as_ref().map(build),
+        latest_succeeded: row.latest_succeeded.as_ref().map(build),
+    };
+    models::package(&row.package, owner, project, builds)
+}
+
+async fn get(app: web::Data<App>, query: Query) -> Result<Json<models::Package>, Error> {
+    let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
+    let (owner_name, project_name) = names(owner, project)?;
+    let name = query.required("packagename")?;
+    let missing = || {
+        Error::NotFound(format!(
+            "No package with name {} in copr {owner}/{project}: it does not exist.",
+            shown(name)
+        ))
+    };
+    let package: PackageName = name.parse().map_err(|_| missing())?;
+    let wanted = Wanted {
+        name: Some(&package),
+        contains: None,
+        with: with(&query)?,
+        descending: false,
+        limit: 1,
+        offset: 0,
+    };
+    let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
+    let found = found.ok_or_else(|| missing_project(owner, project))?;
+    let row = found.first().ok_or_else(missing)?;
+    Ok(Json(model(&app, owner, project, row)))
+}
+
+async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Package>>, Error> {
+    let page = query.page()?;
+    let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
+    let (owner_name, project_name) = names(owner, project)?;
+    let wanted = Wanted {
+        name: None,
+        contains: None,
+        with: with(&query)?,
+        descending: page.descending,
+        // One more tells that there are too many.
+        limit: if page.is_limited() { page.limit() } else { MOST + 1 },
+        offset: page.offset,
+    };
+    let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
+    let found = found.ok_or_else(|| missing_project(owner, project))?;
+    if !page.is_limited() && i64::try_from(found.len()).unwrap_or(i64::MAX) > MOST {
+        return Err(Error::TooLarge(format!(
+            "This project has more than {MOST} packages; ask for a part of them, with limit and offset."
+        )));
+    }
+    let items = found.iter().map(|row| model(&app, owner, project, row)).collect();
+    Ok(Json(page.answer(items)))
+}
