@@ -2,7 +2,8 @@
 
 use actix_web::web::{self, Json, Path};
 use db::projects::Project;
-use protocol::BuildId;
+use db::read::builds::{self as read, Wanted};
+use protocol::{BuildId, PackageName};
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -15,8 +16,8 @@ use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT,
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
-use crate::operations::builds::{self, find_build};
-use crate::operations::projects::find_project;
+use crate::operations::builds::{self, find_build, missing_build};
+use crate::operations::projects::{find_project, missing_project, names, shown};
 
 type Answer = Result<Json<models::Build>, Error>;
 
@@ -82,31 +83,58 @@ struct Possible {
 }
 
 async fn get(app: web::Data<App>, id: Path<String>) -> Answer {
-    let (build, project) = find_build(&app, &id).await?;
-    Ok(Json(models::build(&app.config, &build, &project)))
+    let missing = || missing_build(&id);
+    Ok(Json(model(&app, id.parse().map_err(|_| missing())?).await?))
 }
 
-/// The model of a build that has just been made.
+/// The model of a build.
 pub(super) async fn model(app: &App, id: BuildId) -> Result<models::Build, Error> {
-    let (build, project) = find_build(app, &id.to_string()).await?;
-    Ok(models::build(&app.config, &build, &project))
+    let found = read::find(&mut *app.conn().await?, id).await?;
+    let (owner, project, line) = found.ok_or_else(|| missing_build(&id.to_string()))?;
+    Ok(models::build_line(&app.config, &owner, &project, &line))
 }
+
+/// The states that a whole build can be in.
+const STATES: [&str; 9] = [
+    "pending",
+    "starting",
+    "running",
+    "importing",
+    "succeeded",
+    "failed",
+    "canceled",
+    "skipped",
+    "forked",
+];
 
 async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Build>>, Error> {
     let page = query.page()?;
-    let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
-    let wanted = db::builds::Wanted {
-        package: query.get("packagename")?,
-        state: query.get("status")?,
+    let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
+    let (owner_name, project_name) = names(owner, project)?;
+    let state = query.get("status")?;
+    if let Some(other) = state.filter(|s| !STATES.contains(s)) {
+        return Err(Error::Invalid(format!(
+            "status: '{}' is not a valid choice for this field, use one of {}",
+            shown(other),
+            STATES.join(", ")
+        )));
+    }
+    let package = match query.get("packagename")?.map(str::parse::<PackageName>) {
+        None => None,
+        Some(Ok(name)) => Some(name),
+        // No package can be called so.
+        Some(Err(_)) => return Ok(Json(page.answer(Vec::new()))),
+    };
+    let wanted = Wanted {
+        package: package.as_ref(),
+        state,
         limit: page.limit(),
         offset: page.offset,
     };
-    let found = db::builds::list_of(&mut *app.conn().await?, project.id, &wanted).await?;
-    let items = found
-        .iter()
-        .map(|b| models::build(&app.config, b, &project))
-        .collect();
-    Ok(Json(page.answer(items)))
+    let found = read::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
+    let found = found.ok_or_else(|| missing_project(owner, project))?;
+    let model = |line| models::build_line(&app.config, owner, project, line);
+    Ok(Json(page.answer(found.iter().map(model).collect())))
 }
 
 async fn source_chroot(app: web::Data<App>, id: Path<String>) -> Result<Json<SourceChroot>, Error> {
@@ -164,8 +192,9 @@ async fn source_build_config(
 
 async fn delete(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
     let (build, project) = find_build(&app, &id).await?;
+    let before = model(&app, build.id).await?;
     builds::delete_build(&app, &signed.actor, &build, &project).await?;
-    Ok(Json(models::build(&app.config, &build, &project)))
+    Ok(Json(before))
 }
 
 async fn delete_list(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<Deleted>, Error> {

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use db::builds::Build as BuildRow;
 use db::projects::Project as ProjectRow;
 use db::read::builds::Line;
+use db::read::projects::Shown;
 use db::rpms::Rpm;
 use db::tasks::TaskRow;
-use protocol::{ChrootName, DirName};
+use protocol::ChrootName;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -82,40 +83,44 @@ pub(super) struct Project {
     pub storage: &'static str,
 }
 
-/// A project; `chroots` are the enabled ones.
-pub(super) fn project(config: &Config, project: &ProjectRow, chroots: &[ChrootName]) -> Project {
-    let s = &project.settings;
-    let dir = DirName::from(project.name.clone());
+/// A project.
+pub(super) fn project(config: &Config, project: Shown) -> Project {
+    let Shown {
+        id,
+        owner,
+        holder,
+        name,
+        settings: s,
+        chroots,
+    } = project;
     Project {
-        id: project.id,
-        name: project.name.to_string(),
-        ownername: project.owner.to_string(),
-        holder: project.holder.to_string(),
-        full_name: format!("{}/{}", project.owner, project.name),
-        homepage: s.homepage.clone(),
-        contact: s.contact.clone(),
-        description: s.description.clone(),
-        instructions: s.instructions.clone(),
+        id,
+        full_name: format!("{owner}/{name}"),
+        chroot_repos: chroots
+            .into_iter()
+            .map(|chroot| {
+                let url = format!("{}/{owner}/{name}/{chroot}/", config.results_url);
+                (chroot, url)
+            })
+            .collect(),
+        name,
+        ownername: owner,
+        holder,
+        homepage: s.homepage,
+        contact: s.contact,
+        description: s.description,
+        instructions: s.instructions,
         devel_mode: s.devel_mode,
         persistent: s.persistent,
         unlisted_on_hp: s.unlisted_on_hp,
         auto_prune: s.auto_prune,
-        chroot_repos: chroots
-            .iter()
-            .map(|chroot| {
-                (
-                    chroot.to_string(),
-                    config.repository_url(&project.owner, &dir, chroot),
-                )
-            })
-            .collect(),
-        additional_repos: s.additional_repos.clone(),
+        additional_repos: s.additional_repos,
         enable_net: s.enable_net,
-        bootstrap: s.bootstrap.clone(),
-        isolation: s.isolation.clone(),
+        bootstrap: s.bootstrap,
+        isolation: s.isolation,
         module_hotfixes: s.module_hotfixes,
         appstream: s.appstream,
-        packit_forge_projects_allowed: s.packit_forge_projects_allowed.clone(),
+        packit_forge_projects_allowed: s.packit_forge_projects_allowed,
         follow_fedora_branching: s.follow_fedora_branching,
         repo_priority: s.repo_priority,
         storage: "backend",
@@ -164,35 +169,6 @@ pub(super) struct Build {
 }
 
 /// A build.
-pub(super) fn build(config: &Config, build: &BuildRow, project: &ProjectRow) -> Build {
-    let source = build.srpm.as_ref();
-    Build {
-        id: build.id.0,
-        state: build.state().to_owned(),
-        projectname: project.name.to_string(),
-        ownername: project.owner.to_string(),
-        project_dirname: build.dir.to_string(),
-        repo_url: config.dir_url(&project.owner, &build.dir),
-        source_package: SourcePackage {
-            name: source.map(|s| s.package.to_string()),
-            version: source.map(|s| s.version.clone()),
-            url: source.map(|s| format!("{}{}", source_url(config, build, project), s.file_name)),
-        },
-        submitted_on: build.submitted_at.timestamp(),
-        started_on: epoch(build.started_at()),
-        ended_on: epoch(build.ended_at()),
-        submitter: build.submitter.clone(),
-        chroots: build
-            .tasks
-            .iter()
-            .filter_map(|t| t.chroot.as_ref())
-            .map(ToString::to_string)
-            .collect(),
-        is_background: build.options.background,
-    }
-}
-
-/// A build of a list.
 pub(super) fn build_line(config: &Config, owner: &str, project: &str, line: &Line) -> Build {
     let repo_url = format!("{}/{owner}/{}", config.results_url, line.dir);
     let srpm = line.srpm.as_ref();

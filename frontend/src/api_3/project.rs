@@ -11,7 +11,7 @@ use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT,
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
-use crate::operations::projects::{self, find_project, shown};
+use crate::operations::projects::{self, find_project, missing_project, names, shown};
 
 type Answer = Result<Json<models::Project>, Error>;
 type List = Result<Json<Paged<models::Project>>, Error>;
@@ -128,14 +128,18 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 }
 
 pub(super) async fn model(app: &App, project: &Project) -> Result<models::Project, Error> {
-    let mut conn = app.conn().await?;
-    let chroots = db::projects::chroots(&mut conn, project.id).await?;
-    Ok(models::project(&app.config, project, &chroots))
+    named(app, &project.owner, &project.name).await
+}
+
+async fn named(app: &App, owner: &OwnerName, name: &ProjectName) -> Result<models::Project, Error> {
+    let found = db::read::projects::find(&mut *app.conn().await?, owner, name).await?;
+    let found = found.ok_or_else(|| missing_project(owner.as_str(), name.as_str()))?;
+    Ok(models::project(&app.config, found))
 }
 
 async fn get(app: web::Data<App>, query: Query) -> Answer {
-    let project = find_project(&app, query.required("ownername")?, query.required("projectname")?).await?;
-    Ok(Json(model(&app, &project).await?))
+    let (owner, name) = names(query.required("ownername")?, query.required("projectname")?)?;
+    Ok(Json(named(&app, &owner, &name).await?))
 }
 
 async fn list(app: web::Data<App>, query: Query) -> List {
@@ -178,14 +182,10 @@ async fn search(app: web::Data<App>, query: Query) -> List {
 }
 
 async fn answer(app: &App, filter: &Filter, page: Page) -> List {
-    let mut conn = app.conn().await?;
-    let found = db::projects::list(&mut conn, filter, page.limit(), page.offset).await?;
-    let mut items = Vec::with_capacity(found.len());
-    for project in &found {
-        let chroots = db::projects::chroots(&mut conn, project.id).await?;
-        items.push(models::project(&app.config, project, &chroots));
-    }
-    Ok(Json(page.answer(items)))
+    let found =
+        db::read::projects::list(&mut *app.conn().await?, filter, page.limit(), page.offset).await?;
+    let model = |project| models::project(&app.config, project);
+    Ok(Json(page.answer(found.into_iter().map(model).collect())))
 }
 
 async fn add(

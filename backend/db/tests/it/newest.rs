@@ -35,6 +35,8 @@ async fn submit(conn: &mut Connection, project: &Project, package: &str, chroots
         source: &Source::Upload(srpm),
         targets: &targets,
         options: &BuildOptions::default(),
+        batch: None,
+        package: None,
     };
     db::builds::create(conn, &new, start()).await.unwrap().0
 }

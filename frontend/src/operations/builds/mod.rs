@@ -51,12 +51,17 @@ pub struct Plan {
     pub batch: Option<BatchOf>,
 }
 
+/// There is no build of that number in a live project.
+pub(crate) fn missing_build(id: &str) -> Error {
+    Error::NotFound(format!("Build {} does not exist.", shown(id)))
+}
+
 /// Finds a build of a live project.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub async fn find_build(app: &App, id: &str) -> Result<(Build, Project), Error> {
-    let missing = || Error::NotFound(format!("Build {} does not exist.", shown(id)));
+    let missing = || missing_build(id);
     let id: BuildId = id.parse().map_err(|_| missing())?;
     builds::find_with_project(&mut *app.conn().await?, id)
         .await?
