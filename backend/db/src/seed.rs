@@ -82,9 +82,7 @@ fn definition(name: &str) -> Result<ChrootDefinition, NameError> {
         dist: ".seed".to_owned(),
         package_manager: PackageManager::Dnf,
         metadata_compression: MetadataCompression::Zstd,
-        buildroot: BuildRoot {
-            packages: Vec::new(),
-        },
+        buildroot: BuildRoot { packages: Vec::new() },
         repos: Vec::new(),
     })
 }

@@ -104,9 +104,18 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn chroot<'n>(&self, newest: &'n Newest, chroot: &str, state: &'n str) -> Chroot<'n> {
         let log = |name: &str| {
-            self.fields
-                .contains(&name[..])
-                .then(|| self.log_url(newest, chroot, state, if name == ADDITIONAL[0] { "builder-live.log" } else { "backend.log" }))
+            self.fields.contains(&name[..]).then(|| {
+                self.log_url(
+                    newest,
+                    chroot,
+                    state,
+                    if name == ADDITIONAL[0] {
+                        "builder-live.log"
+                    } else {
+                        "backend.log"
+                    },
+                )
+            })
         };
         Chroot {
             state,
@@ -146,7 +155,9 @@ impl Teller<'_> {
                     chroots: BTreeMap::new(),
                 });
             }
-            let Some(package) = packages.last_mut() else { continue };
+            let Some(package) = packages.last_mut() else {
+                continue;
+            };
             package.chroots.extend(
                 row.states()
                     .filter(|(chroot, _)| enabled.iter().any(|e| e == chroot))
@@ -160,7 +171,11 @@ impl Teller<'_> {
 
 fn additional<'q>(query: &'q Query) -> Result<BTreeSet<&'q str>, Error> {
     let fields: BTreeSet<&str> = query.all("additional_fields[]")?.into_iter().collect();
-    let wrong: Vec<&str> = fields.iter().copied().filter(|f| !ADDITIONAL.contains(f)).collect();
+    let wrong: Vec<&str> = fields
+        .iter()
+        .copied()
+        .filter(|f| !ADDITIONAL.contains(f))
+        .collect();
     if wrong.is_empty() {
         return Ok(fields);
     }

@@ -182,8 +182,7 @@ async fn search(app: web::Data<App>, query: Query) -> List {
 }
 
 async fn answer(app: &App, filter: &Filter, page: Page) -> List {
-    let found =
-        db::read::projects::list(&mut *app.conn().await?, filter, page.limit(), page.offset).await?;
+    let found = db::read::projects::list(&mut *app.conn().await?, filter, page.limit(), page.offset).await?;
     let model = |project| models::project(&app.config, project);
     Ok(Json(page.answer(found.into_iter().map(model).collect())))
 }

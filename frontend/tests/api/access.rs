@@ -94,7 +94,8 @@ async fn every_route_denies_by_default() {
                     house.get(&path).await.error(401);
                     continue;
                 }
-                let query = "ownername=alice&projectname=tools&query=tools&packagename=hello&groupname=sig&build_id=";
+                let query =
+                    "ownername=alice&projectname=tools&query=tools&packagename=hello&groupname=sig&build_id=";
                 let url = format!("{path}?{query}{build}&chrootname={CHROOT}");
                 if route.answer_type == "application/json" {
                     house.get(&url).await.ok();

@@ -33,7 +33,8 @@ const PROJECT: &str = "ownername=alice&projectname=tools";
 #[tokio::test]
 async fn the_monitor_has_copr_s_shape() {
     let (house, alice, build) = house().await;
-    let failed = format!("UPDATE tasks SET state = 'failed' WHERE build_id = {build} AND chroot = '{CHROOT}'");
+    let failed =
+        format!("UPDATE tasks SET state = 'failed' WHERE build_id = {build} AND chroot = '{CHROOT}'");
     set(&house, &failed).await;
     let plain = house.get(&format!("/monitor?{PROJECT}")).await.ok();
     assert_eq!(
@@ -51,21 +52,37 @@ async fn the_monitor_has_copr_s_shape() {
     let full = house.get(&format!("/monitor/?{PROJECT}&{fields}")).await.ok();
     let chroots = &full["packages"][0]["chroots"];
     let dir = format!("{RESULTS}/alice/tools/{CHROOT}/{build:08}-hello");
-    assert_eq!(chroots[CHROOT]["url_build_log"], format!("{dir}/builder-live.log.gz"));
-    assert_eq!(chroots[CHROOT]["url_backend_log"], format!("{dir}/backend.log.gz"));
+    assert_eq!(
+        chroots[CHROOT]["url_build_log"],
+        format!("{dir}/builder-live.log.gz")
+    );
+    assert_eq!(
+        chroots[CHROOT]["url_backend_log"],
+        format!("{dir}/backend.log.gz")
+    );
     assert_eq!(
         chroots[CHROOT]["url_build"],
         format!("http://koper.test/coprs/alice/tools/build/{build}/")
     );
     assert_eq!(chroots[OTHER_CHROOT]["url_build_log"], Value::Null);
-    assert!(chroots[OTHER_CHROOT].as_object().unwrap().contains_key("url_build_log"));
+    assert!(
+        chroots[OTHER_CHROOT]
+            .as_object()
+            .unwrap()
+            .contains_key("url_build_log")
+    );
 
     let wrong = house
-        .get(&format!("/monitor?{PROJECT}&additional_fields[]=url_build&additional_fields[]=nonsense"))
+        .get(&format!(
+            "/monitor?{PROJECT}&additional_fields[]=url_build&additional_fields[]=nonsense"
+        ))
         .await
         .error(400);
     assert_eq!(wrong, "Wrong additional_fields argument(s): nonsense");
-    house.get("/monitor?ownername=alice&projectname=no").await.error(404);
+    house
+        .get("/monitor?ownername=alice&projectname=no")
+        .await
+        .error(404);
     let no_dir = format!("/monitor?{PROJECT}&project_dirname=tools:pr:1");
     house.get(&no_dir).await.error(404);
     let other = upload(&house, &alice, "tools:pr:1").await;
@@ -121,12 +138,20 @@ async fn packages_come_with_their_latest_builds() {
     assert_eq!(both["builds"]["latest"], second_model);
     assert_eq!(both["builds"]["latest_succeeded"], first_model);
     let list = house
-        .get(&format!("/package/list?{PROJECT}&with_latest_succeeded_build=True"))
+        .get(&format!(
+            "/package/list?{PROJECT}&with_latest_succeeded_build=True"
+        ))
         .await
         .ok();
-    assert_eq!(list["items"][0]["builds"], json!({"latest": null, "latest_succeeded": first_model}));
+    assert_eq!(
+        list["items"][0]["builds"],
+        json!({"latest": null, "latest_succeeded": first_model})
+    );
     assert_eq!(list["meta"]["limit"], Value::Null);
-    house.get(&format!("/package?{PROJECT}&packagename=no")).await.error(404);
+    house
+        .get(&format!("/package?{PROJECT}&packagename=no"))
+        .await
+        .error(404);
     house
         .get("/package/list?ownername=alice&projectname=no")
         .await
@@ -148,11 +173,20 @@ async fn packages_are_listed_in_pages() {
     };
     let names = |answer: Value| -> Vec<String> {
         let items = answer["items"].as_array().unwrap();
-        items.iter().map(|i| i["name"].as_str().unwrap().to_owned()).collect()
+        items
+            .iter()
+            .map(|i| i["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names(house.get(&page(2, 0, "ASC")).await.ok()), ["hello", "p1"]);
-    assert_eq!(names(house.get(&page(2, 9_999, "ASC")).await.ok()), ["p9999", "p10000"]);
-    assert_eq!(names(house.get(&page(2, 0, "DESC")).await.ok()), ["p10000", "p9999"]);
+    assert_eq!(
+        names(house.get(&page(2, 9_999, "ASC")).await.ok()),
+        ["p9999", "p10000"]
+    );
+    assert_eq!(
+        names(house.get(&page(2, 0, "DESC")).await.ok()),
+        ["p10000", "p9999"]
+    );
     assert!(names(house.get(&page(2, 10_001, "ASC")).await.ok()).is_empty());
     assert_eq!(names(house.get(&page(10_000, 1, "ASC")).await.ok()).len(), 10_000);
 }

@@ -73,9 +73,32 @@ pub(super) const COLUMNS: &str = "b.id, b.dirname, b.state, b.package_name, b.pa
 macro_rules! columns_of {
     ($alias:literal) => {
         concat!(
-            $alias, ".id, ", $alias, ".dirname, ", $alias, ".state, ", $alias, ".package_name, ", $alias,
-            ".package_version, ", $alias, ".srpm_name, ", $alias, ".source_url, ", $alias, ".submitted_at, ", $alias,
-            ".started_at, ", $alias, ".ended_at, ", $alias, ".submitter, ", $alias, ".chroots, ", $alias, ".background"
+            $alias,
+            ".id, ",
+            $alias,
+            ".dirname, ",
+            $alias,
+            ".state, ",
+            $alias,
+            ".package_name, ",
+            $alias,
+            ".package_version, ",
+            $alias,
+            ".srpm_name, ",
+            $alias,
+            ".source_url, ",
+            $alias,
+            ".submitted_at, ",
+            $alias,
+            ".started_at, ",
+            $alias,
+            ".ended_at, ",
+            $alias,
+            ".submitter, ",
+            $alias,
+            ".chroots, ",
+            $alias,
+            ".background"
         )
     };
 }
@@ -140,7 +163,12 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
         filter.push_str(" AND b.state = ?");
         binds.push(state.into());
     }
-    let part: [Bind<'a>; 4] = [wanted.limit.into(), wanted.offset.into(), owner.into(), project.into()];
+    let part: [Bind<'a>; 4] = [
+        wanted.limit.into(),
+        wanted.offset.into(),
+        owner.into(),
+        project.into(),
+    ];
     binds.extend(part);
     let shown = columns_of!("l");
     // The submitters' names are looked up after the builds were chosen.

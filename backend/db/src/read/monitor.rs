@@ -61,7 +61,14 @@ pub async fn directory(
              p.name = ? OR EXISTS (SELECT 1 FROM directories d WHERE d.project_id = p.id AND d.name = ?) \
                  OR EXISTS (SELECT 1 FROM builds b WHERE b.project_id = p.id AND b.dirname = ?) \
          FROM projects p WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL",
-        [dir.as_str(), dir.as_str(), dir.as_str(), owner.as_str(), project.as_str()].map(Bind::from),
+        [
+            dir.as_str(),
+            dir.as_str(),
+            dir.as_str(),
+            owner.as_str(),
+            project.as_str(),
+        ]
+        .map(Bind::from),
     );
     Ok(query.get_result(conn).await.optional()?)
 }
@@ -72,7 +79,14 @@ pub async fn directory(
 /// # Errors
 /// When the query fails.
 pub async fn newest(conn: &mut Connection, project: i64, dir: &DirName) -> DbResult<Vec<Newest>> {
-    let query = Prepared::<(Text, BigInt, Nullable<Text>, Array<Text>, Array<Text>, Array<Text>)>::new(
+    let query = Prepared::<(
+        Text,
+        BigInt,
+        Nullable<Text>,
+        Array<Text>,
+        Array<Text>,
+        Array<Text>,
+    )>::new(
         "SELECT n.package_name, n.build_id, b.package_version, n.chroots, b.chroots, b.chroot_states \
          FROM newest_builds n JOIN builds b ON b.id = n.build_id \
          WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id",

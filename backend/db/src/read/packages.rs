@@ -61,7 +61,17 @@ struct Row {
     chroot_denylist: String,
 }
 
-type PackageTypes = (BigInt, BigInt, Text, Text, Jsonb, Bool, Integer, Nullable<Integer>, Text);
+type PackageTypes = (
+    BigInt,
+    BigInt,
+    Text,
+    Text,
+    Jsonb,
+    Bool,
+    Integer,
+    Nullable<Integer>,
+    Text,
+);
 
 impl Row {
     fn package(self) -> Package {
@@ -133,7 +143,12 @@ fn list_query<'a>(
         filter.push_str(" AND k.name ILIKE ?");
         binds.push(pattern.into());
     }
-    let part: [Bind<'a>; 4] = [wanted.limit.into(), wanted.offset.into(), owner.into(), project.into()];
+    let part: [Bind<'a>; 4] = [
+        wanted.limit.into(),
+        wanted.offset.into(),
+        owner.into(),
+        project.into(),
+    ];
     binds.extend(part);
     let direction = if wanted.descending { "DESC" } else { "ASC" };
     let (latest, succeeded) = (columns_of!("l"), columns_of!("s"));

@@ -48,7 +48,10 @@ async fn newest(conn: &mut Connection, project: &Project) -> Vec<String> {
         .unwrap();
     rows.iter()
         .map(|row| {
-            let states: Vec<String> = row.states().map(|(chroot, state)| format!("{chroot}={state}")).collect();
+            let states: Vec<String> = row
+                .states()
+                .map(|(chroot, state)| format!("{chroot}={state}"))
+                .collect();
             format!("{}: {} in {}", row.package, row.build, states.join(" "))
         })
         .collect()
@@ -78,7 +81,10 @@ async fn the_newest_build_of_each_chroot_is_known() {
     set(conn, first, CHROOT, "publishing").await;
     assert_eq!(
         newest(conn, &project).await,
-        [format!("hello: {first} in {CHROOT}=running {OTHER}=pending"), zlib.clone()]
+        [
+            format!("hello: {first} in {CHROOT}=running {OTHER}=pending"),
+            zlib.clone()
+        ]
     );
     set(conn, first, CHROOT, "succeeded").await;
 
@@ -110,7 +116,9 @@ async fn the_newest_build_of_each_chroot_is_known() {
     assert_eq!(newest(conn, &project).await, before);
 
     // A package that goes takes its lines along, and a project all of them.
-    execute(conn, "DELETE FROM packages WHERE name = 'zlib'").await.unwrap();
+    execute(conn, "DELETE FROM packages WHERE name = 'zlib'")
+        .await
+        .unwrap();
     assert_eq!(newest(conn, &project).await, before[..1]);
     execute(conn, &format!("DELETE FROM projects WHERE id = {}", project.id))
         .await
