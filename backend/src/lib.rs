@@ -15,6 +15,7 @@ mod pointer;
 mod publish_task;
 mod remove_build;
 mod remove_project;
+mod result_files;
 mod run;
 mod set_up_project;
 mod sign;

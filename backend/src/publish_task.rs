@@ -18,7 +18,7 @@ use crate::error::JobError;
 use crate::inspect::{self, Expectation};
 use crate::sign::{self, Signed, Unsigned};
 use crate::snapshot::{self, Cause};
-use crate::{pointer, store_log};
+use crate::{pointer, result_files, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -123,6 +123,7 @@ async fn prepare(
     for (index, artifact) in task.manifest.iter().enumerate() {
         unsigned.push(fetch(context, task, index, artifact, &expected, scratch.path()).await?);
     }
+    let spec = result_files::find_spec(context, &unsigned).await?;
     context.faults.pass("publish_task.after_verify");
     let unsigned_digests: Vec<String> = unsigned.iter().map(|u| u.sha256.clone()).collect();
     // Not now: what is signed twice has to come out the same, whichever of two runs wins.
@@ -140,6 +141,7 @@ async fn prepare(
         rows.push(row);
         files.push(file);
     }
+    files.extend(result_files::of_success(context, build, &rows, spec).await?);
     context.faults.pass("publish_task.after_store");
     let mut conn = context.conn().await?;
     db::rpms::insert(&mut conn, task.id.0, &rows)

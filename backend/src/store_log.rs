@@ -11,6 +11,7 @@ use storage::{BuildDir, Encoding, ResultFile, ResultIndex, StorageKey, StoragePr
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::result_files;
 
 /// The name under which Copr's users look for it.
 const LOG_NAME: &str = "builder-live.log.gz";
@@ -60,6 +61,9 @@ pub(crate) async fn store(
         return Ok(());
     };
     files.push(put_log(context, task).await?);
+    if task.chroot.is_some() {
+        files.push(result_files::build_info(context, build, task).await?);
+    }
     let index = ResultIndex {
         files,
         complete: true,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod dependency;
 mod evr;
 mod frames;
@@ -15,6 +16,7 @@ pub mod tag;
 mod verify;
 mod xml;
 
+pub use archive::find_spec;
 pub use dependency::Dependency;
 pub use evr::{Evr, Nevra, rpmvercmp};
 pub use frames::{Assembler, Compression, Frame, Kind, MetadataFile, assemble, compress_bucket};

@@ -22,11 +22,7 @@ impl Client {
     /// # Errors
     /// When it is not served.
     pub async fn new(service: &Service, owner: &str, project: &str) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let this = Self { dir };
-        for folder in ["repos", "cache", "root", "home", "log", "persist"] {
-            fs_err::create_dir_all(this.path(folder))?;
-        }
+        let this = Self::bare(service)?;
         let url = format!(
             "{}/coprs/{owner}/{project}/repo/debian-12/{project}.repo",
             service.url()
@@ -38,13 +34,84 @@ impl Client {
             text.contains("repo_gpgcheck=1") && text.contains("gpgcheck=1"),
             "{text}"
         );
-        fs_err::write(this.path("repos/project.repo"), text)?;
+        this.add_repo("project", &text)?;
+        Ok(this)
+    }
+
+    /// A machine that knows no project yet.
+    ///
+    /// # Errors
+    /// When its folders cannot be made.
+    pub fn bare(service: &Service) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let this = Self { dir };
+        for folder in [
+            "repos",
+            "cache",
+            "root",
+            "home",
+            "log",
+            "persist",
+            "plugins/copr.d",
+        ] {
+            fs_err::create_dir_all(this.path(folder))?;
+        }
         let distro = service.results_url().replace("/results", "/distro");
-        let distro = format!("[distro]\nname=distro\nbaseurl={distro}/{CHROOT}/\ngpgcheck=0\n");
-        fs_err::write(this.path("repos/distro.repo"), distro)?;
+        this.add_repo(
+            "distro",
+            &format!("[distro]\nname=distro\nbaseurl={distro}/{CHROOT}/\ngpgcheck=0\n"),
+        )?;
+        // What the README tells users of `dnf copr` to write.
+        let url = service.url();
+        let (protocol, address) = url.split_once("://").context("the service's URL")?;
+        let (host, port) = address.rsplit_once(':').context("the service's port")?;
+        fs_err::write(
+            this.path("plugins/copr.d/koper.conf"),
+            format!("[koper]\nhostname = {host}\nprotocol = {protocol}\nport = {port}\n"),
+        )?;
         // Debian's rpm keeps its database in the home folder; an RPM distribution keeps it here.
         fs_err::write(this.path("home/.rpmmacros"), "%_dbpath /var/lib/rpm\n")?;
         Ok(this)
+    }
+
+    /// Writes a `.repo` file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_repo(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        Ok(fs_err::write(
+            self.path("repos").join(format!("{name}.repo")),
+            text,
+        )?)
+    }
+
+    /// Runs `dnf copr …`, with the service as the hub `koper`, and returns what it says.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn copr(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let setopt = |key: &str, name: &str| format!("--setopt={key}={}", self.path(name).display());
+        let output = Command::new("dnf")
+            .args(["-y", "--releasever=12", "--disableplugin=local"])
+            .args([
+                setopt("reposdir", "repos"),
+                setopt("pluginconfpath", "plugins"),
+                setopt("cachedir", "cache"),
+                setopt("logdir", "log"),
+                setopt("persistdir", "persist"),
+            ])
+            .arg("copr")
+            .args(arguments)
+            .env("HOME", self.path("home"))
+            .output()
+            .context("running dnf copr")?;
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        anyhow::ensure!(output.status.success(), "dnf copr {arguments:?}: {said}");
+        Ok(said)
     }
 
     fn path(&self, name: &str) -> PathBuf {

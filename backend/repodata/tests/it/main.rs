@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod archive;
 mod createrepo;
 mod dnf;
 mod hostile;

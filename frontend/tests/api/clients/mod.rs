@@ -3,6 +3,7 @@
 mod dnf;
 mod dnf5;
 mod permissions;
+mod downloads;
 mod projects;
 
 use std::path::PathBuf;

@@ -1,0 +1,147 @@
+//! Looks for one file in a package's payload: a compressed cpio archive of the format `newc`.
+
+use std::io::{self, Read};
+
+const MAGIC: [&[u8]; 2] = [b"070701", b"070702"];
+/// Bytes of an entry's fixed part: the magic and 13 numbers of eight hexadecimal digits.
+const HEAD: usize = 110;
+const TRAILER: &[u8] = b"TRAILER!!!";
+/// Longest name that is believed, in bytes.
+const MAX_NAME: u64 = 4_096;
+/// Most decompressed bytes that are looked through.
+const MAX_OPEN: u64 = 8 << 30;
+
+/// The spec file in a source package's payload, which `payload` yields from its first byte. `None` where there is none,
+/// where it is larger than `limit` bytes, and where the payload is compressed in another way than gzip and zstd.
+///
+/// # Errors
+/// When the payload cannot be read or is no archive.
+pub fn find_spec(mut payload: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    // By what it is and not by what the header says, which leaves out the most usual cases.
+    let mut start = [0; 4];
+    payload.read_exact(&mut start)?;
+    let payload = io::Cursor::new(start).chain(payload);
+    let archive: Box<dyn Read + '_> = match start {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(payload)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(payload)?),
+        _ if MAGIC[0].starts_with(&start) => Box::new(payload),
+        _ => return Ok(None),
+    };
+    find(archive.take(MAX_OPEN), limit, |name| {
+        let name = name.strip_prefix(b"./").unwrap_or(name);
+        name.ends_with(b".spec") && !name.contains(&b'/')
+    })
+}
+
+fn find(mut archive: impl Read, limit: u64, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        let mut head = [0; HEAD];
+        archive.read_exact(&mut head)?;
+        if !MAGIC.contains(&&head[..6]) {
+            // Also rpm's own format without names, for files of more than 4 GiB.
+            return Ok(None);
+        }
+        let size = number(&head, 6)?;
+        let name_size = number(&head, 11)?;
+        if name_size == 0 || name_size > MAX_NAME {
+            return Err(malformed("a name of impossible length"));
+        }
+        // Name and content each end at a multiple of four bytes.
+        let padded = (HEAD as u64 + name_size).next_multiple_of(4) - HEAD as u64;
+        let mut name = Vec::new();
+        archive.by_ref().take(padded).read_to_end(&mut name)?;
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        let name = &name[..end];
+        if name == TRAILER {
+            return Ok(None);
+        }
+        let padded = size.next_multiple_of(4);
+        if wanted(name) {
+            if size > limit {
+                return Ok(None);
+            }
+            let mut content = Vec::new();
+            archive.by_ref().take(size).read_to_end(&mut content)?;
+            if (content.len() as u64) < size {
+                return Err(malformed("less than it announces"));
+            }
+            return Ok(Some(content));
+        }
+        if io::copy(&mut archive.by_ref().take(padded), &mut io::sink())? < padded {
+            return Err(malformed("less than it announces"));
+        }
+    }
+}
+
+/// The number at an index of the fixed part.
+fn number(head: &[u8; HEAD], index: usize) -> io::Result<u64> {
+    let at = 6 + 8 * index;
+    head.get(at..at + 8)
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| malformed("something else than a number"))
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the payload holds {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut bytes = b"070701".to_vec();
+        for index in 0..13 {
+            let value = match index {
+                6 => content.len(),
+                11 => name.len() + 1,
+                _ => 0,
+            };
+            bytes.extend(format!("{value:08x}").bytes());
+        }
+        bytes.extend(name.bytes());
+        bytes.push(0);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn spec(archive: &[u8], limit: u64) -> io::Result<Option<Vec<u8>>> {
+        find(archive, limit, |name| name.ends_with(b".spec"))
+    }
+
+    #[test]
+    fn a_file_is_found_behind_others() {
+        let archive = [
+            entry("a.tar.gz", b"12345"),
+            entry("hello.spec", b"Name: hello\n"),
+            entry("TRAILER!!!", b""),
+        ]
+        .concat();
+        assert_eq!(spec(&archive, 100).unwrap().unwrap(), b"Name: hello\n");
+        assert_eq!(spec(&archive, 5).unwrap(), None);
+        let none = [entry("a.tar.gz", b"12345"), entry("TRAILER!!!", b"")].concat();
+        assert_eq!(spec(&none, 100).unwrap(), None);
+    }
+
+    #[test]
+    fn hostile_archives_are_errors_and_nothing_worse() {
+        let good = [entry("a", b"12345"), entry("hello.spec", b"Name: hello\n")].concat();
+        for length in 0..good.len() {
+            let found = spec(&good[..length], 100);
+            assert!(
+                !matches!(found, Ok(Some(content)) if content != b"Name: hello\n"),
+                "{length}"
+            );
+        }
+        let mut endless = entry("a.spec", b"");
+        endless[6 + 8 * 11..6 + 8 * 12].copy_from_slice(b"ffffffff");
+        assert!(spec(&endless, 100).is_err());
+        let mut signed = entry("a.spec", b"");
+        signed[6 + 8 * 6..6 + 8 * 7].copy_from_slice(b"-0000001");
+        assert!(spec(&signed, 100).is_err());
+        assert_eq!(spec(&[b'x'; 200], 100).unwrap(), None);
+    }
+}
