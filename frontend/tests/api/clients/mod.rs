@@ -2,8 +2,8 @@
 
 mod dnf;
 mod dnf5;
-mod permissions;
 mod downloads;
+mod permissions;
 mod projects;
 
 use std::path::PathBuf;
