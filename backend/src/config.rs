@@ -23,6 +23,8 @@ pub struct Config {
     /// The message bus; a section of its own.
     #[serde(skip)]
     pub events: EventsConfig,
+    /// Days without a build after which the directory of a pull request is removed.
+    pub keep_pr_dirs_days: u32,
 }
 
 impl Default for Config {
@@ -34,6 +36,7 @@ impl Default for Config {
             fault_file: None,
             max_package_bytes: 4 << 30,
             events: EventsConfig::default(),
+            keep_pr_dirs_days: 40,
         }
     }
 }

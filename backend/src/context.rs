@@ -25,6 +25,8 @@ pub struct Context {
     pub scratch_dir: PathBuf,
     /// Largest package in bytes.
     pub max_package_bytes: u64,
+    /// Days without a build after which the directory of a pull request is removed.
+    pub keep_pr_dirs_days: u32,
     /// Places to die at, in tests.
     pub faults: Faults,
 }

@@ -1,7 +1,8 @@
-//! The pointer object in the store, written from the database's pointer.
+//! The pointer objects in the store, written from the database's: `latest`, which users see, and `devel`, which builds of
+//! a project in devel mode see.
 
 use db::projects::Project;
-use storage::{Pointer, StorageKey};
+use storage::{Pointer, PointerName, StorageKey};
 
 use crate::context::Context;
 use crate::error::JobError;
@@ -17,15 +18,33 @@ pub(crate) async fn write(context: &Context, project: &Project, repository: i64)
             return Ok(());
         };
         drop(conn);
-        if written == Some(now.generation) || now.current_snapshot == 0 {
+        if written == Some(now.generation) || now.newest_snapshot() == 0 {
             return Ok(());
         }
-        let key = StorageKey::latest(&project.owner, &now.dir, &now.chroot);
-        let document = Pointer {
-            snapshot: now.current_snapshot,
-            moved_at: (context.clock)().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        };
-        context.storage.put_json(&key, &document).await?;
+        let devel = now.devel_snapshot > now.current_snapshot || project.settings.devel_mode;
+        for (name, snapshot, wanted) in [
+            (
+                PointerName::LATEST,
+                now.current_snapshot,
+                now.current_snapshot > 0,
+            ),
+            (PointerName::DEVEL, now.newest_snapshot(), devel),
+        ] {
+            if !wanted {
+                continue;
+            }
+            let key = StorageKey::Pointer {
+                owner: project.owner.clone(),
+                dir: now.dir.clone(),
+                chroot: now.chroot.clone(),
+                name,
+            };
+            let moved_at = (context.clock)().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            context
+                .storage
+                .put_json(&key, &Pointer { snapshot, moved_at })
+                .await?;
+        }
         written = Some(now.generation);
     }
 }

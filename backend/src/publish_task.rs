@@ -17,8 +17,8 @@ use crate::context::Context;
 use crate::error::JobError;
 use crate::inspect::{self, Expectation};
 use crate::sign::{self, Signed, Unsigned};
-use crate::snapshot::{self, Cause};
-use crate::{pointer, result_files, store_log};
+use crate::snapshot::{self, Cause, Publication};
+use crate::{pointer, result_files, set_up_project, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -54,14 +54,18 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
         let files = prepare(context, &project, &build, &task, &chroot, repository.id).await?;
         store_log::store(context, &project, &build, &task, files).await?;
         context.faults.pass("publish_task.before_snapshot");
-        snapshot::publish_snapshot(
-            context,
-            &project,
-            repository.id,
-            Some(id),
-            &Cause::Build(build.id),
-        )
-        .await?;
+        if repository.current_snapshot == 0 {
+            // What users see of a project in devel mode has to be something.
+            set_up_project::empty(context, &project, &repository).await?;
+        }
+        let publication = Publication {
+            project: &project,
+            repository: repository.id,
+            tasks: &[id.0],
+            public: !project.settings.devel_mode,
+            cause: Cause::Build(build.id),
+        };
+        snapshot::publish_snapshot(context, &publication).await?;
     }
     context.faults.pass("publish_task.before_pointer");
     pointer::write(context, &project, repository.id).await?;
@@ -137,7 +141,8 @@ async fn prepare(
     let mut rows = Vec::new();
     let mut files = Vec::new();
     for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests) {
-        let (row, file) = store(context, task, repository, &dir, signed, unsigned_sha256).await?;
+        let place = (task.id, repository, dir.clone());
+        let (row, file) = store(context, place, signed, unsigned_sha256).await?;
         rows.push(row);
         files.push(file);
     }
@@ -150,7 +155,7 @@ async fn prepare(
     Ok(files)
 }
 
-fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
+pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
     match error {
         DbError::Duplicate(_) => {
             let names: Vec<String> = rows.iter().map(|r| r.file_name.clone()).collect();
@@ -226,11 +231,10 @@ async fn fetch(
     })
 }
 
-async fn store(
+/// Stores a signed package as a blob. The place is a task, its repository, and its result folder.
+pub(crate) async fn store(
     context: &Context,
-    task: &TaskRow,
-    repository: i64,
-    dir: &str,
+    (task, repository, dir): (TaskId, i64, String),
     signed: Signed,
     unsigned_sha256: String,
 ) -> Result<(NewRpm, storage::ResultFile), JobError> {
@@ -259,7 +263,7 @@ async fn store(
         .await?;
     let row = NewRpm {
         repository_id: repository,
-        task_id: task.id.0,
+        task_id: task.0,
         name: nevra.name.clone(),
         epoch: i32::try_from(nevra.epoch.unwrap_or(0)).unwrap_or(i32::MAX),
         version: nevra.version.clone(),

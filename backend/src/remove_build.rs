@@ -7,7 +7,7 @@ use storage::{BuildDir, StorageKey, StoragePrefix};
 use crate::context::Context;
 use crate::error::JobError;
 use crate::pointer;
-use crate::snapshot::{self, Cause};
+use crate::snapshot::{self, Cause, Publication};
 
 /// What the job says; the rows are gone.
 pub(crate) struct Remains<'a> {
@@ -39,7 +39,14 @@ pub(crate) async fn run(context: &Context, remains: &Remains<'_>) -> Result<(), 
     drop(conn);
     let build = BuildId(remains.build);
     for repository in remains.repositories {
-        snapshot::publish_snapshot(context, &project, *repository, None, &Cause::Removal(build)).await?;
+        let publication = Publication {
+            project: &project,
+            repository: *repository,
+            tasks: &[],
+            public: !project.settings.devel_mode,
+            cause: Cause::Removal(build),
+        };
+        snapshot::publish_snapshot(context, &publication).await?;
         context.faults.pass("remove_build.before_pointer");
         pointer::write(context, &project, *repository).await?;
     }

@@ -15,7 +15,10 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
-use crate::{accept_source, events, publish_task, remove_build, remove_project, set_up_project, store_log};
+use crate::{
+    accept_source, events, expire, fork_project, publish_task, remove_build, remove_directory,
+    remove_project, republish, set_up_project, store_log,
+};
 
 /// What the backend is given.
 pub struct Parts {
@@ -37,6 +40,8 @@ pub struct Parts {
 const POLL: Duration = Duration::from_secs(5);
 /// How often to look for lost leases.
 const TICK: Duration = Duration::from_secs(1);
+/// How often to look for what ends by the clock.
+const CHORES: Duration = Duration::from_secs(60);
 
 /// Runs until `shutdown` completes; jobs that run then are finished first.
 ///
@@ -60,6 +65,7 @@ pub async fn run(
         service: parts.service,
         scratch_dir: config.scratch_dir.clone(),
         max_package_bytes: config.max_package_bytes,
+        keep_pr_dirs_days: config.keep_pr_dirs_days,
         faults: Faults::new(config.fault_file.clone()),
     });
     let (stop, stopped) = watch::channel(false);
@@ -79,7 +85,8 @@ pub async fn run(
         listener: parts.listener.clone(),
         clock: context.clock.clone(),
     };
-    loops.spawn(events::run(config.events.clone(), sender, stopped));
+    loops.spawn(events::run(config.events.clone(), sender, stopped.clone()));
+    loops.spawn(chores(context.clone(), stopped));
     shutdown.await;
     // Nobody listening means that all loops have ended already.
     let _ = stop.send(true);
@@ -89,7 +96,7 @@ pub async fn run(
 
 async fn tick(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     loop {
-        match expire(&context).await {
+        match expire_leases(&context).await {
             Ok(0) => {}
             Ok(n) => tracing::warn!(tasks = n, "{n} tasks lost their builder and are offered again"),
             Err(error) => tracing::debug!("looking for lost leases failed, trying again: {error}"),
@@ -100,7 +107,18 @@ async fn tick(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn expire(context: &Context) -> Result<usize, JobError> {
+async fn chores(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = expire::expire(&context).await {
+            tracing::debug!("looking for what has to end failed, trying again: {error}");
+        }
+        if tokio::time::timeout(CHORES, stop.changed()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn expire_leases(context: &Context) -> Result<usize, JobError> {
     let mut conn = context.conn().await?;
     Ok(db::tasks::expire_leases(&mut conn, (context.clock)()).await?)
 }
@@ -169,19 +187,19 @@ async fn extend(context: &Context, claimed: &Claimed, lease: TimeDelta) -> Resul
 }
 
 async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
-    match *job {
+    match job {
         Job::RemoveBuild {
             project,
             build,
-            ref dirname,
-            ref package,
-            ref chroots,
-            ref repositories,
-            ref tasks,
+            dirname,
+            package,
+            chroots,
+            repositories,
+            tasks,
         } => {
             let remains = remove_build::Remains {
-                project,
-                build,
+                project: *project,
+                build: *build,
                 dirname,
                 package: package.as_deref(),
                 chroots,
@@ -190,11 +208,33 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
             };
             remove_build::run(context, &remains).await
         }
-        Job::SetUpProject { project } => set_up_project::run(context, project).await,
-        Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(task), attempt).await,
-        Job::StoreLog { task, attempt } => store_log::run(context, TaskId(task), attempt).await,
-        Job::AcceptSource { task, attempt } => accept_source::run(context, TaskId(task), attempt).await,
-        Job::RemoveProject { project } => remove_project::run(context, project).await,
+        Job::SetUpProject { project } => set_up_project::run(context, *project).await,
+        Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(*task), *attempt).await,
+        Job::StoreLog { task, attempt } => store_log::run(context, TaskId(*task), *attempt).await,
+        Job::AcceptSource { task, attempt } => accept_source::run(context, TaskId(*task), *attempt).await,
+        Job::RemoveProject { project } => remove_project::run(context, *project).await,
+        Job::Republish {
+            project,
+            chroot,
+            release,
+        } => republish::run(context, *project, chroot.as_ref(), *release).await,
+        Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,
+        Job::RemoveDirectory { project, directory } => {
+            remove_directory::run(context, *project, directory).await
+        }
+    }
+}
+
+/// Where people see that a job does not get on: on the page of its project.
+async fn show_trouble(conn: &mut db::Connection, job: &Job, reason: Option<&str>) -> Result<(), db::DbError> {
+    let project = match job {
+        Job::Republish { project, .. } | Job::ForkProject { project, .. } => Some(*project),
+        Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
+        _ => None,
+    };
+    match project {
+        Some(project) => db::projects::set_trouble(conn, project, reason).await,
+        None => Ok(()),
     }
 }
 
@@ -212,7 +252,10 @@ async fn settle(
         return Ok(());
     }
     match result {
-        Ok(()) => jobs::done(&mut conn, claimed).await?,
+        Ok(()) => {
+            show_trouble(&mut conn, &claimed.job, None).await?;
+            jobs::done(&mut conn, claimed).await?;
+        }
         Err(JobError::Package { kind, message }) => {
             if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
                 db::rpms::discard(&mut conn, task).await?;
@@ -232,6 +275,7 @@ async fn settle(
             if let Job::SetUpProject { project } = claimed.job {
                 db::projects::set_ready(&mut conn, project, Err(reason)).await?;
             }
+            show_trouble(&mut conn, &claimed.job, Some(reason)).await?;
             jobs::retry(&mut conn, claimed, now + wait.min(TimeDelta::seconds(60)), reason).await?;
         }
         Err(JobError::Fail(reason)) => {
@@ -251,6 +295,7 @@ async fn settle(
             if let Job::SetUpProject { project } = claimed.job {
                 db::projects::set_ready(&mut conn, project, Err(reason)).await?;
             }
+            show_trouble(&mut conn, &claimed.job, Some(reason)).await?;
             jobs::fail(&mut conn, claimed, now, reason).await?;
         }
     }

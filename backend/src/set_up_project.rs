@@ -1,13 +1,15 @@
 //! A new project's key, key file and signed empty repositories; also those of chroots that were enabled later.
 
 use db::projects::Project;
+use db::repositories::Repository;
 use keys::{Algorithm, KeyId};
+use protocol::DirName;
 use storage::StorageKey;
 
 use crate::context::Context;
 use crate::error::JobError;
 use crate::pointer;
-use crate::snapshot::{self, Cause};
+use crate::snapshot::{self, Cause, Publication};
 
 pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -27,24 +29,71 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
         make_key(context, &mut project).await?;
     }
     context.faults.pass("set_up_project.after_key");
-    let key = context.public_key(&project)?;
-    let file = StorageKey::PublicKey {
-        owner: project.owner.clone(),
-        dir: project.name.clone().into(),
-    };
-    context.storage.put(&file, key.public_key_armored.clone()).await?;
-    let mut conn = context.conn().await?;
-    let repositories = db::repositories::of_project(&mut conn, id).await?;
-    drop(conn);
-    for repository in repositories {
-        if repository.current_snapshot == 0 {
-            snapshot::publish_snapshot(context, &project, repository.id, None, &Cause::SetUp).await?;
+    let key = context.public_key(&project)?.public_key_armored;
+    loop {
+        let mut conn = context.conn().await?;
+        let repositories = db::repositories::of_project(&mut conn, id).await?;
+        drop(conn);
+        let count = repositories.len();
+        put_key(context, &project, &repositories, &key).await?;
+        for repository in repositories {
+            if repository.current_snapshot == 0 {
+                empty(context, &project, &repository).await?;
+            }
+            context.faults.pass("set_up_project.before_pointer");
+            pointer::write(context, &project, repository.id).await?;
         }
-        context.faults.pass("set_up_project.before_pointer");
-        pointer::write(context, &project, repository.id).await?;
+        let mut conn = context.conn().await?;
+        // Somebody may have asked for one more meanwhile, and waits for it.
+        if db::projects::complete(&mut conn, id, count, (context.clock)()).await? {
+            return Ok(());
+        }
+        if db::projects::by_id(&mut conn, id).await?.is_none() {
+            return Ok(());
+        }
     }
+}
+
+/// Publishes the first snapshot of a repository, without packages: nothing is published in it yet.
+pub(crate) async fn empty(
+    context: &Context,
+    project: &Project,
+    repository: &Repository,
+) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
-    db::projects::set_ready(&mut conn, id, Ok((context.clock)())).await?;
+    if db::directories::is_being_removed(&mut conn, project.id, &repository.dir).await? {
+        return Err(JobError::retry(
+            "an earlier directory of this name is still being removed",
+        ));
+    }
+    drop(conn);
+    let publication = Publication {
+        project,
+        repository: repository.id,
+        tasks: &[],
+        public: true,
+        cause: Cause::SetUp,
+    };
+    snapshot::publish_snapshot(context, &publication).await?;
+    Ok(())
+}
+
+/// Puts the key beside the results of each directory.
+async fn put_key(
+    context: &Context,
+    project: &Project,
+    repositories: &[Repository],
+    key: &str,
+) -> Result<(), JobError> {
+    let mut dirs: Vec<DirName> = repositories.iter().map(|r| r.dir.clone()).collect();
+    dirs.push(project.name.clone().into());
+    dirs.sort();
+    dirs.dedup();
+    for dir in dirs {
+        let owner = project.owner.clone();
+        let file = StorageKey::PublicKey { owner, dir };
+        context.storage.put(&file, key.to_owned()).await?;
+    }
     Ok(())
 }
 

@@ -6,13 +6,14 @@ use std::fmt;
 use bytes::Bytes;
 use db::projects::Project;
 use db::repositories::{NewSnapshot, Repository};
-use protocol::{MetadataCompression, TaskId};
+use protocol::MetadataCompression;
 use repodata::{Compression, Fragments, RepomdInfo, RepositoryBuilder, Tags};
 use sha2::{Digest as _, Sha256};
 use storage::{RepomdFile, StorageKey};
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::groups::Groups;
 
 /// Why a snapshot is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub enum Cause {
     Build(protocol::BuildId),
     /// A build was deleted.
     Removal(protocol::BuildId),
+    /// Somebody asked for it.
+    Regenerate,
+    /// The groups of packages changed.
+    Groups,
+    /// Packages of another project, named here.
+    Fork(String),
 }
 
 impl fmt::Display for Cause {
@@ -31,42 +38,55 @@ impl fmt::Display for Cause {
             Self::SetUp => f.write_str("set-up"),
             Self::Build(build) => write!(f, "build {build}"),
             Self::Removal(build) => write!(f, "build {build} deleted"),
+            Self::Regenerate => f.write_str("regenerate"),
+            Self::Groups => f.write_str("groups"),
+            Self::Fork(from) => write!(f, "fork of {from}"),
         }
     }
 }
 
-/// Builds and stores a snapshot with what is published and what `task` brings, and moves the pointer to it. When
-/// somebody else moves the pointer meanwhile, it starts again on the new base.
+/// What becomes a snapshot.
+#[derive(Debug, Clone)]
+pub struct Publication<'a> {
+    /// Whose.
+    pub project: &'a Project,
+    /// `repositories.id`.
+    pub repository: i64,
+    /// Tasks whose packages come to what is published.
+    pub tasks: &'a [i64],
+    /// Whether users see it, or only builds of a project in devel mode.
+    pub public: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Builds and stores a snapshot with what is published and what tasks bring, and moves the pointer to it. When somebody
+/// else moves the pointer meanwhile, it starts again on the new base.
 ///
 /// Returns the snapshot's number.
 ///
 /// # Errors
 /// When database, store or signer fail.
-pub async fn publish_snapshot(
-    context: &Context,
-    project: &Project,
-    repository: i64,
-    task: Option<TaskId>,
-    cause: &Cause,
-) -> Result<i64, JobError> {
+pub async fn publish_snapshot(context: &Context, publication: &Publication<'_>) -> Result<i64, JobError> {
     // With N workers at most N-1 others can win a race each, and then none is left; 50 is beyond any of that.
     for _ in 0..50 {
-        if let Some(number) = try_once(context, project, repository, task, cause).await? {
+        if let Some(number) = try_once(context, publication).await? {
             return Ok(number);
         }
     }
     Err(JobError::retry(format!(
-        "repository {repository} changes too quickly to publish {cause}"
+        "repository {} changes too quickly to publish {}",
+        publication.repository, publication.cause
     )))
 }
 
-async fn try_once(
-    context: &Context,
-    project: &Project,
-    repository: i64,
-    task: Option<TaskId>,
-    cause: &Cause,
-) -> Result<Option<i64>, JobError> {
+async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Option<i64>, JobError> {
+    let Publication {
+        project,
+        repository,
+        tasks,
+        ..
+    } = *publication;
     let mut conn = context.conn().await?;
     let base = db::repositories::by_id(&mut conn, repository)
         .await?
@@ -76,26 +96,34 @@ async fn try_once(
         Some(MetadataCompression::Zstd) => Compression::Zstd,
         Some(MetadataCompression::Gzip) | None => Compression::Gzip,
     };
-    let stored = db::rpms::fragments(&mut conn, repository, task.map(|t| t.0)).await?;
+    let stored = db::rpms::fragments(&mut conn, repository, tasks).await?;
     let number = db::repositories::reserve_snapshot(&mut conn, repository).await?;
     drop(conn);
+    let groups = Groups::of(context, &base).await?;
     let packages = i64::try_from(stored.len()).unwrap_or(i64::MAX);
     let timestamp = (context.clock)().timestamp();
+    let info = RepomdInfo {
+        revision: number.to_string(),
+        timestamp,
+        tags: Tags::default(),
+        extra: groups.iter().map(|g| g.record(timestamp)).collect(),
+    };
     let made = context
-        .compute(move || assemble(stored, compression, number, timestamp))
+        .compute(move || assemble(stored, compression, &info))
         .await?;
     context.faults.pass("snapshot.before_store");
-    let repomd_sha256 = store(context, project, &base, number, made).await?;
+    let repomd_sha256 = store(context, project, &base, number, (made, groups)).await?;
     context.faults.pass("snapshot.before_move");
     let mut conn = context.conn().await?;
-    let cause = cause.to_string();
+    let cause = publication.cause.to_string();
     let new = NewSnapshot {
         base: &base,
         number,
         cause: &cause,
         packages,
         repomd_sha256: &repomd_sha256,
-        task: task.map(|t| t.0),
+        tasks,
+        public: publication.public,
     };
     let moved = db::repositories::move_pointer(&mut conn, &new, (context.clock)()).await?;
     Ok(moved.then_some(number))
@@ -104,8 +132,7 @@ async fn try_once(
 fn assemble(
     stored: Vec<db::rpms::StoredFragments>,
     compression: Compression,
-    number: i64,
-    timestamp: i64,
+    info: &RepomdInfo,
 ) -> Result<repodata::Repository, JobError> {
     let open = |what: &str, name: &str, bytes: &[u8]| {
         let xml = zstd::decode_all(bytes).map_err(|e| e.to_string());
@@ -127,13 +154,7 @@ fn assemble(
         };
         builder.add(&fragments).map_err(JobError::fail)?;
     }
-    let info = RepomdInfo {
-        revision: number.to_string(),
-        timestamp,
-        tags: Tags::default(),
-        extra: Vec::new(),
-    };
-    builder.finish(&info).map_err(JobError::fail)
+    builder.finish(info).map_err(JobError::fail)
 }
 
 /// Stores the files, then `repomd.xml` and its signature; nothing points there yet.
@@ -142,7 +163,7 @@ async fn store(
     project: &Project,
     base: &Repository,
     number: i64,
-    made: repodata::Repository,
+    (made, groups): (repodata::Repository, Option<Groups>),
 ) -> Result<String, JobError> {
     let key = context.public_key(project)?;
     let repomd = Bytes::from(made.repomd);
@@ -165,15 +186,19 @@ async fn store(
         number,
         file,
     };
+    let metadata = |file| StorageKey::Metadata {
+        owner: project.owner.clone(),
+        dir: base.dir.clone(),
+        chroot: base.chroot.clone(),
+        file,
+    };
     let mut puts = Vec::new();
     for file in made.files {
-        let key = StorageKey::Metadata {
-            owner: project.owner.clone(),
-            dir: base.dir.clone(),
-            chroot: base.chroot.clone(),
-            file: file.name.parse().map_err(JobError::fail)?,
-        };
-        puts.push((key, Bytes::from(file.bytes)));
+        let name = file.name.parse().map_err(JobError::fail)?;
+        puts.push((metadata(name), Bytes::from(file.bytes)));
+    }
+    if let Some(groups) = groups {
+        puts.push((metadata(groups.file_name()?), groups.bytes));
     }
     puts.push((object(RepomdFile::Xml), repomd));
     puts.push((

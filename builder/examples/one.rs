@@ -37,6 +37,7 @@ fn chroot(url: &str) -> ChrootDefinition {
             gpgkey: Vec::new(),
             gpgcheck: false,
             repo_gpgcheck: false,
+            priority: None,
         }],
     }
 }

@@ -316,7 +316,7 @@ impl Attempt<'_> {
                 gpgkeys: keys,
                 gpgcheck: source.gpgcheck,
                 repo_gpgcheck: source.repo_gpgcheck,
-                priority: None,
+                priority: source.priority,
             });
             upstreams.push(upstream);
         }

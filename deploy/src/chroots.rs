@@ -54,6 +54,7 @@ fn convert(file: &ChrootFile) -> anyhow::Result<db::chroots::Chroot> {
             gpgkey: repo.gpgkey.clone(),
             gpgcheck: repo.gpgcheck,
             repo_gpgcheck: false,
+            priority: None,
         });
     }
     let definition = ChrootDefinition {

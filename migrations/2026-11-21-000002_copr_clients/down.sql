@@ -43,7 +43,8 @@ DROP INDEX builds_batch_open;
 DROP INDEX builds_batch;
 DROP INDEX builds_package_succeeded;
 DROP INDEX builds_package;
-ALTER TABLE builds DROP COLUMN chroot_states, DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,
+DROP INDEX builds_forked_from;
+ALTER TABLE builds DROP COLUMN forked_from, DROP COLUMN chroot_states, DROP COLUMN chroots, DROP COLUMN ended_at, DROP COLUMN started_at, DROP COLUMN state,
     DROP COLUMN scratch, DROP COLUMN batch_id, DROP COLUMN package_id, DROP COLUMN source;
 ALTER TABLE builds DROP CONSTRAINT builds_source_url_check;
 ALTER TABLE builds DROP CONSTRAINT builds_source_kind_check;
@@ -53,6 +54,7 @@ DROP TABLE batches;
 DROP TABLE packages;
 ALTER TABLE project_chroots DROP COLUMN disabled_at, DROP COLUMN comps_sha256, DROP COLUMN comps_name,
     DROP COLUMN settings;
+ALTER TABLE repositories DROP COLUMN devel_snapshot;
 DROP TABLE directories;
 DROP TABLE project_permissions;
 DROP INDEX projects_live_id;

@@ -72,6 +72,9 @@ INSERT INTO directories (project_id, name, created_at)
     SELECT DISTINCT r.project_id, r.dirname, p.created_at FROM repositories r JOIN projects p ON p.id = r.project_id;
 CREATE INDEX directories_pull_requests ON directories (last_build_at) WHERE name LIKE '%:pr:%';
 
+-- What builds of a project in devel mode see: the newest snapshot, while `current_snapshot` stays what users see.
+ALTER TABLE repositories ADD COLUMN devel_snapshot bigint NOT NULL DEFAULT 0;
+
 -- What a user sets for one chroot; the crate's type ChrootSettings says which fields.
 ALTER TABLE project_chroots ADD COLUMN settings jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE project_chroots ADD COLUMN comps_name text;
@@ -124,6 +127,9 @@ ALTER TABLE builds ADD COLUMN chroot_states text[] NOT NULL DEFAULT '{}';
 INSERT INTO packages (project_id, name)
     SELECT DISTINCT project_id, package_name FROM builds WHERE package_name IS NOT NULL;
 UPDATE builds b SET package_id = p.id FROM packages p WHERE p.project_id = b.project_id AND p.name = b.package_name;
+-- The build of another project whose packages this one holds, signed anew.
+ALTER TABLE builds ADD COLUMN forked_from bigint REFERENCES builds (id) ON DELETE SET NULL;
+CREATE UNIQUE INDEX builds_forked_from ON builds (forked_from, project_id) WHERE forked_from IS NOT NULL;
 CREATE INDEX builds_package ON builds (package_id, id DESC);
 CREATE INDEX builds_package_succeeded ON builds (package_id, id DESC) WHERE state = 'succeeded';
 CREATE INDEX builds_batch ON builds (batch_id);

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{BigInt, Jsonb, Text, Timestamptz};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName};
 use diesel_async::RunQueryDsl as _;
+use protocol::{ChrootName, DirName};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbError, DbResult, from_json, to_json};
@@ -62,6 +63,30 @@ pub enum Job {
         /// `projects.id`.
         project: i64,
     },
+    /// Make new snapshots of what is published already.
+    Republish {
+        /// `projects.id`.
+        project: i64,
+        /// Only this chroot's repositories.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chroot: Option<ChrootName>,
+        /// Show users what a project in devel mode kept for builds.
+        release: bool,
+    },
+    /// Copy the packages of another project, signed with the project's own key.
+    ForkProject {
+        /// `projects.id` of the copy.
+        project: i64,
+        /// `projects.id` of the original.
+        from: i64,
+    },
+    /// Remove the objects of a directory whose rows are gone.
+    RemoveDirectory {
+        /// `projects.id`.
+        project: i64,
+        /// Its name.
+        directory: DirName,
+    },
 }
 
 impl Job {
@@ -74,6 +99,9 @@ impl Job {
             Self::AcceptSource { .. } => "accept_source",
             Self::RemoveBuild { .. } => "remove_build",
             Self::RemoveProject { .. } => "remove_project",
+            Self::Republish { .. } => "republish",
+            Self::ForkProject { .. } => "fork_project",
+            Self::RemoveDirectory { .. } => "remove_directory",
         }
     }
 
@@ -82,9 +110,11 @@ impl Job {
             Self::SetUpProject { .. } => 30,
             Self::AcceptSource { .. } => 20,
             Self::PublishTask { .. } => 10,
+            Self::Republish { .. } => 8,
+            Self::ForkProject { .. } => 6,
             Self::StoreLog { .. } => 5,
             Self::RemoveBuild { .. } => 8,
-            Self::RemoveProject { .. } => 0,
+            Self::RemoveProject { .. } | Self::RemoveDirectory { .. } => 0,
         }
     }
 }

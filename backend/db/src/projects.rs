@@ -1,9 +1,9 @@
 //! Projects and their chroots.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgTextExpressionMethods as _,
-    QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgExpressionMethods as _,
+    PgTextExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{ChrootName, OwnerName, ProjectName, RepoTag};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, from_json, parse, to_json};
 use crate::jobs::{self, Job};
-use crate::schema::{project_chroots, projects, repositories};
+use crate::schema::{directories, project_chroots, projects};
 
 /// Copr's texts and switches of a project, with Copr's names and defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct ProjectSettings {
     pub fedora_review: bool,
     /// `default`, `on`, `off`, `image`.
     pub bootstrap: String,
+    /// A container image for bootstrapping; kept for Copr's clients.
+    pub bootstrap_image: Option<String>,
     /// `default`, `simple`, `nspawn`.
     pub isolation: String,
     /// Forge projects that may build through Packit.
@@ -81,6 +83,7 @@ impl Default for ProjectSettings {
             multilib: false,
             fedora_review: false,
             bootstrap: "default".to_owned(),
+            bootstrap_image: None,
             isolation: "default".to_owned(),
             packit_forge_projects_allowed: Vec::new(),
             runtime_dependencies: Vec::new(),
@@ -119,6 +122,19 @@ pub struct Project {
     pub setup_error: Option<String>,
     /// When it was deleted, if it was.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// When a temporary project ends.
+    pub delete_at: Option<DateTime<Utc>>,
+    /// The project that it was forked from.
+    pub forked_from: Option<i64>,
+}
+
+impl ProjectSettings {
+    /// When a temporary project ends: at the midnight (UTC) after the last of its days.
+    pub fn ends(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let days = u64::try_from(self.delete_after_days?).ok()?;
+        let day = now.date_naive().checked_add_days(Days::new(days + 1))?;
+        Some(day.and_time(NaiveTime::MIN).and_utc())
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -137,6 +153,8 @@ struct Row {
     setup_error: Option<String>,
     deleted_at: Option<DateTime<Utc>>,
     holder: String,
+    delete_at: Option<DateTime<Utc>>,
+    forked_from: Option<i64>,
 }
 
 impl Row {
@@ -155,6 +173,8 @@ impl Row {
             ready_at: self.ready_at,
             setup_error: self.setup_error,
             deleted_at: self.deleted_at,
+            delete_at: self.delete_at,
+            forked_from: self.forked_from,
         })
     }
 }
@@ -199,11 +219,12 @@ pub async fn create(conn: &mut Connection, new: &NewProject<'_>, now: DateTime<U
                         projects::settings.eq(&settings),
                         projects::repotag.eq(&tag),
                         projects::key_id.eq(new.key_id),
+                        projects::delete_at.eq(new.settings.ends(now)),
                     ))
                     .returning(projects::id)
                     .get_result(conn)
                     .await?;
-                set_chroots_in(conn, id, new.name, new.chroots).await?;
+                set_chroots_in(conn, id, new.name, new.chroots, now).await?;
                 jobs::enqueue(conn, &Job::SetUpProject { project: id }, now).await?;
                 let object = format!("project:{}/{}", new.owner, new.name);
                 audit::record(conn, now, new.actor, "project.create", &object, settings.clone()).await?;
@@ -293,9 +314,12 @@ pub async fn list(conn: &mut Connection, filter: &Filter, limit: i64, offset: i6
         query = query.filter(projects::name.ilike(format!("%{escaped}%")));
     }
     if filter.listed_only {
-        query = query.filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
-            "NOT coalesce((settings->>'unlisted_on_hp')::boolean, false)",
-        ));
+        query =
+            query
+                .filter(projects::delete_at.is_null())
+                .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+                    "NOT coalesce((settings->>'unlisted_on_hp')::boolean, false)",
+                ));
     }
     query = if filter.newest_first {
         query.order(projects::id.desc())
@@ -312,27 +336,54 @@ pub async fn list(conn: &mut Connection, filter: &Filter, limit: i64, offset: i6
         .collect()
 }
 
-/// Writes new settings, and chroots if given.
+/// What changes of a project.
+#[derive(Debug, Clone)]
+pub struct Edit<'a> {
+    /// All texts and switches, also those that stay.
+    pub settings: &'a ProjectSettings,
+    /// The new set of chroots.
+    pub chroots: Option<&'a [ChrootName]>,
+    /// When the project ends.
+    pub delete_at: Option<DateTime<Utc>>,
+}
+
+/// Writes new settings, and chroots if given. Returns whether the project has to be set up anew first.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn edit(
     conn: &mut Connection,
     project: &Project,
-    settings: &ProjectSettings,
-    chroots: Option<&[ChrootName]>,
+    edit: &Edit<'_>,
     actor: &str,
     now: DateTime<Utc>,
-) -> DbResult<()> {
+) -> DbResult<bool> {
+    let settings = edit.settings;
+    let devel = (project.settings.devel_mode, settings.devel_mode);
+    // The set-up makes what is missing: the empty repositories of new chroots, and what only builds see.
+    let set_up = edit.chroots.is_some() || devel == (false, true);
     conn.transaction::<_, DbError, _>(async |conn| {
         let new = to_json("project settings", settings)?;
         diesel::update(projects::table.find(project.id))
-            .set(projects::settings.eq(&new))
+            .set((
+                projects::settings.eq(&new),
+                projects::delete_at.eq(edit.delete_at),
+            ))
             .execute(conn)
             .await?;
-        if let Some(chroots) = chroots {
-            set_chroots_in(conn, project.id, &project.name, chroots).await?;
-            // The set-up makes what is missing: here the empty repositories of new chroots.
+        if let Some(chroots) = edit.chroots {
+            set_chroots_in(conn, project.id, &project.name, chroots, now).await?;
+        }
+        if devel == (true, false) {
+            let (project, chroot, release) = (project.id, None, true);
+            let job = Job::Republish {
+                project,
+                chroot,
+                release,
+            };
+            jobs::enqueue(conn, &job, now).await?;
+        }
+        if set_up {
             diesel::update(projects::table.find(project.id))
                 .set(projects::ready_at.eq(None::<DateTime<Utc>>))
                 .execute(conn)
@@ -349,46 +400,60 @@ pub async fn edit(
             &object,
             serde_json::json!({"old": old, "new": new}),
         )
-        .await
+        .await?;
+        Ok(set_up)
     })
     .await
 }
 
+/// Enables exactly these chroots. What others hold stays, and is back when they are enabled again.
 async fn set_chroots_in(
     conn: &mut Connection,
     id: i64,
     name: &ProjectName,
     chroots: &[ChrootName],
+    now: DateTime<Utc>,
 ) -> DbResult<()> {
     let names: Vec<&str> = chroots.iter().map(ChrootName::as_str).collect();
-    diesel::update(project_chroots::table.filter(project_chroots::project_id.eq(id)))
-        .filter(project_chroots::chroot.ne_all(&names))
-        .set(project_chroots::enabled.eq(false))
+    diesel::insert_into(directories::table)
+        .values((
+            directories::project_id.eq(id),
+            directories::name.eq(name.as_str()),
+            directories::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
         .execute(conn)
         .await?;
-    for chroot in names {
-        diesel::insert_into(project_chroots::table)
-            .values((
+    diesel::update(project_chroots::table.filter(project_chroots::project_id.eq(id)))
+        .filter(project_chroots::enabled.eq(true))
+        .filter(project_chroots::chroot.ne_all(&names))
+        .set((
+            project_chroots::enabled.eq(false),
+            project_chroots::disabled_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    let rows: Vec<_> = names
+        .iter()
+        .map(|chroot| {
+            (
                 project_chroots::project_id.eq(id),
-                project_chroots::chroot.eq(chroot),
+                project_chroots::chroot.eq(*chroot),
                 project_chroots::enabled.eq(true),
-            ))
-            .on_conflict((project_chroots::project_id, project_chroots::chroot))
-            .do_update()
-            .set(project_chroots::enabled.eq(true))
-            .execute(conn)
-            .await?;
-        diesel::insert_into(repositories::table)
-            .values((
-                repositories::project_id.eq(id),
-                repositories::dirname.eq(name.as_str()),
-                repositories::chroot.eq(chroot),
-            ))
-            .on_conflict_do_nothing()
-            .execute(conn)
-            .await?;
-    }
-    Ok(())
+            )
+        })
+        .collect();
+    diesel::insert_into(project_chroots::table)
+        .values(rows)
+        .on_conflict((project_chroots::project_id, project_chroots::chroot))
+        .do_update()
+        .set((
+            project_chroots::enabled.eq(true),
+            project_chroots::disabled_at.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await?;
+    crate::directories::make_repositories(conn, id).await
 }
 
 /// Names of a project's enabled chroots.
@@ -502,4 +567,69 @@ pub async fn set_ready(
         .execute(conn)
         .await?;
     crate::notify::notify(conn, crate::notify::Topic::Progress).await
+}
+
+/// Marks the set-up complete if the project has no more repositories than the `complete` ones, else changes nothing.
+/// So a set-up that looked before another repository was asked for cannot speak for it.
+///
+/// # Errors
+/// When the query fails.
+pub async fn complete(
+    conn: &mut Connection,
+    project: i64,
+    complete: usize,
+    now: DateTime<Utc>,
+) -> DbResult<bool> {
+    let rows = diesel::sql_query(
+        "UPDATE projects SET ready_at = $2, setup_error = NULL
+         WHERE id = $1 AND (SELECT count(*) FROM repositories WHERE project_id = $1) = $3",
+    )
+    .bind::<diesel::sql_types::BigInt, _>(project)
+    .bind::<diesel::sql_types::Timestamptz, _>(now)
+    .bind::<diesel::sql_types::BigInt, _>(i64::try_from(complete).unwrap_or(i64::MAX))
+    .execute(conn)
+    .await?;
+    crate::notify::notify(conn, crate::notify::Topic::Progress).await?;
+    Ok(rows == 1)
+}
+
+/// Says on the project's page why publishing does not get on, or that it does again.
+///
+/// # Errors
+/// When the query fails.
+pub async fn set_trouble(conn: &mut Connection, project: i64, reason: Option<&str>) -> DbResult<()> {
+    diesel::update(projects::table.find(project))
+        .filter(projects::setup_error.is_distinct_from(reason))
+        .set(projects::setup_error.eq(reason))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes one temporary project whose end has come; none: `None`. Persistent ones stay.
+///
+/// # Errors
+/// When the query fails.
+pub async fn end_one(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<Option<Project>> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let row = projects::table
+            .filter(projects::deleted_at.is_null())
+            .filter(projects::delete_at.le(now))
+            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+                "NOT coalesce((settings->>'persistent')::boolean, false)",
+            ))
+            .order(projects::delete_at)
+            .select(Row::as_select())
+            .for_update()
+            .skip_locked()
+            .first(conn)
+            .await
+            .optional()?;
+        let Some(project) = row.map(Row::project).transpose()? else {
+            return Ok(None);
+        };
+        delete(conn, &project, "service", now).await?;
+        Ok(Some(project))
+    })
+    .await
 }

@@ -26,6 +26,15 @@ pub struct Repository {
     pub current_snapshot: i64,
     /// Counts pointer moves.
     pub generation: i64,
+    /// The newest snapshot that only builds of a project in devel mode see; older than the current one otherwise.
+    pub devel_snapshot: i64,
+}
+
+impl Repository {
+    /// The newest snapshot, whoever sees it; 0 before the first.
+    pub fn newest_snapshot(&self) -> i64 {
+        self.current_snapshot.max(self.devel_snapshot)
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -37,6 +46,7 @@ struct Row {
     chroot: String,
     current_snapshot: i64,
     generation: i64,
+    devel_snapshot: i64,
 }
 
 impl Row {
@@ -48,6 +58,7 @@ impl Row {
             chroot: parse("chroot", &self.chroot)?,
             current_snapshot: self.current_snapshot,
             generation: self.generation,
+            devel_snapshot: self.devel_snapshot,
         })
     }
 }
@@ -136,8 +147,10 @@ pub struct NewSnapshot<'a> {
     pub packages: i64,
     /// SHA-256 of its `repomd.xml`.
     pub repomd_sha256: &'a str,
-    /// The task whose packages appear with it, if any.
-    pub task: Option<i64>,
+    /// The tasks whose packages appear with it.
+    pub tasks: &'a [i64],
+    /// Whether users see it, or only builds of a project in devel mode.
+    pub public: bool,
 }
 
 /// Moves the pointer if nobody else did since `base` was read; false when somebody did, and nothing has changed.
@@ -150,14 +163,17 @@ pub async fn move_pointer(
     now: DateTime<Utc>,
 ) -> DbResult<bool> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        let moved = diesel::update(repositories::table.find(new.base.id))
-            .filter(repositories::generation.eq(new.base.generation))
-            .set((
-                repositories::current_snapshot.eq(new.number),
-                repositories::generation.eq(repositories::generation + 1),
-            ))
-            .execute(conn)
-            .await?;
+        let (id, generation) = (new.base.id, new.base.generation);
+        let base =
+            diesel::update(repositories::table.find(id)).filter(repositories::generation.eq(generation));
+        let count = repositories::generation.eq(repositories::generation + 1);
+        let moved = if new.public {
+            let current = repositories::current_snapshot.eq(new.number);
+            base.set((current, count)).execute(conn).await?
+        } else {
+            let devel = repositories::devel_snapshot.eq(new.number);
+            base.set((devel, count)).execute(conn).await?
+        };
         if moved == 0 {
             return Ok(false);
         }
@@ -165,7 +181,7 @@ pub async fn move_pointer(
             .values((
                 snapshots::repository_id.eq(new.base.id),
                 snapshots::number.eq(new.number),
-                snapshots::parent.eq(new.base.current_snapshot),
+                snapshots::parent.eq(new.base.newest_snapshot()),
                 snapshots::created_at.eq(now),
                 snapshots::cause.eq(new.cause),
                 snapshots::packages.eq(new.packages),
@@ -173,16 +189,14 @@ pub async fn move_pointer(
             ))
             .execute(conn)
             .await?;
-        if let Some(task) = new.task {
-            diesel::update(
-                rpms::table
-                    .filter(rpms::task_id.eq(task))
-                    .filter(rpms::since_snapshot.is_null()),
-            )
-            .set(rpms::since_snapshot.eq(new.number))
-            .execute(conn)
-            .await?;
-        }
+        diesel::update(
+            rpms::table
+                .filter(rpms::task_id.eq_any(new.tasks))
+                .filter(rpms::since_snapshot.is_null()),
+        )
+        .set(rpms::since_snapshot.eq(new.number))
+        .execute(conn)
+        .await?;
         Ok(true)
     })
     .await

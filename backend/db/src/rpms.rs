@@ -131,22 +131,18 @@ pub struct StoredFragments {
     pub other_xml: Vec<u8>,
 }
 
-/// Fragments of everything published in a repository and of one task about to be, in order of arrival.
+/// Fragments of everything published in a repository and of tasks about to be, in order of arrival.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn fragments(
     conn: &mut Connection,
     repository: i64,
-    task: Option<i64>,
+    tasks: &[i64],
 ) -> DbResult<Vec<StoredFragments>> {
     Ok(rpms::table
         .filter(rpms::repository_id.eq(repository))
-        .filter(
-            rpms::since_snapshot
-                .is_not_null()
-                .or(rpms::task_id.eq(task.unwrap_or(0))),
-        )
+        .filter(rpms::since_snapshot.is_not_null().or(rpms::task_id.eq_any(tasks)))
         .order(rpms::id)
         .select(StoredFragments::as_select())
         .load(conn)
@@ -211,6 +207,45 @@ pub async fn count(conn: &mut Connection, repository: i64) -> DbResult<i64> {
         .filter(rpms::repository_id.eq(repository))
         .filter(rpms::since_snapshot.is_not_null())
         .count()
+        .get_result(conn)
+        .await?)
+}
+
+/// A published file, to be copied.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = rpms)]
+pub struct PublishedFile {
+    /// File name.
+    pub file_name: String,
+    /// SHA-256 of the signed file, which names the blob.
+    pub sha256: String,
+    /// SHA-256 of what a builder uploaded once.
+    pub unsigned_sha256: String,
+}
+
+/// What a task published.
+///
+/// # Errors
+/// When the query fails.
+pub async fn published_files(conn: &mut Connection, task: i64) -> DbResult<Vec<PublishedFile>> {
+    Ok(rpms::table
+        .filter(rpms::task_id.eq(task))
+        .filter(rpms::since_snapshot.is_not_null())
+        .order(rpms::id)
+        .select(PublishedFile::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// Whether any of these tasks has packages that wait for a snapshot.
+///
+/// # Errors
+/// When the query fails.
+pub async fn unpublished(conn: &mut Connection, tasks: &[i64]) -> DbResult<bool> {
+    let waiting = rpms::table
+        .filter(rpms::task_id.eq_any(tasks))
+        .filter(rpms::since_snapshot.is_null());
+    Ok(diesel::select(diesel::dsl::exists(waiting))
         .get_result(conn)
         .await?)
 }

@@ -68,7 +68,7 @@ diesel::table! { usage (owner, day) { owner -> Text, day -> Date, cpu_seconds ->
 diesel::table! {
     repositories (id) {
         id -> BigInt, project_id -> BigInt, dirname -> Text, chroot -> Text, current_snapshot -> BigInt,
-        generation -> BigInt, next_snapshot -> BigInt,
+        generation -> BigInt, next_snapshot -> BigInt, devel_snapshot -> BigInt,
     }
 }
 diesel::table! {
@@ -80,6 +80,7 @@ diesel::table! {
         source -> Jsonb, package_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, scratch -> Bool, state -> Text,
         started_at -> Nullable<Timestamptz>, ended_at -> Nullable<Timestamptz>, chroots -> Array<Text>,
         chroot_states -> Array<Text>,
+        forked_from -> Nullable<BigInt>,
     }
 }
 diesel::table! {

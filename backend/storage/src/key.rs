@@ -101,6 +101,8 @@ pub struct PointerName(Cow<'static, str>);
 impl PointerName {
     /// The pointer that is served where none is named.
     pub const LATEST: Self = Self(Cow::Borrowed("latest"));
+    /// What builds of a project in devel mode see, below `<chroot>/devel/`.
+    pub const DEVEL: Self = Self(Cow::Borrowed("devel"));
 
     /// The name as text.
     pub fn as_str(&self) -> &str {

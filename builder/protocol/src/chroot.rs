@@ -52,6 +52,9 @@ pub struct RepositorySource {
     /// Whether the guest also checks the metadata's signature (ours are signed).
     #[serde(default)]
     pub repo_gpgcheck: bool,
+    /// Priority, as dnf takes it: smaller wins, 99 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
 }
 
 /// What the buildroot starts with.

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use db::projects::{self, Project};
 use db::tasks::TaskRow;
 use protocol::builder_api::{ClaimRequest, RpmWork, SourceFile, Task, Work};
-use protocol::{ChrootName, DirName, Limits, OwnerName, ProjectName, RepositorySource};
+use protocol::{ChrootName, Limits, RepositorySource};
 use storage::StorageKey;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::projects::is_web_url;
+use crate::operations::build_repos;
 
 /// Stands in a chroot's definition for the service's own copy of a distribution.
 const DISTRO_SCHEME: &str = "distro://";
@@ -33,6 +32,11 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
             for repo in &mut definition.repos {
                 resolve_distro(app, repo)?;
             }
+            let set = db::project_chroots::find(&mut *app.conn().await?, project.id, chroot).await?;
+            let set = set.map(|chroot| chroot.settings).unwrap_or_default();
+            // One of ours is listed once it has a snapshot; before that there is nothing to read.
+            let mut repos = build_repos::of(app, &project, &build.dir, chroot, &set).await?;
+            repos.retain(|repo| repo.exists);
             let srpm = build.srpm.as_ref().ok_or_else(|| lacks("source package"))?;
             let expires = Duration::from_secs(limits.timeout_s.saturating_mul(2).max(600));
             let blob = StorageKey::Blob(srpm.sha256.clone());
@@ -49,7 +53,7 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
                     name: srpm.file_name.clone(),
                 },
                 package: Some(srpm.package.clone()),
-                repos: repositories(app, &project, &build.dir, chroot).await?,
+                repos: repos.into_iter().map(|repo| repo.source).collect(),
                 identity: app.config.identity().of_project(
                     &project.owner,
                     &project.name,
@@ -57,9 +61,9 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
                     &project.settings.contact,
                 )?,
                 enable_net: build.options.enable_net.unwrap_or(project.settings.enable_net),
-                with_opts: Vec::new(),
-                without_opts: Vec::new(),
-                additional_packages: Vec::new(),
+                with_opts: set.with_opts,
+                without_opts: set.without_opts,
+                additional_packages: set.additional_packages,
             }))
         }
     };
@@ -84,98 +88,4 @@ fn resolve_distro(app: &App, repo: &mut RepositorySource) -> Result<(), Error> {
         repo.baseurl = Some(app.config.distro_url(&chroot));
     }
     Ok(())
-}
-
-/// The repositories beside the chroot's own: the project's, the directory's, and those that the settings name. One
-/// of ours is listed once it has a snapshot; before that there is nothing to read.
-async fn repositories(
-    app: &App,
-    project: &Project,
-    dir: &DirName,
-    chroot: &ChrootName,
-) -> Result<Vec<RepositorySource>, Error> {
-    let mut repos: Vec<RepositorySource> = own(app, project, chroot, "copr_base", DirName::is_main)
-        .await?
-        .into_iter()
-        .collect();
-    if !dir.is_main() {
-        repos.extend(own(app, project, chroot, "copr_coprdir", |d| d == dir).await?);
-    }
-    for (n, entry) in project.settings.additional_repos.iter().enumerate() {
-        let id = format!("additional_{}", n + 1);
-        let url = entry
-            .split_once("?priority=")
-            .map_or(entry.as_str(), |(url, _)| url);
-        if let Some(name) = url.strip_prefix("copr://") {
-            if let Some(other) = named(app, name).await? {
-                repos.extend(own(app, &other, chroot, &id, DirName::is_main).await?);
-            }
-            continue;
-        }
-        let url = url
-            .replace("$chroot", chroot.as_str())
-            .replace("$distname", chroot.os());
-        if is_web_url(&url) {
-            repos.push(RepositorySource {
-                name: format!("Additional repository {url}"),
-                id,
-                baseurl: Some(url),
-                metalink: None,
-                mirrorlist: None,
-                gpgkey: Vec::new(),
-                gpgcheck: false,
-                repo_gpgcheck: false,
-            });
-        }
-    }
-    Ok(repos)
-}
-
-/// A project of this service, named `owner/project`.
-async fn named(app: &App, name: &str) -> Result<Option<Project>, Error> {
-    let parsed = name
-        .trim_end_matches('/')
-        .split_once('/')
-        .and_then(|(owner, project)| {
-            Some((
-                owner.parse::<OwnerName>().ok()?,
-                project.parse::<ProjectName>().ok()?,
-            ))
-        });
-    match parsed {
-        Some((owner, project)) => Ok(projects::find(&mut *app.conn().await?, &owner, &project).await?),
-        None => Ok(None),
-    }
-}
-
-async fn own(
-    app: &App,
-    project: &Project,
-    chroot: &ChrootName,
-    id: &str,
-    wanted: impl Fn(&DirName) -> bool,
-) -> Result<Option<RepositorySource>, Error> {
-    let all = db::repositories::of_project(&mut *app.conn().await?, project.id).await?;
-    let found = all
-        .into_iter()
-        .find(|r| r.chroot == *chroot && r.current_snapshot > 0 && wanted(&r.dir));
-    Ok(found.map(|repository| RepositorySource {
-        id: id.to_owned(),
-        name: format!(
-            "{} repository {}/{}",
-            app.config.service_name, project.owner, repository.dir
-        ),
-        baseurl: None,
-        metalink: None,
-        mirrorlist: Some(format!(
-            "{}mirrorlist",
-            app.config.repository_url(&project.owner, &repository.dir, chroot)
-        )),
-        gpgkey: vec![format!(
-            "{}/pubkey.gpg",
-            app.config.dir_url(&project.owner, &project.name.clone().into())
-        )],
-        gpgcheck: true,
-        repo_gpgcheck: true,
-    }))
 }

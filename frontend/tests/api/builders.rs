@@ -109,7 +109,8 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
                 cause: "test",
                 packages: 0,
                 repomd_sha256: "x",
-                task: None,
+                tasks: &[],
+                public: true,
             };
             assert!(
                 db::repositories::move_pointer(&mut conn, &new, crate::house::start())

@@ -85,6 +85,7 @@ fn definition(name: &str) -> ChrootDefinition {
             gpgkey: Vec::new(),
             gpgcheck: false,
             repo_gpgcheck: false,
+            priority: None,
         }],
     }
 }

@@ -65,6 +65,7 @@ pub async fn create(conn: &mut Connection, new: &NewBuild<'_>, now: DateTime<Utc
             (None, None) => None,
         };
         let build = insert_build(conn, new, package, batch, now).await?;
+        crate::directories::touch(conn, new.project.id, new.dir, now).await?;
         let made: Vec<(i64, i32)> = diesel::insert_into(tasks::table)
             .values(new_tasks(new, build, held, now)?)
             .returning((tasks::id, tasks::attempt))

@@ -209,6 +209,16 @@ pub async fn find(conn: &mut Connection, id: TaskId) -> DbResult<Option<TaskRow>
     row.map(Row::task).transpose()
 }
 
+/// The project that a task belongs to (`projects.id`).
+///
+/// # Errors
+/// When the query fails.
+pub async fn project(conn: &mut Connection, id: TaskId) -> DbResult<Option<i64>> {
+    use crate::schema::builds;
+    let project = tasks::table.inner_join(builds::table).filter(tasks::id.eq(id.0));
+    Ok(project.select(builds::project_id).first(conn).await.optional()?)
+}
+
 /// Tasks of builds, by build, source part first, then by chroot.
 ///
 /// # Errors

@@ -47,7 +47,8 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         cause: "test",
         packages: 1,
         repomd_sha256: "x",
-        task: Some(task.id.0),
+        tasks: &[task.id.0],
+        public: true,
     };
     assert!(
         repositories::move_pointer(&mut conn, &new, start())
@@ -55,7 +56,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
             .unwrap()
     );
     rpms::insert(&mut conn, task.id.0, &[rpm("c")]).await.unwrap();
-    let stored = rpms::fragments(&mut conn, base.id, None).await.unwrap();
+    let stored = rpms::fragments(&mut conn, base.id, &[]).await.unwrap();
     let stored: Vec<&str> = stored.iter().map(|s| s.sha256.as_str()).collect();
     assert_eq!(stored, ["b"]);
 }
@@ -105,7 +106,8 @@ async fn of_two_movers_one_wins() {
                     cause: "test",
                     packages: 0,
                     repomd_sha256: "x",
-                    task: None,
+                    tasks: &[],
+                    public: true,
                 };
                 (
                     number,
