@@ -18,6 +18,9 @@ use crate::publish_task::{duplicate, store};
 use crate::sign::{self, Unsigned};
 use crate::snapshot::{self, Cause, Publication};
 
+/// Longest list of a build's files, in bytes.
+const MAX_INDEX: u64 = 16 << 20;
+
 pub(crate) async fn run(context: &Context, id: i64, from: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
     let Some(to) = db::projects::by_id(&mut conn, id).await? else {
@@ -205,7 +208,9 @@ impl Places<'_> {
             build: build_dir.build,
         };
         let storage = &context.storage;
-        let old: Option<ResultIndex> = storage.get_json(&index(self.from, &self.original)).await?;
+        let old: Option<ResultIndex> = storage
+            .get_json(&index(self.from, &self.original), MAX_INDEX)
+            .await?;
         let kept = old.into_iter().flat_map(|old| old.files);
         let kept: Vec<ResultFile> = kept.filter(|f| !f.name.as_str().ends_with(".rpm")).collect();
         files.extend(kept);
@@ -217,7 +222,9 @@ impl Places<'_> {
             complete: true,
         };
         storage.put_json(&index(self.to, &self.copy), &complete).await?;
-        let old: Option<ResultIndex> = storage.get_json(&source(self.from, &self.original)).await?;
+        let old: Option<ResultIndex> = storage
+            .get_json(&source(self.from, &self.original), MAX_INDEX)
+            .await?;
         if let Some(old) = old {
             storage.put_json(&source(self.to, &self.copy), &old).await?;
         }

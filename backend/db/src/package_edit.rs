@@ -134,6 +134,20 @@ pub async fn find(conn: &mut Connection, project: i64, name: &str) -> DbResult<O
     row.map(Row::package).transpose()
 }
 
+/// All packages of a project, by name.
+///
+/// # Errors
+/// When the query fails.
+pub async fn all(conn: &mut Connection, project: i64) -> DbResult<Vec<Package>> {
+    let rows: Vec<Row> = packages::table
+        .filter(packages::project_id.eq(project))
+        .order(packages::name)
+        .select(Row::as_select())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(Row::package).collect()
+}
+
 /// Packages of a project that webhooks may rebuild, by name.
 ///
 /// # Errors

@@ -593,6 +593,79 @@ pub async fn complete(
     Ok(rows == 1)
 }
 
+/// Enqueues the publishing of a project's repositories for all to see.
+///
+/// # Errors
+/// When the query fails.
+pub async fn regenerate(
+    conn: &mut Connection,
+    project: &Project,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let job = Job::Republish {
+            project: project.id,
+            chroot: None,
+            release: true,
+        };
+        jobs::enqueue(conn, &job, now).await?;
+        let object = format!("project:{}/{}", project.owner, project.name);
+        audit::record(
+            conn,
+            now,
+            actor,
+            "project.regenerate",
+            &object,
+            serde_json::json!({}),
+        )
+        .await
+    })
+    .await
+}
+
+#[derive(diesel::QueryableByName)]
+struct Named {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    owner: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+}
+
+/// Which of these names no live project has.
+///
+/// # Errors
+/// When the query fails.
+pub async fn missing(
+    conn: &mut Connection,
+    names: &[(OwnerName, ProjectName)],
+) -> DbResult<Vec<(OwnerName, ProjectName)>> {
+    use diesel::sql_types::{Array, Text};
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (owners, projects): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(|(owner, name)| (owner.as_str(), name.as_str()))
+        .unzip();
+    let rows: Vec<Named> = diesel::sql_query(
+        "SELECT w.owner, w.name FROM unnest($1, $2) AS w (owner, name) WHERE NOT EXISTS
+             (SELECT 1 FROM projects p WHERE p.owner = w.owner AND p.name = w.name AND p.deleted_at IS NULL)",
+    )
+    .bind::<Array<Text>, _>(owners)
+    .bind::<Array<Text>, _>(projects)
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                parse("project owner", &row.owner)?,
+                parse("project name", &row.name)?,
+            ))
+        })
+        .collect()
+}
+
 /// Says on the project's page why publishing does not get on, or that it does again.
 ///
 /// # Errors

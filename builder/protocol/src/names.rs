@@ -201,6 +201,22 @@ impl DirName {
         ProjectName(self.0.split(':').next().unwrap_or_default().to_owned())
     }
 
+    /// Whether this is the directory of a pull request, which does not stay.
+    pub fn is_pull_request(&self) -> bool {
+        self.0.split(':').nth(1) == Some("pr")
+    }
+
+    /// Whether new builds may go here: the directory of a pull request ends with a number, `12` or `word-12`. Older
+    /// ones were not held to that.
+    pub fn is_well_formed(&self) -> bool {
+        let id = self.0.split(':').nth(2).unwrap_or_default();
+        let (word, number) = id.rsplit_once('-').map_or((None, id), |(w, n)| (Some(w), n));
+        !self.is_pull_request()
+            || (word.is_none_or(|w| !w.is_empty())
+                && !number.is_empty()
+                && number.chars().all(|c| c.is_ascii_digit()))
+    }
+
     /// Whether this is the project's main directory.
     pub fn is_main(&self) -> bool {
         !self.0.contains(':')
@@ -348,7 +364,15 @@ mod tests {
     fn directories_know_their_project() {
         let dir: DirName = "tools:pr:12".parse().unwrap();
         assert_eq!(dir.project().as_str(), "tools");
-        assert!(!dir.is_main());
+        assert!(!dir.is_main() && dir.is_pull_request());
+        for good in ["tools", "tools:pr:12", "tools:pr:forge-12", "tools:custom:pr"] {
+            let dir: DirName = good.parse().unwrap();
+            assert!(dir.is_well_formed(), "{good}");
+        }
+        for bad in ["tools:pr:x", "tools:pr:12-x", "tools:pr:-12", "tools:pr:12-"] {
+            let dir: DirName = bad.parse().unwrap();
+            assert!(!dir.is_well_formed(), "{bad}");
+        }
         for bad in [
             "tools:",
             "tools:other:x",

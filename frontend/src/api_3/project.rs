@@ -1,17 +1,21 @@
 //! Projects and their chroots.
 
 use actix_web::web::{self, Json, Path};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use db::projects::{Filter, Project, ProjectSettings};
 use protocol::{ChrootName, OwnerName, ProjectName};
+use schemars::{Schema, SchemaGenerator};
 
 use crate::api_3::input::{Fields, Page, Query};
 use crate::api_3::models::{self, Paged};
 use crate::api_3::route::fields::{OWNER, PAGE, PROJECT};
-use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
+use crate::api_3::route::{self, Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
-use crate::operations::projects::{self, find_project, missing_project, names, shown};
+use crate::operations::project_settings::forge_project;
+use crate::operations::projects::{self, ProjectEdit, find_project, missing_project, names, shown};
+use crate::operations::{export, forks};
 
 type Answer = Result<Json<models::Project>, Error>;
 type List = Result<Json<Paged<models::Project>>, Error>;
@@ -87,6 +91,27 @@ const SETTINGS: [Field; 23] = [
     ),
 ];
 
+/// A text in YAML.
+struct Yaml(String);
+
+impl Responder for Yaml {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("text/yaml; charset=utf-8")
+            .body(self.0)
+    }
+}
+
+impl route::Answer for Yaml {
+    const TYPE: &'static str = "text/yaml";
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<String>()
+    }
+}
+
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         public(GET, "/project", get)
@@ -124,6 +149,27 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         )
         .about("Deletes a project with all its builds.")
         .body(&[Field::required("verify", Kind::Flag, "Has to be true.")]),
+        token(Action::Create, PUT, "/project/fork/{owner}/{project}", fork)
+            .about("Copies a project with the newest build of each package, signed with a key of its own.")
+            .body(&[
+                Field::required("name", Kind::Text, "Name of the copy."),
+                Field::new("ownername", Kind::Text, "Owner of the copy; oneself when absent."),
+                Field::new(
+                    "confirm",
+                    Kind::Flag,
+                    "Bring the packages into a project that exists.",
+                ),
+            ]),
+        token(
+            Action::Edit,
+            PUT,
+            "/project/regenerate-repos/{owner}/{project}",
+            regenerate,
+        )
+        .about("Publishes the repositories anew; in devel mode, shows users what builds saw."),
+        public(GET, "/project/export/{owner}/{project}", export)
+            .about("A project's definition as YAML: settings, chroots and packages; no numbers, no dates."),
+        public(GET, "/project/export/{owner}/{project}/json", export_json).about("The same as JSON."),
     ]
 }
 
@@ -224,7 +270,12 @@ async fn edit(app: web::Data<App>, signed: Signed, path: Path<(String, String)>,
     let mut settings = project.settings.clone();
     apply(&fields, &mut settings)?;
     let chroots = chroots(&fields)?;
-    let edited = projects::edit_project(&app, &signed.actor, &project, settings, chroots.as_deref()).await?;
+    let edit = ProjectEdit {
+        settings,
+        chroots: chroots.as_deref(),
+        renew: fields.has("delete_after_days")?,
+    };
+    let edited = projects::edit_project(&app, &signed.actor, &project, edit).await?;
     Ok(Json(model(&app, &edited).await?))
 }
 
@@ -239,6 +290,41 @@ async fn delete(app: web::Data<App>, signed: Signed, path: Path<(String, String)
     let before = model(&app, &project).await?;
     projects::delete_project(&app, &signed.actor, &project).await?;
     Ok(Json(before))
+}
+
+async fn fork(app: web::Data<App>, signed: Signed, path: Path<(String, String)>, fields: Fields) -> Answer {
+    let user = signed.actor.signed_in()?;
+    let owner: OwnerName = match fields.text("ownername")?.filter(|o| !o.is_empty()) {
+        Some(owner) => owner.parse()?,
+        None => user.name.clone().into(),
+    };
+    // Permissions first: a stranger learns nothing about what is wrong with the rest.
+    signed.actor.may_create_for(&owner)?;
+    let from = find_project(&app, &path.0, &path.1).await?;
+    let name = fields.required("name")?;
+    let name: ProjectName = name.parse().map_err(|e| Error::Invalid(format!("name: {e}")))?;
+    let confirm = fields.flag("confirm")?.unwrap_or(false);
+    let made = forks::fork_project(&app, &signed.actor, &from, &owner, &name, confirm).await?;
+    Ok(Json(model(&app, &made).await?))
+}
+
+async fn regenerate(app: web::Data<App>, signed: Signed, path: Path<(String, String)>) -> Answer {
+    let project = find_project(&app, &path.0, &path.1).await?;
+    projects::regenerate(&app, &signed.actor, &project).await?;
+    Ok(Json(model(&app, &project).await?))
+}
+
+async fn export(app: web::Data<App>, path: Path<(String, String)>) -> Result<Yaml, Error> {
+    let project = find_project(&app, &path.0, &path.1).await?;
+    Ok(Yaml(export::yaml(&export::definition(&app, &project).await?)?))
+}
+
+async fn export_json(
+    app: web::Data<App>,
+    path: Path<(String, String)>,
+) -> Result<Json<export::Definition>, Error> {
+    let project = find_project(&app, &path.0, &path.1).await?;
+    Ok(Json(export::definition(&app, &project).await?))
 }
 
 /// The chroots that are asked for, if they are mentioned.
@@ -281,10 +367,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     set(&mut s.additional_repos, fields.list("additional_repos")?);
     set(&mut s.additional_repos, fields.list("repos")?);
     set(&mut s.runtime_dependencies, fields.list("runtime_dependencies")?);
-    set(
-        &mut s.packit_forge_projects_allowed,
-        fields.list("packit_forge_projects_allowed")?,
-    );
+    let forges = fields.list("packit_forge_projects_allowed")?;
+    let forges = forges.map(|list| list.iter().map(|f| forge_project(f)).collect());
+    set(&mut s.packit_forge_projects_allowed, forges);
     set(&mut s.enable_net, fields.flag("enable_net")?);
     set(&mut s.unlisted_on_hp, fields.flag("unlisted_on_hp")?);
     set(&mut s.auto_prune, fields.flag("auto_prune")?);
@@ -298,6 +383,13 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     set(&mut s.multilib, fields.flag("multilib")?);
     set(&mut s.fedora_review, fields.flag("fedora_review")?);
     set(&mut s.bootstrap, fields.text("bootstrap")?);
+    if let Some(image) = fields.text("bootstrap_image")? {
+        s.bootstrap_image = Some(image).filter(|i| !i.is_empty());
+        if s.bootstrap_image.is_some() {
+            // As in Copr, naming an image asks for it.
+            "image".clone_into(&mut s.bootstrap);
+        }
+    }
     set(&mut s.isolation, fields.text("isolation")?);
     if let Some(priority) = small("repo_priority")? {
         s.repo_priority = Some(priority);

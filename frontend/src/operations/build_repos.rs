@@ -85,7 +85,11 @@ pub async fn of(
     if !dir.is_main() {
         repos.push(base.repo(dir, "copr_coprdir", project.settings.devel_mode));
     }
-    let entries = project.settings.additional_repos.iter().chain(&set.additional_repos);
+    let entries = project
+        .settings
+        .additional_repos
+        .iter()
+        .chain(&set.additional_repos);
     for (n, entry) in entries.enumerate() {
         let id = format!("additional_{}", n + 1);
         let entry = Entry::new(entry);
@@ -155,7 +159,10 @@ impl Own<'_> {
         if devel {
             baseurl.push_str("devel/");
         }
-        let mut here = self.known.iter().filter(|r| r.dir == *dir && r.chroot == *self.chroot);
+        let mut here = self
+            .known
+            .iter()
+            .filter(|r| r.dir == *dir && r.chroot == *self.chroot);
         BuildRepo {
             source: RepositorySource {
                 id: id.to_owned(),

@@ -1,9 +1,14 @@
 //! What the API and the forms do: typed input, one check of permissions each, typed results. No HTTP here.
 
+pub mod build_repos;
 pub mod builds;
+pub mod export;
+pub mod forks;
 pub mod groups;
 pub mod packages;
 pub mod permissions;
+pub mod project_chroots;
+pub mod project_settings;
 pub mod projects;
 pub mod repo_specs;
 mod source;

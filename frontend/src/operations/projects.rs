@@ -11,11 +11,7 @@ use url::Url;
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
-
-/// Longest text of a setting, in bytes.
-const MAX_TEXT: usize = 100_000;
-/// Longest list of a setting.
-const MAX_LIST: usize = 100;
+use crate::operations::project_settings;
 
 /// Finds a live project by names from outside.
 ///
@@ -74,8 +70,7 @@ pub async fn create_project(
         Some(project) if exist_ok => project,
         Some(_) => return Err(taken()),
         None => {
-            check_settings(&settings)?;
-            check_admin_settings(actor, &ProjectSettings::default(), &settings)?;
+            project_settings::check(app, actor, None, &settings).await?;
             check_chroots(app, chroots, &[]).await?;
             let key_id = format!("project-{:032x}", rand::random::<u128>());
             let new = NewProject {
@@ -101,6 +96,17 @@ pub async fn create_project(
     wait_until_ready(app, created).await
 }
 
+/// What is to change of a project.
+#[derive(Debug, Clone)]
+pub struct ProjectEdit<'a> {
+    /// All texts and switches, also those that stay.
+    pub settings: ProjectSettings,
+    /// The new set of chroots.
+    pub chroots: Option<&'a [ChrootName]>,
+    /// A temporary project's days count from now, also when their number stays.
+    pub renew: bool,
+}
+
 /// Changes a project's settings, and its set of chroots if one is given; waits for new repositories.
 ///
 /// # Errors
@@ -109,32 +115,44 @@ pub async fn edit_project(
     app: &App,
     actor: &Actor,
     project: &Project,
-    settings: ProjectSettings,
-    chroots: Option<&[ChrootName]>,
+    edit: ProjectEdit<'_>,
 ) -> Result<Project, Error> {
     actor.may_edit(project)?;
-    check_settings(&settings)?;
-    check_admin_settings(actor, &project.settings, &settings)?;
-    if let Some(chroots) = chroots {
+    let settings = &edit.settings;
+    project_settings::check(app, actor, Some(&project.settings), settings).await?;
+    if let Some(chroots) = edit.chroots {
         let enabled = projects::chroots(&mut *app.conn().await?, project.id).await?;
         check_chroots(app, chroots, &enabled).await?;
     }
     let now = app.now();
-    projects::edit(
-        &mut *app.conn().await?,
-        project,
-        &settings,
-        chroots,
-        actor.name(),
-        now,
-    )
-    .await?;
+    let renew = edit.renew || settings.delete_after_days != project.settings.delete_after_days;
+    let edit = projects::Edit {
+        settings,
+        chroots: edit.chroots,
+        delete_at: if renew {
+            settings.ends(now)
+        } else {
+            project.delete_at
+        },
+    };
+    let set_up = projects::edit(&mut *app.conn().await?, project, &edit, actor.name(), now).await?;
     let edited = reload(app, project).await?;
-    if chroots.is_some() {
+    if set_up {
         wait_until_ready(app, edited).await
     } else {
         Ok(edited)
     }
+}
+
+/// Publishes a project's repositories anew, in the background; users then also see what a project in devel mode kept
+/// for builds.
+///
+/// # Errors
+/// 403 for anybody but owner and administrators.
+pub async fn regenerate(app: &App, actor: &Actor, project: &Project) -> Result<(), Error> {
+    actor.may_edit(project)?;
+    let now = app.now();
+    Ok(projects::regenerate(&mut *app.conn().await?, project, actor.name(), now).await?)
 }
 
 /// Deletes a project: its builds are canceled at once, its objects are removed in the background.
@@ -163,7 +181,7 @@ pub(super) async fn reload(app: &App, project: &Project) -> Result<Project, Erro
 }
 
 /// Waits until key and repositories are there. The connection goes back to the pool between two looks.
-async fn wait_until_ready(app: &App, mut project: Project) -> Result<Project, Error> {
+pub(super) async fn wait_until_ready(app: &App, mut project: Project) -> Result<Project, Error> {
     let deadline = Instant::now() + Duration::from_secs(app.config.ready_wait_s);
     let mut hints = app.listener.subscribe(Topic::Progress);
     loop {
@@ -207,81 +225,6 @@ async fn check_chroots(app: &App, chroots: &[ChrootName], enabled: &[ChrootName]
         Ok(())
     } else {
         Err(Error::Invalid(unknown.join("\n")))
-    }
-}
-
-fn check_admin_settings(actor: &Actor, old: &ProjectSettings, new: &ProjectSettings) -> Result<(), Error> {
-    if new.persistent && !old.persistent {
-        actor.may_administer("create persistent projects")?;
-    }
-    if !new.auto_prune && old.auto_prune {
-        actor.may_administer("disable auto-prune")?;
-    }
-    Ok(())
-}
-
-/// Checks texts, lists and choices; one line per field that is wrong.
-fn check_settings(s: &ProjectSettings) -> Result<(), Error> {
-    let mut wrong = Vec::new();
-    for (field, text) in [
-        ("description", &s.description),
-        ("instructions", &s.instructions),
-        ("homepage", &s.homepage),
-        ("contact", &s.contact),
-    ] {
-        if text.len() > MAX_TEXT || text.chars().any(|c| c == '\0') {
-            wrong.push(format!("{field}: The text is too long or holds a zero byte"));
-        }
-    }
-    if !s.homepage.is_empty() && !is_web_url(&s.homepage) {
-        wrong.push("homepage: Invalid URL.".to_owned());
-    }
-    if !s.contact.is_empty() && !is_web_url(&s.contact) && !s.contact.contains('@') {
-        wrong.push("contact: It has to be an e-mail address or URL".to_owned());
-    }
-    for (field, list, also_copr) in [
-        ("additional_repos", &s.additional_repos, true),
-        ("runtime_dependencies", &s.runtime_dependencies, true),
-        (
-            "packit_forge_projects_allowed",
-            &s.packit_forge_projects_allowed,
-            false,
-        ),
-    ] {
-        if list.len() > MAX_LIST {
-            wrong.push(format!("{field}: At most {MAX_LIST} entries are taken"));
-        }
-        for entry in list
-            .iter()
-            .filter(|e| also_copr && !is_web_url(e) && !e.starts_with("copr://"))
-        {
-            wrong.push(format!(
-                "{field}: '{}' is no http://, https:// or copr:// URL",
-                shown(entry)
-            ));
-        }
-    }
-    for (field, value, choices) in [
-        ("bootstrap", &s.bootstrap, &["default", "on", "off", "image"][..]),
-        ("isolation", &s.isolation, &["default", "simple", "nspawn"][..]),
-    ] {
-        if !choices.contains(&value.as_str()) {
-            wrong.push(format!(
-                "{field}: '{}' is not a valid choice for this field",
-                shown(value)
-            ));
-        }
-    }
-    if s.repo_priority.is_some_and(|p| !(1..=99).contains(&p)) {
-        wrong.push("repo_priority: Number must be between 1 and 99.".to_owned());
-    }
-    if s.delete_after_days.is_some_and(|d| !(0..=720).contains(&d)) {
-        wrong.push("delete_after_days: Number must be between -1 and 720.".to_owned());
-    }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Invalid(wrong.join("\n")))
     }
 }
 

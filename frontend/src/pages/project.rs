@@ -14,10 +14,12 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::operations::projects::find_project;
 use crate::repo_file::file_name;
-use crate::templates::context::{Arch, Key, Project, Repo};
+use crate::templates::context::{Arch, DirectoryLine, Key, Project, Repo};
 
 /// Builds that are looked through for the latest of each package.
 const LOOKED_THROUGH: i64 = 200;
+/// Directories that are shown.
+const DIRECTORIES: i64 = 100;
 /// Builds that are shown.
 const NEWEST: usize = 10;
 
@@ -39,6 +41,7 @@ pub async fn show(
     let mut conn = app.conn().await?;
     let chroots = db::projects::chroots(&mut conn, row.id).await?;
     let builds = db::builds::list(&mut conn, row.id, None, LOOKED_THROUGH, 0).await?;
+    let directories = db::directories::list(&mut conn, row.id, DIRECTORIES).await?;
     drop(conn);
     let lines: Vec<_> = builds.iter().map(|b| views::build_line(b, &row, now)).collect();
     let mut seen = HashSet::new();
@@ -54,7 +57,22 @@ pub async fn show(
         })
         .collect();
     packages.sort_by(|a, b| a.package.cmp(&b.package));
-    let repos = repos(&app.config, &row, &chroots);
+    let main = DirName::from(row.name.clone());
+    let repos = repos(&app.config, &row, &main, &chroots);
+    let directories = directories.into_iter().filter(|d| !d.name.is_main());
+    let directories = directories.map(|directory| DirectoryLine {
+        repos: self::repos(&app.config, &row, &directory.name, &chroots)
+            .into_iter()
+            .map(|repo| Arch {
+                name: repo.name_release,
+                url: repo.url,
+            })
+            .collect(),
+        name: directory.name.to_string(),
+        last_build: directory.last_build_at.map(|at| views::moment(at, now)),
+        passing: directory.name.is_pull_request(),
+    });
+    let directories = directories.collect();
     let key = row
         .public_key
         .clone()
@@ -81,6 +99,10 @@ pub async fn show(
         repotag: RepoTag::new(&app.config.service_tag, &row.repotag)
             .map_or(String::new(), |tag| format!(".{tag}")),
         enable_net: row.settings.enable_net,
+        devel_mode: row.settings.devel_mode,
+        ends: row.delete_at.map(|at| views::moment(at, now)),
+        directories,
+        export_url: format!("/api_3/project/export/{}/{}", row.owner, row.name),
         key: key.map(|key| Key {
             fingerprint: views::grouped(&key.fingerprint),
             algorithm: key.algorithm,
@@ -90,20 +112,18 @@ pub async fn show(
     html(app.templates.render_project(&visitor.frame(), &page))
 }
 
-fn repos(config: &Config, project: &Row, chroots: &[ChrootName]) -> Vec<Repo> {
-    let dir = DirName::from(project.name.clone());
+fn repos(config: &Config, project: &Row, dir: &DirName, chroots: &[ChrootName]) -> Vec<Repo> {
     let mut by_release: BTreeMap<&str, Vec<&ChrootName>> = BTreeMap::new();
     for chroot in chroots {
         by_release.entry(chroot.name_release()).or_default().push(chroot);
     }
-    let file = file_name(&project.owner, &dir);
+    let file = file_name(&project.owner, dir);
     by_release
         .into_iter()
         .map(|(release, chroots)| {
             let url = format!(
-                "{}{}repo/{release}/{file}",
-                config.url,
-                views::project_path(project)
+                "{}/coprs/{}/{dir}/repo/{release}/{file}",
+                config.url, project.owner
             );
             Repo {
                 name_release: release.to_owned(),
@@ -111,7 +131,7 @@ fn repos(config: &Config, project: &Row, chroots: &[ChrootName]) -> Vec<Repo> {
                     .iter()
                     .map(|c| Arch {
                         name: c.arch().to_owned(),
-                        url: config.repository_url(&project.owner, &dir, c),
+                        url: config.repository_url(&project.owner, dir, c),
                     })
                     .collect(),
                 command: format!("sudo dnf config-manager --add-repo {url}"),

@@ -9,8 +9,11 @@ use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::projects::{create_project, delete_project, edit_project, find_project};
-use crate::templates::context::{ChrootChoice, Field, ProjectDelete, ProjectEdit, ProjectForm, ProjectNew};
+use crate::operations::project_settings::forge_project;
+use crate::operations::projects::{self, create_project, delete_project, edit_project, find_project};
+use crate::templates::context::{
+    Choice, ChrootChoice, Field, ProjectDelete, ProjectEdit, ProjectForm, ProjectNew, Switch,
+};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -19,6 +22,14 @@ const FIELDS: &[&str] = &[
     "instructions",
     "homepage",
     "contact",
+    "additional_repos",
+    "runtime_dependencies",
+    "packit_forge_projects_allowed",
+    "repo_priority",
+    "delete_after_days",
+    "bootstrap",
+    "bootstrap_image",
+    "isolation",
 ];
 
 /// The form for a new project.
@@ -31,7 +42,7 @@ pub async fn new(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, 
     }
     let form = ProjectForm {
         chroots,
-        ..ProjectForm::default()
+        ..filled(&ProjectSettings::default())
     };
     html(
         app.templates
@@ -46,10 +57,10 @@ pub async fn create(app: web::Data<App>, form: Posted) -> Result<HttpResponse, E
     let (chosen, strange) = chosen_chroots(&form);
     let name: Result<ProjectName, _> = form.get("name").trim().parse();
     let result = match (name, strange) {
-        (Ok(name), None) => {
-            let settings = settings(&form, ProjectSettings::default());
-            create_project(&app, actor, &owner, &name, &chosen, settings, false).await
-        }
+        (Ok(name), None) => match settings(&form, ProjectSettings::default()) {
+            Ok(settings) => create_project(&app, actor, &owner, &name, &chosen, settings, false).await,
+            Err(message) => Err(Error::Invalid(message)),
+        },
         (Err(error), _) => Err(Error::Invalid(format!("name: {error}"))),
         (_, Some(message)) => Err(Error::Invalid(message)),
     };
@@ -74,16 +85,9 @@ pub async fn edit(
     let project = find_project(&app, &path.0, &path.1).await?;
     visitor.actor.may_edit(&project)?;
     let enabled = db::projects::chroots(&mut *app.conn().await?, project.id).await?;
-    let s = &project.settings;
     let form = ProjectForm {
         chroots: choices(&app, &enabled, &enabled).await?,
-        description: Field::of(&s.description),
-        instructions: Field::of(&s.instructions),
-        homepage: Field::of(&s.homepage),
-        contact: Field::of(&s.contact),
-        enable_net: s.enable_net,
-        unlisted_on_hp: s.unlisted_on_hp,
-        ..ProjectForm::default()
+        ..filled(&project.settings)
     };
     let page = ProjectEdit {
         project: visitor.head(&project),
@@ -106,18 +110,16 @@ pub async fn save(
     chosen.sort();
     // Unchanged chroots need no new repositories, and so no waiting.
     let changed = (chosen != enabled).then_some(chosen.as_slice());
-    let result = match strange {
-        None => {
-            edit_project(
-                &app,
-                actor,
-                &project,
-                settings(&form, project.settings.clone()),
-                changed,
-            )
-            .await
+    let result = match (settings(&form, project.settings.clone()), strange) {
+        (Ok(settings), None) => {
+            let edit = projects::ProjectEdit {
+                settings,
+                chroots: changed,
+                renew: false,
+            };
+            edit_project(&app, actor, &project, edit).await
         }
-        Some(message) => Err(Error::Invalid(message)),
+        (Err(message), _) | (_, Some(message)) => Err(Error::Invalid(message)),
     };
     match result {
         Ok(project) => Ok(redirect(&views::project_path(&project))),
@@ -206,15 +208,153 @@ fn chosen_chroots(form: &Posted) -> (Vec<ChrootName>, Option<String>) {
     (chosen, strange)
 }
 
-fn settings(form: &Posted, old: ProjectSettings) -> ProjectSettings {
-    ProjectSettings {
+const BOOTSTRAPS: &[&str] = &["default", "on", "off", "image"];
+const ISOLATIONS: &[&str] = &["default", "simple", "nspawn"];
+
+type Slot = fn(&mut ProjectSettings) -> &mut bool;
+
+/// What is on or off: name, label, hint, and where it is stored.
+const SWITCHES: &[(&str, &str, &str, Slot)] = &[
+    (
+        "enable_net",
+        "Network during builds",
+        "Off is better: without network a build gives the same result again.",
+        |s| &mut s.enable_net,
+    ),
+    (
+        "unlisted_on_hp",
+        "Keep off the home page",
+        "Everybody who knows the address can still use it.",
+        |s| &mut s.unlisted_on_hp,
+    ),
+    (
+        "devel_mode",
+        "Publish only on request",
+        "Builds see new packages at once, users after you ask for it (regenerate-repos).",
+        |s| &mut s.devel_mode,
+    ),
+    (
+        "auto_prune",
+        "Remove packages of superseded builds",
+        "Only administrators can switch this off.",
+        |s| &mut s.auto_prune,
+    ),
+    (
+        "follow_fedora_branching",
+        "Follow Fedora's branching",
+        "New branches are enabled by themselves.",
+        |s| &mut s.follow_fedora_branching,
+    ),
+    (
+        "multilib",
+        "32-bit packages beside 64-bit ones",
+        "Repository files name both.",
+        |s| &mut s.multilib,
+    ),
+    (
+        "module_hotfixes",
+        "Win over modules",
+        "Puts module_hotfixes=1 into repository files.",
+        |s| &mut s.module_hotfixes,
+    ),
+    (
+        "appstream",
+        "AppStream metadata",
+        "Kept for Copr's clients.",
+        |s| &mut s.appstream,
+    ),
+    (
+        "fedora_review",
+        "fedora-review",
+        "Kept for Copr's clients.",
+        |s| &mut s.fedora_review,
+    ),
+];
+
+/// The switches as they stand in settings.
+fn switches(settings: &ProjectSettings) -> Vec<Switch> {
+    let mut settings = settings.clone();
+    SWITCHES
+        .iter()
+        .map(|(name, label, hint, slot)| Switch {
+            name,
+            label,
+            hint,
+            checked: *slot(&mut settings),
+        })
+        .collect()
+}
+
+/// The settings that a form asks for, from the old ones for what it does not have; or what is wrong, by field.
+fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, String> {
+    // A box that is not ticked is not sent: which ones the form had stands in `boxes`.
+    let boxes = form.all("boxes");
+    for (name, _, _, slot) in SWITCHES {
+        if form.ticked(name) {
+            *slot(&mut old) = true;
+        } else if boxes.iter().any(|b| b == name) {
+            *slot(&mut old) = false;
+        }
+    }
+    let list = |name: &str, old: Vec<String>| match form.ticked(name) {
+        true => form.get(name).split_whitespace().map(str::to_owned).collect(),
+        false => old,
+    };
+    let word = |name: &str, old: String| match form.ticked(name) {
+        true => form.text(name),
+        false => old,
+    };
+    let number = |name: &str, old: Option<i32>| match form.text(name).as_str() {
+        "" if form.ticked(name) => Ok(None),
+        "" => Ok(old),
+        text => text
+            .parse()
+            .map(|n| Some(n).filter(|n| *n != -1))
+            .map_err(|_| format!("{name}: Not a valid integer value")),
+    };
+    let forges = list("packit_forge_projects_allowed", old.packit_forge_projects_allowed);
+    let image = word("bootstrap_image", old.bootstrap_image.unwrap_or_default());
+    Ok(ProjectSettings {
         description: form.text("description"),
         instructions: form.text("instructions"),
         homepage: form.text("homepage"),
         contact: form.text("contact"),
-        enable_net: form.ticked("enable_net"),
-        unlisted_on_hp: form.ticked("unlisted_on_hp"),
+        additional_repos: list("additional_repos", old.additional_repos),
+        runtime_dependencies: list("runtime_dependencies", old.runtime_dependencies),
+        packit_forge_projects_allowed: forges.iter().map(|f| forge_project(f)).collect(),
+        repo_priority: number("repo_priority", old.repo_priority)?,
+        delete_after_days: number("delete_after_days", old.delete_after_days)?,
+        bootstrap: word("bootstrap", old.bootstrap),
+        bootstrap_image: Some(image).filter(|i| !i.is_empty()),
+        isolation: word("isolation", old.isolation),
         ..old
+    })
+}
+
+/// The form with what is set.
+fn filled(s: &ProjectSettings) -> ProjectForm {
+    let lines = |list: &[String]| Field::of(list.join("\n"));
+    let number = |n: Option<i32>| Field::of(n.map_or(String::new(), |n| n.to_string()));
+    let choice = |value: &str, options| Choice {
+        value: value.to_owned(),
+        options,
+        error: None,
+    };
+    ProjectForm {
+        description: Field::of(&s.description),
+        instructions: Field::of(&s.instructions),
+        homepage: Field::of(&s.homepage),
+        contact: Field::of(&s.contact),
+        additional_repos: lines(&s.additional_repos),
+        runtime_dependencies: lines(&s.runtime_dependencies),
+        packit_forge_projects_allowed: lines(&s.packit_forge_projects_allowed),
+        repo_priority: number(s.repo_priority),
+        delete_after_days: number(s.delete_after_days),
+        bootstrap: choice(&s.bootstrap, BOOTSTRAPS),
+        bootstrap_image: Field::of(s.bootstrap_image.clone().unwrap_or_default()),
+        isolation: choice(&s.isolation, ISOLATIONS),
+        switches: switches(s),
+        ..ProjectForm::default()
     }
 }
 
@@ -224,6 +364,15 @@ fn typed(form: &Posted, chroots: Vec<ChrootChoice>, message: &str) -> ProjectFor
         value: form.text(name),
         error: about(message, name),
     };
+    let choice = |name: &str, options| Choice {
+        value: form.text(name),
+        options,
+        error: about(message, name),
+    };
+    let mut switches = switches(&ProjectSettings::default());
+    for switch in &mut switches {
+        switch.checked = form.ticked(switch.name);
+    }
     ProjectForm {
         error: about_none(message, FIELDS),
         name: field("name"),
@@ -233,7 +382,14 @@ fn typed(form: &Posted, chroots: Vec<ChrootChoice>, message: &str) -> ProjectFor
         instructions: field("instructions"),
         homepage: field("homepage"),
         contact: field("contact"),
-        enable_net: form.ticked("enable_net"),
-        unlisted_on_hp: form.ticked("unlisted_on_hp"),
+        additional_repos: field("additional_repos"),
+        runtime_dependencies: field("runtime_dependencies"),
+        packit_forge_projects_allowed: field("packit_forge_projects_allowed"),
+        repo_priority: field("repo_priority"),
+        delete_after_days: field("delete_after_days"),
+        bootstrap: choice("bootstrap", BOOTSTRAPS),
+        bootstrap_image: field("bootstrap_image"),
+        isolation: choice("isolation", ISOLATIONS),
+        switches,
     }
 }

@@ -35,6 +35,7 @@ pub(super) enum Item {
     Repomd(RepomdFile),
     Key,
     Metadata(FileName),
+    Comps,
     Build(BuildDir, Wanted),
 }
 
@@ -59,6 +60,11 @@ pub(super) enum Address {
     Repository {
         place: Place,
         snapshot: Option<i64>,
+        item: Item,
+    },
+    /// What only builds of a project in devel mode see.
+    Devel {
+        place: Place,
         item: Item,
     },
     Distro {
@@ -133,6 +139,15 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
                 item,
             })
         }
+        [chroot, "devel", rest @ ..] => {
+            let place = Place {
+                owner,
+                dir,
+                chroot: name(chroot)?,
+            };
+            let item = item("devel", rest).filter(|item| !matches!(item, Item::Latest))?;
+            Some(Address::Devel { place, item })
+        }
         [chroot, rest @ ..] => {
             let place = Place {
                 owner,
@@ -154,6 +169,7 @@ fn item(directory: &str, rest: &[&str]) -> Option<Item> {
         [] | [""] => Item::Listing(base(directory, rest)),
         ["mirrorlist"] => Item::Mirrorlist,
         ["latest.json"] => Item::Latest,
+        ["comps.xml"] => Item::Comps,
         ["repodata"] | ["repodata", ""] => Item::MetadataListing(base("repodata", &rest[1..])),
         ["repodata", "repomd.xml"] => Item::Repomd(RepomdFile::Xml),
         ["repodata", "repomd.xml.asc"] => Item::Repomd(RepomdFile::Asc),
@@ -231,6 +247,22 @@ mod tests {
             item("/00000012-hello/"),
             Some((None, Item::Build(build, Wanted::Listing(String::new()))))
         );
+    }
+
+    #[test]
+    fn what_builds_see_has_an_address_of_its_own() {
+        let item = |path: &str| match Address::parse(&format!("/results/a/b/debian-12-x86_64{path}")) {
+            Some(Address::Devel { item, .. }) => Some(item),
+            _ => None,
+        };
+        assert_eq!(item("/devel/mirrorlist"), Some(Item::Mirrorlist));
+        assert_eq!(
+            item("/devel/repodata/repomd.xml"),
+            Some(Item::Repomd(RepomdFile::Xml))
+        );
+        assert_eq!(item("/devel"), Some(Item::Listing("devel/".to_owned())));
+        assert_eq!(item("/devel/latest.json"), None);
+        assert_eq!(item("/devel/devel/mirrorlist"), None);
     }
 
     #[test]

@@ -155,6 +155,7 @@ async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse
             snapshot,
             item,
         } => gateway.repository(request, place, snapshot, item).await,
+        Address::Devel { place, item } => gateway.devel(request, place, item).await,
         Address::Distro { chroot, path } => gateway.distro(request, chroot, path).await,
     }
 }

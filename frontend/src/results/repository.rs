@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName};
 use storage::{
-    BuildDir, DistroCurrent, DistroPath, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, StorageKey,
-    StoragePrefix,
+    BuildDir, DistroCurrent, DistroPath, Encoding, Pointer, PointerName, RepomdFile, ResultFile, ResultIndex,
+    StorageKey, StoragePrefix,
 };
 
 use crate::results::address::{Item, Place, Wanted};
@@ -77,6 +77,11 @@ impl Gateway {
                 Ok(response)
             }
             Item::Metadata(file) => self.metadata(request, place, number, file).await,
+            Item::Comps => {
+                let number = number.ok_or(GatewayError::NotFound)?;
+                let file = self.comps(&place, number).await?;
+                self.metadata(request, place, Some(number), file).await
+            }
             Item::Build(build_dir, wanted) => {
                 let Place { owner, dir, chroot } = place;
                 let key = StorageKey::ResultIndex {
@@ -92,6 +97,38 @@ impl Gateway {
                 Ok(response)
             }
         }
+    }
+
+    /// The same at the address of what builds of a project in devel mode see.
+    pub(super) async fn devel(
+        &self,
+        request: &HttpRequest,
+        place: Place,
+        item: Item,
+    ) -> Result<HttpResponse, GatewayError> {
+        let key = StorageKey::Pointer {
+            owner: place.owner.clone(),
+            dir: place.dir.clone(),
+            chroot: place.chroot.clone(),
+            name: PointerName::DEVEL,
+        };
+        let pointer: Option<Pointer> = self.json(&key).await?;
+        let number = pointer.ok_or(GatewayError::NotFound)?.snapshot;
+        self.repository(request, place, Some(number), item).await
+    }
+
+    /// The file with the groups of packages that a snapshot names.
+    async fn comps(&self, place: &Place, number: i64) -> Result<FileName, GatewayError> {
+        let repomd = self
+            .small(&snapshot_file(place.clone(), number, RepomdFile::Xml))
+            .await?;
+        let records = std::str::from_utf8(&repomd)
+            .ok()
+            .and_then(|xml| repodata::read_repomd(xml).ok());
+        let mut records = records.into_iter().flat_map(|(_, records)| records);
+        let group = records.find(|record| record.kind == "group");
+        let name = group.and_then(|record| record.href.strip_prefix("repodata/")?.parse().ok());
+        name.ok_or(GatewayError::NotFound)
     }
 
     fn mirrorlist(&self, place: &Place, number: i64) -> HttpResponse {

@@ -174,6 +174,19 @@ pub struct Arch {
     pub url: String,
 }
 
+/// A result directory.
+#[derive(Debug, Clone, Serialize)]
+pub struct DirectoryLine {
+    /// Name.
+    pub name: String,
+    /// URL of its repositories' `.repo` files by release.
+    pub repos: Vec<Arch>,
+    /// When the newest build was sent there.
+    pub last_build: Option<Moment>,
+    /// Removed some time after the last build.
+    pub passing: bool,
+}
+
 /// A project's key.
 #[derive(Debug, Clone, Serialize)]
 pub struct Key {
@@ -218,8 +231,40 @@ pub struct Project {
     pub repotag: String,
     /// Network in builds.
     pub enable_net: bool,
+    /// Publishes only on request.
+    pub devel_mode: bool,
+    /// When a temporary project ends.
+    pub ends: Option<Moment>,
+    /// Directories beside the main one.
+    pub directories: Vec<DirectoryLine>,
+    /// URL of the definition.
+    pub export_url: String,
     /// The key, once it exists.
     pub key: Option<Key>,
+}
+
+/// A box to tick.
+#[derive(Debug, Clone, Serialize)]
+pub struct Switch {
+    /// Name of the field.
+    pub name: &'static str,
+    /// In few words.
+    pub label: &'static str,
+    /// In more.
+    pub hint: &'static str,
+    /// Ticked.
+    pub checked: bool,
+}
+
+/// One of several words.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Choice {
+    /// The chosen one.
+    pub value: String,
+    /// All of them.
+    pub options: &'static [&'static str],
+    /// A sentence.
+    pub error: Option<String>,
 }
 
 /// The fields of a project.
@@ -241,10 +286,24 @@ pub struct ProjectForm {
     pub homepage: Field,
     /// E-mail address or URL.
     pub contact: Field,
-    /// Network in builds.
-    pub enable_net: bool,
-    /// Not on the home page.
-    pub unlisted_on_hp: bool,
+    /// One a line.
+    pub additional_repos: Field,
+    /// One a line.
+    pub runtime_dependencies: Field,
+    /// One a line.
+    pub packit_forge_projects_allowed: Field,
+    /// A number, or nothing.
+    pub repo_priority: Field,
+    /// A number, or nothing.
+    pub delete_after_days: Field,
+    /// Of Copr's clients.
+    pub bootstrap: Choice,
+    /// Of Copr's clients.
+    pub bootstrap_image: Field,
+    /// Of Copr's clients.
+    pub isolation: Choice,
+    /// What is on or off.
+    pub switches: Vec<Switch>,
 }
 
 /// The form for a new project.

@@ -78,8 +78,24 @@ fn form() -> ProjectForm {
         instructions: wrong(),
         homepage: wrong(),
         contact: wrong(),
-        enable_net: true,
-        unlisted_on_hp: true,
+        additional_repos: wrong(),
+        runtime_dependencies: wrong(),
+        packit_forge_projects_allowed: wrong(),
+        repo_priority: wrong(),
+        delete_after_days: wrong(),
+        bootstrap: Choice {
+            value: "on".to_owned(),
+            options: &["default", "on"],
+            error: Some(HOSTILE.to_owned()),
+        },
+        bootstrap_image: wrong(),
+        isolation: Choice::default(),
+        switches: vec![Switch {
+            name: "enable_net",
+            label: "Network",
+            hint: "Off is better",
+            checked: true,
+        }],
     }
 }
 
@@ -149,6 +165,19 @@ impl Project {
             contact: full.then(|| link(false)),
             repotag: ".kpr.alice_tools".to_owned(),
             enable_net: full,
+            devel_mode: full,
+            ends: full.then(moment),
+            directories: if full {
+                vec![DirectoryLine {
+                    name: "tools:pr:1".to_owned(),
+                    repos: vec![],
+                    last_build: Some(moment()),
+                    passing: true,
+                }]
+            } else {
+                vec![]
+            },
+            export_url: "/api_3/project/export/alice/tools".to_owned(),
             key: full.then(|| Key {
                 fingerprint: "ABCD 0123".to_owned(),
                 algorithm: "rsa4096".to_owned(),

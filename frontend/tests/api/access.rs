@@ -21,6 +21,8 @@ pub fn body(path: &str) -> Value {
         "/group/members/set/{group}" => json!({"username": "stranger", "role": "admin"}),
         "/group/members/remove/{group}" => json!({"username": "alice"}),
         "/token/add" => json!({"name": "another"}),
+        "/project/fork/{owner}/{project}" => json!({"name": "stolen", "ownername": "alice"}),
+        "/project-chroot/edit/{owner}/{project}/{chroot}" => json!({"with_opts": "changed"}),
         _ => {
             json!({"ownername": "alice", "projectname": "tools", "pkgs": ["http://example.org/a-1-1.src.rpm"]})
         }
@@ -38,6 +40,7 @@ pub fn path_of(route: &ApiRoute, build: &str) -> String {
         .replace("{package}", "hello")
         .replace("{type}", "scm")
         .replace("{dirname}", "tools")
+        .replace("{chroot}", CHROOT)
         .replace("{name_release}", "debian-12")
         .replace("{id:\\d+}", build)
         .replace("{id}", build)

@@ -79,6 +79,7 @@ async fn a_claim_carries_all_that_a_builder_needs() {
 async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
     let (house, alice, package) = house().await;
     house.project(&alice, "libs").await;
+    house.project(&alice, "missing").await;
     let repos = json!([
         "copr://alice/libs",
         "copr://alice/missing",
@@ -91,6 +92,12 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
             Some(&alice),
             json!({"repos": repos}),
         )
+        .await
+        .ok();
+    // What was named once may go.
+    let delete = "/project/delete/alice/missing";
+    house
+        .send("DELETE", delete, Some(&alice), json!({"verify": true}))
         .await
         .ok();
     {

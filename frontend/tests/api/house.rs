@@ -29,6 +29,8 @@ pub struct House {
     pub storage: Storage,
     pub client: reqwest::Client,
     pub addresses: Addresses,
+    /// URL of the results, without a trailing slash.
+    pub results_url: String,
     seconds: Arc<AtomicI64>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), frontend::Error>>,
@@ -157,6 +159,7 @@ impl House {
             ..Config::default()
         };
         change(&mut config);
+        let results_url = config.results_url.clone();
         // Without patience nothing is to become ready either.
         let patient = config.ready_wait_s > 0;
         let seconds = Arc::new(AtomicI64::new(0));
@@ -198,6 +201,7 @@ impl House {
                 .build()
                 .unwrap(),
             addresses: addresses.await.unwrap(),
+            results_url,
             seconds,
             stop,
             served,

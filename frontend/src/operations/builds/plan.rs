@@ -153,7 +153,7 @@ fn directory(project: &Project, request: &BuildRequest) -> Result<DirName, Error
     };
     text.parse::<DirName>()
         .ok()
-        .filter(|d| d.project() == project.name)
+        .filter(|d| d.project() == project.name && d.is_well_formed())
         .ok_or_else(|| {
             Error::Invalid(format!(
                 "project_dirname: '{}' is not a directory of this project. Please use directory format {name}:custom:<suffix> or {name}:pr:<id>",

@@ -1,5 +1,6 @@
 //! The unmodified clients against a frontend: what needs no build in a VM.
 
+mod chroots;
 mod dnf;
 mod dnf5;
 mod downloads;

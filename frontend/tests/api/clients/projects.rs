@@ -1,7 +1,9 @@
 //! Projects with `copr-cli`.
 
+use serde_json::{Value, json};
+
 use super::{copr, house, run};
-use crate::house::CHROOT;
+use crate::house::{CHROOT, House, OTHER_CHROOT};
 
 #[tokio::test]
 async fn a_project_is_made_and_listed() {
@@ -13,4 +15,310 @@ async fn a_project_is_made_and_listed() {
         .expect_code(0);
     let listed = run(&copr, &["list"]).await.expect_code(0);
     assert!(listed.out.contains("Name: tools"), "{}", listed.out);
+}
+
+async fn stored(house: &House, name: &str) -> db::projects::Project {
+    let mut conn = house.pool.get().await.unwrap();
+    let owner = "alice".parse().unwrap();
+    let found = db::projects::find(&mut conn, &owner, &name.parse().unwrap())
+        .await
+        .unwrap();
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn every_setting_of_copr_cli_is_stored() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    let copr = copr(&house, &alice);
+    run(&copr, &["create", "libs", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    let words = [
+        "create",
+        "tools",
+        "--chroot",
+        CHROOT,
+        "--repo",
+        "copr://alice/libs",
+        "--repo",
+        "https://example.org/a/",
+        "--disable_createrepo",
+        "true",
+        "--enable-net",
+        "on",
+        "--unlisted-on-hp",
+        "on",
+        "--delete-after-days",
+        "5",
+        "--module-hotfixes",
+        "on",
+        "--multilib",
+        "on",
+        "--fedora-review",
+        "--runtime-repo-dependency",
+        "copr://alice/libs",
+        "--packit-forge-project-allowed",
+        "https://github.com/packit/ogr",
+        "--repo-priority",
+        "7",
+        "--bootstrap",
+        "on",
+        "--isolation",
+        "simple",
+        "--follow-fedora-branching",
+        "off",
+        "--appstream",
+        "on",
+    ];
+    run(&copr, &words).await.expect_code(0);
+    let project = stored(&house, "tools").await;
+    let s = &project.settings;
+    assert_eq!(
+        s.additional_repos,
+        ["copr://alice/libs", "https://example.org/a/"]
+    );
+    assert_eq!(s.runtime_dependencies, ["copr://alice/libs"]);
+    assert_eq!(s.packit_forge_projects_allowed, ["github.com/packit/ogr"]);
+    assert!(
+        s.devel_mode && s.enable_net && s.unlisted_on_hp && s.module_hotfixes && s.multilib && s.appstream
+    );
+    assert!(!s.follow_fedora_branching && s.fedora_review);
+    assert_eq!((s.bootstrap.as_str(), s.isolation.as_str()), ("on", "simple"));
+    assert_eq!(s.repo_priority, Some(7));
+    // The house's clock says 2026-11-21T12:00.
+    assert_eq!(
+        project.delete_at.unwrap().to_rfc3339(),
+        "2026-11-27T00:00:00+00:00"
+    );
+    let home = house.get("/project/list").await.ok();
+    assert_eq!(
+        home["items"].as_array().unwrap().len(),
+        1,
+        "temporary projects are not listed"
+    );
+
+    house.pass(24 * 3600);
+    run(&copr, &["modify", "tools", "--delete-after-days", "5"])
+        .await
+        .expect_code(0);
+    assert_eq!(
+        stored(&house, "tools").await.delete_at.unwrap().to_rfc3339(),
+        "2026-11-28T00:00:00+00:00"
+    );
+    run(&copr, &["modify", "tools", "--delete-after-days", "-1"])
+        .await
+        .expect_code(0);
+    assert_eq!(stored(&house, "tools").await.delete_at, None);
+
+    for (option, value, text) in [
+        (
+            "--repo",
+            "copr://alice/nothing",
+            "The project copr://alice/nothing does not exist",
+        ),
+        (
+            "--runtime-repo-dependency",
+            "nowhere",
+            "runtime_dependencies: 'nowhere' is no http://",
+        ),
+        ("--packit-forge-project-allowed", "ogr", "should be in the form"),
+        ("--delete-after-days", "721", "Number must be between -1 and 720."),
+        ("--repo-priority", "0", "repo_priority: "),
+    ] {
+        let said = run(&copr, &["modify", "tools", option, value])
+            .await
+            .expect_code(1);
+        assert!(said.err.contains(text), "{option}: {}", said.err);
+    }
+}
+
+/// Scenario 5, as far as it needs no build: a directory comes into being with the first build into it.
+#[tokio::test]
+async fn builds_make_directories() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let package = crate::packages::source("BuildArch: noarch");
+    let upload = async |dir: &str| {
+        let form = json!({"ownername": "alice", "projectname": "tools", "project_dirname": dir, "chroots": [CHROOT]});
+        house
+            .upload(Some(&alice), &package.name, &package.bytes, &form)
+            .await
+    };
+    for dir in [
+        "tools:custom:new",
+        "tools:pr:1",
+        "tools:pr:forge-12",
+        "tools:pr:1",
+    ] {
+        assert_eq!(upload(dir).await.ok()["project_dirname"], dir);
+    }
+    for bad in [
+        "tools:other:x",
+        "tools:pr:x",
+        "tools:pr:1:2",
+        "tools:custom:",
+        "libs:pr:1",
+        "tools:custom:a_b",
+    ] {
+        let text = upload(bad).await.error(400);
+        assert!(text.contains("Please use directory format"), "{bad}: {text}");
+    }
+    let project = stored(&house, "tools").await;
+    let mut conn = house.pool.get().await.unwrap();
+    let directories = db::directories::list(&mut conn, project.id, 10).await.unwrap();
+    let mut names: Vec<&str> = directories.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names.remove(0), "tools");
+    names.sort_unstable();
+    assert_eq!(names, ["tools:custom:new", "tools:pr:1", "tools:pr:forge-12"]);
+    // Each has a repository for each chroot of the project.
+    let repositories = db::repositories::of_project(&mut conn, project.id).await.unwrap();
+    assert_eq!(repositories.len(), 4 * 2);
+    drop(conn);
+    let url = format!("http://{}/coprs/alice/tools", house.addresses.web);
+    let page = house
+        .client
+        .get(format!("{url}/"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        page.contains("tools:pr:forge-12") && page.contains("tools:custom:new"),
+        "{page}"
+    );
+    let file = house
+        .client
+        .get(format!("{url}:pr:1/repo/debian-12/"))
+        .send()
+        .await
+        .unwrap();
+    let file = file.error_for_status().unwrap().text().await.unwrap();
+    assert!(
+        file.contains("/alice/tools:pr:1/debian-12-$basearch/mirrorlist"),
+        "{file}"
+    );
+}
+
+/// Scenario 13, as far as it needs no build.
+#[tokio::test]
+async fn forking_has_copr_s_words() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    let bob = house.person("bob", false).await;
+    let of_alice = copr(&house, &alice);
+    let of_bob = copr(&house, &bob);
+    let create = [
+        "create",
+        "tools",
+        "--chroot",
+        CHROOT,
+        "--chroot",
+        OTHER_CHROOT,
+        "--description",
+        "Tools",
+    ];
+    run(&of_alice, &create).await.expect_code(0);
+    let contact = json!({"contact": "alice@example.org", "enable_net": true});
+    house
+        .send("PUT", "/project/edit/alice/tools", Some(&alice), contact)
+        .await
+        .ok();
+    run(
+        &of_alice,
+        &["edit-chroot", &format!("tools/{CHROOT}"), "--packages", "make"],
+    )
+    .await
+    .expect_code(0);
+
+    let said = run(&of_bob, &["fork", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(0);
+    assert!(
+        said.out
+            .contains("Forking project alice/tools for you into bob/mine."),
+        "{}",
+        said.out
+    );
+    let fork = house.get("/project?ownername=bob&projectname=mine").await.ok();
+    assert_eq!(
+        (&fork["description"], &fork["enable_net"]),
+        (&json!("Tools"), &json!(true))
+    );
+    assert_eq!(fork["contact"], "");
+    assert_eq!(fork["chroot_repos"].as_object().unwrap().len(), 2);
+    let path = format!("/project-chroot?ownername=bob&projectname=mine&chrootname={CHROOT}");
+    assert_eq!(
+        house.get(&path).await.ok()["additional_packages"],
+        json!(["make"])
+    );
+
+    let again = run(&of_bob, &["fork", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(1);
+    assert!(
+        again.err.contains("use --confirm if you really want to do this"),
+        "{}",
+        again.err
+    );
+    let said = run(&of_bob, &["fork", "--confirm", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(0);
+    assert!(
+        said.out
+            .contains("Updating packages in bob/mine from alice/tools."),
+        "{}",
+        said.out
+    );
+    let itself = run(&of_alice, &["fork", "--confirm", "tools", "alice/tools"])
+        .await
+        .expect_code(1);
+    assert!(
+        itself.err.contains("should not be same as destination"),
+        "{}",
+        itself.err
+    );
+    run(&of_bob, &["fork", "alice/tools", "alice/mine"])
+        .await
+        .expect_code(7);
+    run(&of_bob, &["fork", "alice/nothing", "bob/other"])
+        .await
+        .expect_code(1);
+}
+
+#[tokio::test]
+async fn regenerating_is_accepted_and_noted() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let copr = copr(&house, &alice);
+    let said = run(&copr, &["regenerate-repos", "tools"]).await.expect_code(0);
+    assert!(
+        said.out
+            .contains("Submitted action to regenerate repository metadata"),
+        "{}",
+        said.out
+    );
+    let bob = house.person("bob", false).await;
+    house
+        .send(
+            "PUT",
+            "/project/regenerate-repos/alice/tools",
+            Some(&bob),
+            Value::Null,
+        )
+        .await
+        .error(403);
+    house
+        .send(
+            "PUT",
+            "/project/regenerate-repos/alice/nothing",
+            Some(&bob),
+            Value::Null,
+        )
+        .await
+        .error(404);
 }

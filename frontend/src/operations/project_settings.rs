@@ -1,0 +1,209 @@
+//! What a project may be set to.
+
+use db::projects::ProjectSettings;
+
+use crate::access::Actor;
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::build_repos::Entry;
+use crate::operations::projects::{is_web_url, shown};
+
+/// Longest text of a setting, in bytes.
+const MAX_TEXT: usize = 100_000;
+/// Longest list of a setting.
+const MAX_LIST: usize = 100;
+
+/// Checks texts, lists and choices, and that the projects that are named exist. `old` is what the project was set to.
+///
+/// # Errors
+/// One line per field that is wrong; 403 for what only administrators set.
+pub async fn check(
+    app: &App,
+    actor: &Actor,
+    old: Option<&ProjectSettings>,
+    new: &ProjectSettings,
+) -> Result<(), Error> {
+    let default = ProjectSettings::default();
+    let before = old.unwrap_or(&default);
+    let mut wrong = texts(new);
+    wrong.extend(choices(new));
+    // What was right once stays, also when the other project is gone now.
+    let lists = [
+        (
+            "additional_repos",
+            &new.additional_repos,
+            &before.additional_repos,
+        ),
+        (
+            "runtime_dependencies",
+            &new.runtime_dependencies,
+            &before.runtime_dependencies,
+        ),
+    ];
+    for (field, list, before) in lists {
+        wrong.extend(repos(app, field, list, before).await?);
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong.join("\n")));
+    }
+    check_admin(actor, before, new)
+}
+
+fn check_admin(actor: &Actor, old: &ProjectSettings, new: &ProjectSettings) -> Result<(), Error> {
+    if new.persistent && !old.persistent {
+        actor.may_administer("create persistent projects")?;
+    }
+    if !new.auto_prune && old.auto_prune {
+        actor.may_administer("disable auto-prune")?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a list of repositories.
+pub(crate) async fn repos(
+    app: &App,
+    field: &str,
+    list: &[String],
+    before: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut wrong = Vec::new();
+    if list.len() > MAX_LIST {
+        return Ok(vec![format!("{field}: At most {MAX_LIST} entries are taken")]);
+    }
+    let mut named = Vec::new();
+    for text in list {
+        let entry = Entry::new(text);
+        match entry.project() {
+            Some(Ok((owner, dir))) if !before.contains(text) => named.push((owner, dir.project())),
+            Some(Ok(_)) => {}
+            Some(Err(how)) => wrong.push(format!("{field}: '{}' names no project; {how}", shown(text))),
+            None if is_web_url(entry.url) => {}
+            None => wrong.push(format!(
+                "{field}: '{}' is no http://, https:// or copr:// URL",
+                shown(text)
+            )),
+        }
+    }
+    for (owner, name) in db::projects::missing(&mut *app.conn().await?, &named).await? {
+        wrong.push(format!(
+            "{field}: The project copr://{owner}/{name} does not exist"
+        ));
+    }
+    Ok(wrong)
+}
+
+fn texts(s: &ProjectSettings) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (field, text) in [
+        ("description", &s.description),
+        ("instructions", &s.instructions),
+        ("homepage", &s.homepage),
+        ("contact", &s.contact),
+    ] {
+        if text.len() > MAX_TEXT || text.chars().any(|c| c == '\0') {
+            wrong.push(format!("{field}: The text is too long or holds a zero byte"));
+        }
+    }
+    if !s.homepage.is_empty() && !is_web_url(&s.homepage) {
+        wrong.push("homepage: Invalid URL.".to_owned());
+    }
+    if !s.contact.is_empty() && !is_web_url(&s.contact) && !s.contact.contains('@') {
+        wrong.push("contact: It has to be an e-mail address or URL".to_owned());
+    }
+    let forges = &s.packit_forge_projects_allowed;
+    if forges.len() > MAX_LIST {
+        wrong.push(format!(
+            "packit_forge_projects_allowed: At most {MAX_LIST} entries are taken"
+        ));
+    }
+    for forge in forges.iter().filter(|f| !is_forge_project(f)) {
+        wrong.push(format!(
+            "packit_forge_projects_allowed: '{}' should be in the form forge_hostname/project_namespace/project_name",
+            shown(forge)
+        ));
+    }
+    wrong
+}
+
+fn choices(s: &ProjectSettings) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (field, value, choices) in [
+        ("bootstrap", &s.bootstrap, &["default", "on", "off", "image"][..]),
+        ("isolation", &s.isolation, &["default", "simple", "nspawn"][..]),
+    ] {
+        if !choices.contains(&value.as_str()) {
+            wrong.push(format!(
+                "{field}: '{}' is not a valid choice for this field",
+                shown(value)
+            ));
+        }
+    }
+    wrong.extend(s.bootstrap_image.as_deref().and_then(image));
+    if s.repo_priority.is_some_and(|p| !(1..=99).contains(&p)) {
+        wrong.push("repo_priority: Number must be between 1 and 99.".to_owned());
+    }
+    if s.delete_after_days.is_some_and(|d| !(0..=720).contains(&d)) {
+        wrong.push("delete_after_days: Number must be between -1 and 720.".to_owned());
+    }
+    wrong
+}
+
+/// What is wrong with the name of a container image: Copr takes `^[-\./\w]+(:[\w.-]+)?$`.
+pub(crate) fn image(name: &str) -> Option<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let (path, tag) = name.split_once(':').map_or((name, None), |(p, t)| (p, Some(t)));
+    let good = !path.is_empty()
+        && name.len() <= 200
+        && path.chars().all(|c| word(c) || c == '/')
+        && tag.is_none_or(|tag| !tag.is_empty() && tag.chars().all(word));
+    (!good).then(|| {
+        format!(
+            "bootstrap_image: '{}' is no name of a container image, such as registry.example.org/name:tag",
+            shown(name)
+        )
+    })
+}
+
+fn is_forge_project(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    text.len() <= 300
+        && parts.len() >= 3
+        && parts.iter().all(|p| {
+            !p.is_empty()
+                && p.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_-.~+".contains(c))
+        })
+}
+
+/// A forge's project without the scheme of its URL and without a trailing slash.
+pub(crate) fn forge_project(text: &str) -> String {
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    bare.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forge_projects_lose_their_scheme() {
+        for text in ["https://github.com/packit/ogr/", "github.com/packit/ogr"] {
+            let project = forge_project(text);
+            assert_eq!(project, "github.com/packit/ogr");
+            assert!(is_forge_project(&project));
+        }
+        for bad in ["github.com/packit", "github.com//ogr", "a b/c/d", ""] {
+            assert!(!is_forge_project(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn images_are_named_as_copr_takes_them() {
+        for good in ["registry.fedoraproject.org/fedora:latest", "fedora", "a/b-c_d"] {
+            assert_eq!(image(good), None, "{good}");
+        }
+        for bad in ["", "a b", "a:", "a:b:c", "a:b/c", "x;y"] {
+            assert!(image(bad).is_some(), "{bad}");
+        }
+    }
+}
