@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod access;
+mod bad_input;
 mod builders;
 mod builds;
 mod clients;
@@ -15,6 +16,7 @@ mod package_edit;
 mod packages;
 mod permissions;
 mod projects;
+mod schemathesis;
 mod scopes;
 mod tokens;
 mod transfer;

@@ -1,0 +1,149 @@
+//! schemathesis invents requests from the OpenAPI document: none makes the service fail, and every answer is what the
+//! document says. A fixed seed and a bounded number of examples keep it the same, and short.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::house::{CHROOT, House, Person};
+use crate::packages;
+
+/// What has to hold for every answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+                      response_schema_conformance,allow_header_conformance";
+
+/// Makes requests name things that exist, where they name one at all: random names lead to nothing but 404.
+fn aim(part: &mut Value, known: &[(&str, Value)]) {
+    let aimed = |name: &str| {
+        known
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| value.clone())
+    };
+    match part {
+        Value::Array(list) => list.iter_mut().for_each(|item| aim(item, known)),
+        Value::Object(object) => {
+            if object.contains_key("in")
+                && let Some(value) = object["name"].as_str().and_then(aimed)
+            {
+                object.insert("schema".to_owned(), json!({"enum": [value]}));
+            }
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                for (name, property) in properties.iter_mut() {
+                    if let Some(value) = aimed(name) {
+                        *property = json!({"enum": [value]});
+                    }
+                }
+            }
+            object.values_mut().for_each(|value| aim(value, known));
+        }
+        _ => {}
+    }
+}
+
+async fn run(house: &House, person: Option<&Person>, known: &[(&str, Value)], without: &[&str]) {
+    let mut document = house.get("/openapi.json").await.ok();
+    aim(&mut document["paths"], known);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("openapi.json"), document.to_string()).unwrap();
+    let program = testkit::venv().join("bin/schemathesis");
+    let mut command = Command::new(&program);
+    command
+        .args([
+            "run",
+            "openapi.json",
+            "--seed",
+            "1",
+            "--max-examples",
+            "8",
+            "--workers",
+            "2",
+            "--no-shrink",
+        ])
+        .args([
+            "--phases",
+            "coverage,fuzzing",
+            "--checks",
+            CHECKS,
+            "--exclude-deprecated",
+            "--continue-on-failure",
+        ])
+        .args([
+            "--generation-deterministic",
+            "--generation-database",
+            "none",
+            "--suppress-health-check",
+            "all",
+        ])
+        .args([
+            "--warnings",
+            "off",
+            "--url",
+            &format!("http://{}/api_3", house.addresses.web),
+        ])
+        .current_dir(dir.path())
+        .env("NO_COLOR", "1");
+    if let Some(person) = person {
+        command.args(["--auth", &format!("{}:{}", person.login, person.token)]);
+    }
+    for path in without {
+        command.args(["--exclude-path", path]);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(Duration::from_secs(240), output)
+        .await
+        .expect("schemathesis ends");
+    let output = output
+        .unwrap()
+        .unwrap_or_else(|e| panic!("{}: {e}; deploy/test installs it", program.display()));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn nobody_finds_no_fault() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let known = [
+        ("ownername", json!("alice")),
+        ("projectname", json!("tools")),
+        ("chrootname", json!(CHROOT)),
+    ];
+    run(&house, None, &known, &[]).await;
+}
+
+#[tokio::test]
+async fn a_user_finds_no_fault() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let package = packages::source("BuildArch: noarch");
+    let form = json!({"ownername": "alice", "projectname": "tools"});
+    let build = house
+        .upload(Some(&alice), &package.name, &package.bytes, &form)
+        .await
+        .ok()["id"]
+        .clone();
+    let known = [
+        ("owner", json!("alice")),
+        ("ownername", json!("alice")),
+        ("project", json!("tools")),
+        ("projectname", json!("tools")),
+        ("chroot", json!(CHROOT)),
+        ("chrootname", json!(CHROOT)),
+        ("id", build.clone()),
+        ("build_id", build),
+        ("package", json!("hello")),
+        ("package_name", json!("hello")),
+        ("packagename", json!("hello")),
+    ];
+    // These would end what the others need.
+    let without = ["/api-token", "/project/delete/{owner}/{project}"];
+    run(&house, Some(&alice), &known, &without).await;
+}
