@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -26,6 +27,25 @@ pub(crate) async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Erro
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// The parts of a form, up to the first that cannot be read: to ask a [`Multipart`] for more after that is a panic.
+pub(crate) struct Parts(Option<Multipart>);
+
+impl Parts {
+    /// The parts of a request's body.
+    pub fn new(request: &HttpRequest, payload: actix_web::web::Payload) -> Self {
+        Self(Some(Multipart::new(request.headers(), payload)))
+    }
+
+    /// The next part.
+    pub async fn next(&mut self) -> Option<Result<Field, MultipartError>> {
+        let next = self.0.as_mut()?.next().await;
+        if !matches!(next, Some(Ok(_))) {
+            self.0 = None;
+        }
+        next
+    }
 }
 
 /// A body of at most `MAX` bytes.

@@ -52,6 +52,21 @@ pub enum Error {
     Internal(String),
 }
 
+/// Bytes of the longest answer about what is wrong; a list of thousands of wrong values helps nobody.
+const MAX_MESSAGE: usize = 2_000;
+
+/// The first lines of a text, as many as fit.
+fn shortened(text: String) -> String {
+    if text.len() <= MAX_MESSAGE {
+        return text;
+    }
+    let cut = text.floor_char_boundary(MAX_MESSAGE);
+    let start = &text[..cut];
+    let whole = start.rsplit_once('\n').map_or(start, |(lines, _)| lines);
+    let left = text[whole.len()..].lines().filter(|l| !l.is_empty()).count();
+    format!("{whole}\n… and {left} more")
+}
+
 /// What `copr-cli` shows for wrong credentials.
 pub const LOGIN_INVALID: &str =
     "Login invalid/expired. Please visit the page /api/ of this service to get a new API token.";
@@ -93,7 +108,7 @@ impl Error {
                 "The service failed at this request; its administrator finds the reason in the log."
                     .to_owned()
             }
-            other => other.to_string(),
+            other => shortened(other.to_string()),
         }
     }
 }
@@ -140,6 +155,19 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(RETRY_AFTER));
         assert!(!error.public_message().contains("secret"));
+    }
+
+    #[test]
+    fn a_long_list_of_mistakes_is_cut_at_a_line() {
+        let all: Vec<String> = (0..500)
+            .map(|i| format!("chroots: 'ü{i}' is not a valid choice"))
+            .collect();
+        let shown = Error::Invalid(all.join("\n")).public_message();
+        assert!(shown.len() < MAX_MESSAGE + 50, "{}", shown.len());
+        let (lines, last) = shown.rsplit_once('\n').unwrap();
+        let left: usize = last.split(' ').nth(2).unwrap().parse().unwrap();
+        assert_eq!(lines.lines().count() + left, 500);
+        assert!(lines.ends_with("is not a valid choice"));
     }
 
     #[test]

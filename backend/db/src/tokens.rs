@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, from_json, to_json};
 use crate::rights::{self, Rights};
-use crate::schema::api_tokens;
+use crate::schema::{api_tokens, users};
 use crate::users::{User, hash, new_secret};
 
 /// Name of the token that the page `/api/new/` makes as Copr does, and that there was before tokens had names.
@@ -260,6 +260,13 @@ pub async fn replace(
 ) -> DbResult<TokenPair> {
     let (login, token) = (new_secret(rng), new_secret(rng));
     conn.transaction::<_, DbError, _>(async |conn| {
+        // Two that replace the same token at once would both find the name free.
+        users::table
+            .find(user.id)
+            .select(users::id)
+            .for_no_key_update()
+            .first::<i64>(conn)
+            .await?;
         diesel::delete(api_tokens::table)
             .filter(api_tokens::user_id.eq(user.id))
             .filter(api_tokens::name.eq(new.name))

@@ -15,6 +15,7 @@ use url::form_urlencoded;
 
 use crate::api_3::models::{Meta, Paged};
 use crate::api_3::route::{Address, Field};
+use crate::api_3::shape;
 use crate::error::Error;
 use crate::operations::BuildRequest;
 use crate::operations::projects::shown;
@@ -26,16 +27,29 @@ const MAX_PAGE: i64 = 10_000;
 
 /// What a handler may read; a slip is a fault of ours that every test of the route finds.
 #[derive(Debug, Default)]
-struct Declared(Option<Vec<&'static str>>);
+struct Declared(Option<Vec<Field>>);
 
 impl Declared {
     fn new(fields: Option<&[Field]>) -> Self {
-        Self(fields.map(|fields| fields.iter().map(|f| f.name).collect()))
+        Self(fields.map(<[Field]>::to_vec))
+    }
+
+    /// Refuses values that are not what their fields are declared to hold, each with a line; fields that are not
+    /// declared are nobody's business.
+    fn check_values(&self, values: &Map<String, Value>) -> Result<(), Error> {
+        let fields = self.0.iter().flatten();
+        let wrong: Vec<String> = fields
+            .filter_map(|field| shape::flaw(field, values.get(field.name)?))
+            .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Invalid(wrong.join("\n")))
     }
 
     fn check(&self, name: &str) -> Result<(), Error> {
         match &self.0 {
-            Some(names) if !names.contains(&name) => {
+            Some(fields) if !fields.iter().any(|f| f.name == name) => {
                 let slip = format!("the handler reads '{name}', which its route does not declare");
                 debug_assert!(false, "{slip}");
                 Err(Error::Internal(slip))
@@ -43,36 +57,6 @@ impl Declared {
             _ => Ok(()),
         }
     }
-}
-
-/// The truth value that a word stands for, in JSON, Python, forms and by hand.
-fn truth(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "y" | "on" => Some(true),
-        "false" | "0" | "no" | "n" | "off" | "" => Some(false),
-        _ => None,
-    }
-}
-
-/// Refuses the NUL character, which no text of ours has and which the database cannot hold.
-fn without_nul(name: &str, value: &Value) -> Result<(), Error> {
-    let found = match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(list) => return list.iter().try_for_each(|v| without_nul(name, v)),
-        Value::Object(object) => {
-            return object.iter().try_for_each(|(key, v)| {
-                without_nul(name, &Value::from(key.as_str())).and(without_nul(name, v))
-            });
-        }
-        _ => false,
-    };
-    if found {
-        return Err(Error::Invalid(format!(
-            "{}: Leave out the NUL character",
-            shown(name)
-        )));
-    }
-    Ok(())
 }
 
 /// The query's pairs; of a repeated name the last counts.
@@ -123,7 +107,9 @@ impl Query {
     pub fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.get(name)? {
             None | Some("None") => Ok(false),
-            Some(word) => truth(word).ok_or_else(|| Error::Invalid(format!("{name}: Not a valid boolean"))),
+            Some(word) => {
+                shape::truth(word).ok_or_else(|| Error::Invalid(format!("{name}: Not a valid boolean")))
+            }
         }
     }
 
@@ -218,6 +204,7 @@ impl FromRequest for Fields {
                 for (name, value) in form_urlencoded::parse(&body) {
                     fields.add_text(&name, &value);
                 }
+                fields.declared.check_values(&fields.values)?;
             } else {
                 fields.add_json(&body)?;
             }
@@ -238,8 +225,9 @@ impl Fields {
     fn value(&self, name: &str) -> Result<Option<&Value>, Error> {
         self.declared.check(name)?;
         let value = self.values.get(name);
-        if let Some(value) = value {
-            without_nul(name, value)?;
+        // What came as a part of its own was not looked at before.
+        if value.is_some_and(shape::holds_nul) {
+            return Err(Error::Invalid(shape::nul(name)));
         }
         Ok(value)
     }
@@ -261,13 +249,15 @@ impl Fields {
         }
         match serde_json::from_slice(text) {
             Ok(Value::Object(object)) => {
-                for (name, value) in &object {
-                    without_nul(name, &Value::from(name.as_str()))?;
-                    without_nul(name, value)?;
+                if let Some((name, _)) = object
+                    .iter()
+                    .find(|(n, v)| n.contains('\0') || shape::holds_nul(v))
+                {
+                    return Err(Error::Invalid(shape::nul(name)));
                 }
                 self.values
                     .extend(object.into_iter().filter(|(_, v)| !v.is_null()));
-                Ok(())
+                self.declared.check_values(&self.values)
             }
             Ok(Value::Null) => Ok(()),
             Ok(_) => Err(Error::Invalid(
@@ -317,7 +307,7 @@ impl Fields {
                 let word = value
                     .as_str()
                     .map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
-                truth(&word)
+                shape::truth(&word)
                     .map(Some)
                     .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid boolean")))
             }

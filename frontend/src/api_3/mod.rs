@@ -20,6 +20,7 @@ mod project;
 mod project_chroot;
 mod route;
 mod rpmrepo;
+mod shape;
 mod token;
 mod upload;
 mod written;

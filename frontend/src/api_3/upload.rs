@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use actix_multipart::Multipart;
 use actix_web::HttpRequest;
 use actix_web::web::{self, Json, Payload};
-use futures_util::StreamExt as _;
 
 use crate::api_3::build;
 use crate::api_3::input::{Fields, MAX_BODY};
@@ -14,6 +12,7 @@ use crate::api_3::route::fields::BUILD;
 use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, token};
 use crate::app::App;
 use crate::auth::Signed;
+use crate::body::Parts;
 use crate::error::Error;
 use crate::operations::Received;
 use crate::operations::builds;
@@ -38,7 +37,7 @@ async fn create(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<models::Build>, Error> {
-    let mut form = Multipart::new(request.headers(), payload);
+    let mut form = Parts::new(&request, payload);
     let mut received = None;
     let mut fields = Fields::of(&request);
     let read = read(&app, &signed, &mut form, &mut received, &mut fields).await;
@@ -62,7 +61,7 @@ async fn create(
 async fn read(
     app: &App,
     signed: &Signed,
-    form: &mut Multipart,
+    form: &mut Parts,
     received: &mut Option<Received>,
     fields: &mut Fields,
 ) -> Result<(), Error> {

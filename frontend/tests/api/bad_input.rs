@@ -256,7 +256,7 @@ fn nonsense(kind: Kind, foreign_build: &str) -> Vec<(&'static str, Value, bool)>
     vec![
         ("an object", json!({"a": {"b": []}}), !object),
         ("a list of objects", json!([{}, [1]]), !object),
-        ("a list of null", json!([null]), !object && !list),
+        ("a list of null", json!([null]), !object),
         ("a negative number", json!(-1), list || numbers || object),
         ("a fraction", json!(1.5), !text && !object),
         ("a huge number", json!(99_999_999_999_999_999_999_f64), !text),
@@ -276,7 +276,8 @@ fn nonsense(kind: Kind, foreign_build: &str) -> Vec<(&'static str, Value, bool)>
 }
 
 fn complain(flaws: &[String]) {
-    assert!(flaws.is_empty(), "{} flaws:\n{}", flaws.len(), flaws.join("\n"));
+    let shown = &flaws[..flaws.len().min(60)];
+    assert!(flaws.is_empty(), "{} flaws:\n{}", flaws.len(), shown.join("\n"));
 }
 
 async fn fields_of_bodies(part: usize, parts: usize) {
@@ -649,7 +650,9 @@ async fn who_may_not_learns_and_changes_nothing() {
             for (name, body) in [("good", &good), ("nonsense", &nonsense)] {
                 let what = format!("{method} {} as a stranger, {name}", route.path);
                 let request = ground.with_body(route, send(Some(&ground.stranger)), body);
-                flaws.extend(flaw(what, request, |s| s == 403 || s == 404).await);
+                // The shape of what is sent is judged without a look at what it is about.
+                let stays_out = |s| s == 403 || s == 404 || (name == "nonsense" && s == 400);
+                flaws.extend(flaw(what, request, stays_out).await);
             }
         }
     }

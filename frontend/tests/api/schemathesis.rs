@@ -69,13 +69,7 @@ async fn run(house: &House, person: Option<&Person>, known: &[(&str, Value)], wi
             "--exclude-deprecated",
             "--continue-on-failure",
         ])
-        .args([
-            "--generation-deterministic",
-            "--generation-database",
-            "none",
-            "--suppress-health-check",
-            "all",
-        ])
+        .args(["--generation-deterministic", "--suppress-health-check", "all"])
         .args([
             "--warnings",
             "off",
