@@ -52,7 +52,7 @@ pub(super) fn flaw(field: &Field, value: &Value) -> Option<String> {
         Kind::Flag if text(value).and_then(|word| truth(&word)).is_none() => not("boolean"),
         Kind::Number if !number(value) => not("integer value"),
         Kind::List if !list(value, |entry| entry.is_string() || entry.is_number()) => not("list of strings"),
-        Kind::Numbers if !list(value, number) => not("list of integers"),
+        Kind::Numbers if !numbers(value) => not("list of integers"),
         Kind::Object if !value.is_object() => not("object"),
         // Files are parts of forms, which are never among the fields.
         Kind::Text | Kind::Flag | Kind::Number | Kind::List | Kind::Numbers | Kind::Object | Kind::File => {
@@ -85,6 +85,15 @@ fn list(value: &Value, entry: impl Fn(&Value) -> bool) -> bool {
     }
 }
 
+fn numbers(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text
+            .split([' ', ','])
+            .all(|word| word.is_empty() || word.parse::<i64>().is_ok()),
+        other => list(other, number),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -107,6 +116,7 @@ mod tests {
             (Kind::List, json!("a b"), json!([{}])),
             (Kind::List, json!([]), json!(true)),
             (Kind::Numbers, json!(["3", 2]), json!(["x"])),
+            (Kind::Numbers, json!("3, 2"), json!("x")),
             (Kind::Object, json!({}), json!("x")),
             (Kind::Text, json!("\u{1}"), json!("\u{0}")),
         ] {
