@@ -258,7 +258,11 @@ fn nonsense(kind: Kind, foreign_build: &str) -> Vec<(&'static str, Value, bool)>
         ("a list of null", json!([null]), !object),
         ("a negative number", json!(-1), object),
         ("a fraction", json!(1.5), !text && !list),
-        ("a huge number", json!(99_999_999_999_999_999_999_f64), !text && !list),
+        (
+            "a huge number",
+            json!(99_999_999_999_999_999_999_f64),
+            !text && !list,
+        ),
         ("the largest number", json!(i64::MAX), object),
         ("true", json!(true), !text && kind != Kind::Flag),
         ("nothing", json!(""), false),
