@@ -81,6 +81,15 @@ impl Actor {
         })
     }
 
+    /// Whom a user may offer to make projects for: themselves first, then their groups.
+    pub fn creates_for(&self) -> Vec<String> {
+        self.account().map_or_else(Vec::new, |account| {
+            let own = std::iter::once(account.user.name.to_string());
+            own.chain(account.rights.groups().map(ToString::to_string))
+                .collect()
+        })
+    }
+
     /// Holds it, and in a group as one of its admins.
     fn leads(&self, holder: &OwnerName) -> bool {
         self.account().is_some_and(|account| {
@@ -224,16 +233,24 @@ impl Actor {
         )
     }
 
-    /// Whether a project may be given to another holder: by whoever may delete it, to a user, or to a group of theirs.
+    /// Whether a project may be given to another holder at all: by whoever may delete it.
     ///
     /// # Errors
     /// When not.
-    pub fn may_transfer(&self, project: &Project, to: &OwnerName) -> Result<(), Error> {
+    pub fn may_give_away(&self, project: &Project) -> Result<(), Error> {
         self.within(project)?;
         allow(
             self.leads(&project.holder) || self.administers(),
             "Only owners may give their projects away.",
-        )?;
+        )
+    }
+
+    /// Whether a project may be given to this holder: to a user, or to a group of the giver's.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_transfer(&self, project: &Project, to: &OwnerName) -> Result<(), Error> {
+        self.may_give_away(project)?;
         allow(
             !to.is_group() || self.holds(to) || self.administers(),
             &format!("You are no member of the group {to}, so you can't give it projects."),

@@ -1,6 +1,7 @@
 //! Pages as templates: one typed function for each, so that a template never meets a context that it was not written
 //! for. The texts are part of the program.
 
+pub mod accounts;
 pub mod api_docs;
 pub mod context;
 
@@ -8,10 +9,11 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
+use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
     Build, Builds, Failure, Frame, Home, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
-    Submit, Token,
+    Submit,
 };
 
 /// A page that could not be made: a fault of the program.
@@ -143,8 +145,14 @@ pages! {
     render_build(Build) = "build.html";
     /// How to sign in.
     render_sign_in(SignIn) = "sign_in.html";
-    /// The API token.
+    /// The API tokens.
     render_token(Token) = "token.html";
+    /// All groups.
+    render_groups(Groups) = "groups.html";
+    /// A group.
+    render_group(Group) = "group.html";
+    /// Who may do what in a project.
+    render_permissions(Permissions) = "permissions.html";
     /// The API's operations.
     render_api_docs(ApiDocs) = "api_docs.html";
     /// Any error.

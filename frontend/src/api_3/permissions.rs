@@ -205,7 +205,7 @@ async fn transfer(
     fields: Fields,
 ) -> Result<Json<models::Project>, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
-    signed.actor.may_delete(&project)?;
+    signed.actor.may_give_away(&project)?;
     let to = fields.required("to")?;
     let given = permissions::transfer(&app, &signed.actor, &project, &to).await?;
     Ok(Json(super::project::model(&app, &given).await?))

@@ -50,6 +50,20 @@ impl Action {
         Self::Admin,
     ];
 
+    /// What it allows, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Account => "See who one is, and ask for permissions.",
+            Self::Build => "Submit, cancel and delete builds.",
+            Self::Edit => "Change settings, chroots, packages, permissions and webhooks.",
+            Self::Create => "Make and fork projects.",
+            Self::Delete => "Delete projects, and give them away.",
+            Self::Groups => "Make groups and change their members.",
+            Self::Tokens => "Make and revoke tokens.",
+            Self::Admin => "What only administrators do.",
+        }
+    }
+
     /// As tokens store it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use db::DbError;
-use db::tokens::{self, DEFAULT_NAME, NewToken, Scope, Token, TokenPair};
+use db::tokens::{self, NewToken, Scope, Token, TokenPair};
 
 use crate::access::Actor;
 use crate::api_3::Action;
@@ -66,19 +66,19 @@ pub async fn add(app: &App, actor: &Actor, request: &TokenRequest) -> Result<(To
     }
 }
 
-/// Makes the token that Copr's page makes: unlimited, in place of the one that was made so before.
+/// Makes a token in place of the one of its name, as Copr's page does with its only one. Needs an unlimited actor: the
+/// token that goes may have been unlimited.
 ///
 /// # Errors
-/// 403 for a limited token.
-pub async fn make_default(app: &App, actor: &Actor) -> Result<TokenPair, Error> {
+/// 400 for limits that are none, 403 for a limited token.
+pub async fn put(app: &App, actor: &Actor, request: &TokenRequest) -> Result<TokenPair, Error> {
     let user = actor.signed_in()?;
-    let scope = Scope::default();
-    actor.may_handle_token(&scope)?;
+    actor.may_handle_token(&Scope::default())?;
     let now = app.now();
     let new = NewToken {
-        name: DEFAULT_NAME,
-        scope: &scope,
-        expires_at: Some(now + TimeDelta::days(app.config.token_days)),
+        name: name(&request.name)?,
+        scope: &scope(request)?,
+        expires_at: expiry(request.days, now)?,
     };
     Ok(tokens::replace(&mut *app.conn().await?, user, &new, now, &mut generator()).await?)
 }

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::templates::context::{Home, Projects};
 
 /// Projects on one page.
-const PAGE: i64 = 30;
+pub(super) const PAGE: i64 = 30;
 /// Projects and builds on the home page.
 const NEWEST: i64 = 10;
 
@@ -33,7 +33,7 @@ impl Search {
         self.page.parse().unwrap_or(1).clamp(1, 100_000)
     }
 
-    fn url(&self, page: i64) -> String {
+    pub(super) fn url(&self, page: i64) -> String {
         let q: String = url::form_urlencoded::byte_serialize(self.q.as_bytes()).collect();
         if q.is_empty() {
             format!("?page={page}")
@@ -84,6 +84,7 @@ pub async fn projects(
         query: search.q.clone(),
         searchable: true,
         may_create: visitor.actor.user().is_some(),
+        groups: Vec::new(),
         nothing: if text.is_empty() {
             "There is no project yet.".to_owned()
         } else {
@@ -105,11 +106,20 @@ pub async fn owner(
 ) -> Result<HttpResponse, Error> {
     let missing = || Error::NotFound("There is no such user or group.".to_owned());
     let owner: OwnerName = owner.parse().map_err(|_| missing())?;
+    if let Some(group) = owner.group() {
+        return super::group::show(&app, &visitor, &group, &search).await;
+    }
     let mut conn = app.conn().await?;
-    let known = match owner.as_str().parse() {
-        Ok(user) => db::users::find(&mut conn, &user).await?.is_some(),
-        Err(_) => false,
+    let rights = match owner.as_str().parse() {
+        Ok(user) => db::rights::of_user(&mut conn, &user).await?,
+        Err(_) => None,
     };
+    let known = rights.is_some();
+    let groups: Vec<String> = rights
+        .iter()
+        .flat_map(|(_, rights)| rights.groups())
+        .map(ToString::to_string)
+        .collect();
     drop(conn);
     let is_own = visitor.actor.may_create_for(&owner).is_ok();
     let filter = Filter {
@@ -130,6 +140,7 @@ pub async fn owner(
         query: String::new(),
         searchable: false,
         may_create: is_own,
+        groups,
         nothing: format!("{owner} has no project yet."),
         projects: Vec::new(),
         older: None,

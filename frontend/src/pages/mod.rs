@@ -4,7 +4,9 @@ mod build;
 mod builds;
 mod dress;
 mod form;
+mod group;
 mod home;
+mod permissions;
 mod project;
 mod project_form;
 mod repo;
@@ -47,7 +49,26 @@ fn people(config: &mut ServiceConfig) {
         .route("/login/{secret}", web::get().to(sign_in::redeem))
         .route("/logout", web::post().to(sign_in::logout))
         .service(web::resource(["/api/", "/api"]).route(get().to(token::show)))
-        .service(web::resource(["/api/new/", "/api/new"]).route(web::post().to(token::make)));
+        .service(web::resource(["/api/new/", "/api/new"]).route(web::post().to(token::make)))
+        .service(
+            web::resource(["/api/revoke/{id}/", "/api/revoke/{id}"]).route(web::post().to(token::revoke)),
+        )
+        .configure(groups);
+}
+
+fn groups(config: &mut ServiceConfig) {
+    let post = web::post;
+    let group = |tail: &str| {
+        let path = format!("/groups/{{group}}/{tail}");
+        web::resource([path.clone() + "/", path])
+    };
+    config
+        .service(web::resource(["/groups/", "/groups"]).route(get().to(group::list)))
+        .service(web::resource(["/groups/add/", "/groups/add"]).route(post().to(group::create)))
+        .service(group("edit").route(post().to(group::describe)))
+        .service(group("delete").route(post().to(group::delete)))
+        .service(group("members/set").route(post().to(group::set_member)))
+        .service(group("members/remove").route(post().to(group::remove_member)));
 }
 
 fn projects(config: &mut ServiceConfig) {
@@ -81,12 +102,17 @@ fn projects(config: &mut ServiceConfig) {
             ])
             .route(get().to(repo::of_owner)),
         )
-        .route("/coprs/g/{group}/{tail:.*}", get().to(group))
+        .route("/coprs/g/{group}", get().to(short_group))
+        .route("/coprs/g/{group}/{tail:.*}", get().to(group_address))
         .service(web::resource(["/coprs/{owner}/", "/coprs/{owner}"]).route(get().to(home::owner)))
         .service(
             web::resource(["/coprs/{owner}/{project}/", "/coprs/{owner}/{project}"])
                 .route(get().to(project::show)),
         )
+        .service(project("permissions").route(get().to(permissions::show)))
+        .service(project("permissions/set").route(post().to(permissions::set)))
+        .service(project("permissions/request").route(post().to(permissions::request)))
+        .service(project("permissions/transfer").route(post().to(permissions::transfer)))
         .service(
             project("edit")
                 .route(get().to(project_form::edit))
@@ -131,8 +157,13 @@ async fn nowhere(req: HttpRequest, _visitor: Option<visitor::Visitor>) -> Result
     )))
 }
 
+/// `/coprs/g/GROUP` is Copr's other spelling of `/coprs/@GROUP/`.
+async fn short_group(group: web::Path<String>) -> HttpResponse {
+    redirect(&format!("/coprs/@{}/", views::segment(&group)))
+}
+
 /// `/coprs/g/GROUP/…` is Copr's other spelling of `/coprs/@GROUP/…`.
-async fn group(path: web::Path<(String, String)>) -> HttpResponse {
+async fn group_address(path: web::Path<(String, String)>) -> HttpResponse {
     let (group, tail) = path.into_inner();
     redirect(&format!(
         "/coprs/@{}/{}",

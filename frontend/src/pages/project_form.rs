@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use db::projects::ProjectSettings;
 use protocol::{ChrootName, OwnerName, ProjectName};
+use serde::Deserialize;
 
 use super::form::{Posted, about, about_none};
 use super::visitor::Visitor;
@@ -32,9 +33,21 @@ const FIELDS: &[&str] = &[
     "isolation",
 ];
 
+/// What a link to the form for a new project may say.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// For whom the project shall be.
+    #[serde(default)]
+    pub owner: String,
+}
+
 /// The form for a new project.
-pub async fn new(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, Error> {
-    visitor.actor.signed_in()?;
+pub async fn new(
+    app: web::Data<App>,
+    visitor: Visitor,
+    wanted: web::Query<Wanted>,
+) -> Result<HttpResponse, Error> {
+    let own = visitor.actor.signed_in()?.name.to_string();
     let mut chroots = choices(&app, &[], &[]).await?;
     // With one chroot there is nothing to choose.
     if let [only] = chroots.as_mut_slice() {
@@ -44,16 +57,27 @@ pub async fn new(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, 
         chroots,
         ..filled(&ProjectSettings::default())
     };
-    html(
-        app.templates
-            .render_project_new(&visitor.frame(), &ProjectNew { form }),
-    )
+    let owners = visitor.actor.creates_for();
+    let page = ProjectNew {
+        owner: owners
+            .iter()
+            .find(|owner| **owner == wanted.owner)
+            .cloned()
+            .unwrap_or(own),
+        owners,
+        form,
+    };
+    html(app.templates.render_project_new(&visitor.frame(), &page))
 }
 
 /// Makes a project.
 pub async fn create(app: web::Data<App>, form: Posted) -> Result<HttpResponse, Error> {
     let actor = &form.visitor.actor;
-    let owner = OwnerName::from(actor.signed_in()?.name.clone());
+    let owner = match form.get("owner") {
+        "" => OwnerName::from(actor.signed_in()?.name.clone()),
+        text => text.parse()?,
+    };
+    actor.may_create_for(&owner)?;
     let (chosen, strange) = chosen_chroots(&form);
     let name: Result<ProjectName, _> = form.get("name").trim().parse();
     let result = match (name, strange) {
@@ -69,7 +93,11 @@ pub async fn create(app: web::Data<App>, form: Posted) -> Result<HttpResponse, E
         Err(Error::Invalid(message)) => {
             let chroots = choices(&app, &chosen, &[]).await?;
             let form_again = typed(&form, chroots, &message);
-            let page = ProjectNew { form: form_again };
+            let page = ProjectNew {
+                owners: actor.creates_for(),
+                owner: owner.to_string(),
+                form: form_again,
+            };
             html_again(app.templates.render_project_new(&form.visitor.frame(), &page))
         }
         Err(error) => Err(error),

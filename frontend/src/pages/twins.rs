@@ -23,7 +23,36 @@ pub(crate) const TWINS: &[Twin] = &[
         form: "/logout",
         operation: None,
     },
-    twin("/api/new/", "POST", "/api-token"),
+    twin("/api/new/", "POST", "/token/add"),
+    twin("/api/revoke/{id}/", "DELETE", "/token/delete/{id}"),
+    twin("/groups/add/", "POST", "/group/add"),
+    twin("/groups/{group}/edit/", "PUT", "/group/edit/{group}"),
+    twin("/groups/{group}/delete/", "DELETE", "/group/delete/{group}"),
+    twin(
+        "/groups/{group}/members/set/",
+        "PUT",
+        "/group/members/set/{group}",
+    ),
+    twin(
+        "/groups/{group}/members/remove/",
+        "DELETE",
+        "/group/members/remove/{group}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/permissions/set/",
+        "PUT",
+        "/project/permissions/set/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/permissions/request/",
+        "PUT",
+        "/project/permissions/request/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/permissions/transfer/",
+        "POST",
+        "/project/transfer/{owner}/{project}",
+    ),
     twin("/coprs/add/", "POST", "/project/add/{owner}"),
     twin(
         "/coprs/{owner}/{project}/edit/",

@@ -60,6 +60,7 @@ impl Visitor {
             owner: project.owner.to_string(),
             name: project.name.to_string(),
             path: super::views::project_path(project),
+            holder: (project.holder != project.owner).then(|| project.holder.to_string()),
             may_build: self.actor.may_build(project).is_ok(),
             may_edit: self.actor.may_edit(project).is_ok(),
         }

@@ -112,6 +112,8 @@ pub struct ProjectHead {
     pub name: String,
     /// URL path with a trailing slash.
     pub path: String,
+    /// Who decides about it, where that is not the owner any more.
+    pub holder: Option<String>,
     /// Whether the visitor may submit builds.
     pub may_build: bool,
     /// Whether the visitor may change settings.
@@ -140,6 +142,8 @@ pub struct Projects {
     pub searchable: bool,
     /// Shows the button for a new project.
     pub may_create: bool,
+    /// Groups of the user whose projects these are.
+    pub groups: Vec<String>,
     /// One page of them.
     pub projects: Vec<ProjectLine>,
     /// What to say when there is none.
@@ -309,6 +313,10 @@ pub struct ProjectForm {
 /// The form for a new project.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProjectNew {
+    /// For whom the visitor may make it: themselves, and their groups.
+    pub owners: Vec<String>,
+    /// For whom it shall be.
+    pub owner: String,
     /// Fields.
     pub form: ProjectForm,
 }
@@ -457,17 +465,6 @@ pub struct SignIn {
     pub expired: bool,
     /// Days that a session lasts.
     pub days: i64,
-}
-
-/// The API token.
-#[derive(Debug, Clone, Serialize)]
-pub struct Token {
-    /// What belongs into `~/.config/copr`, right after the token was made.
-    pub block: Option<String>,
-    /// Days that a token is good.
-    pub days: i64,
-    /// What to try.
-    pub commands: String,
 }
 
 /// An error.

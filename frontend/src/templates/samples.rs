@@ -17,6 +17,7 @@ fn head(may: bool) -> ProjectHead {
         owner: "alice".to_owned(),
         name: "tools".to_owned(),
         path: "/coprs/alice/tools/".to_owned(),
+        holder: may.then(|| "@sig".to_owned()),
         may_build: may,
         may_edit: may,
     }
@@ -120,6 +121,7 @@ impl Projects {
             query: HOSTILE.to_owned(),
             searchable: yes,
             may_create: yes,
+            groups: if yes { vec!["@sig".to_owned()] } else { vec![] },
             projects,
             nothing: HOSTILE.to_owned(),
             older: yes.then(|| "/coprs/?page=3".to_owned()),
@@ -195,8 +197,14 @@ impl Project {
 impl ProjectNew {
     pub(crate) fn samples() -> Vec<Self> {
         vec![
-            Self { form: form() },
             Self {
+                owners: vec!["alice".to_owned(), "@sig".to_owned()],
+                owner: "@sig".to_owned(),
+                form: form(),
+            },
+            Self {
+                owners: vec!["alice".to_owned()],
+                owner: "alice".to_owned(),
                 form: ProjectForm::default(),
             },
         ]
@@ -323,17 +331,6 @@ impl SignIn {
                 days: 14,
             },
         ]
-    }
-}
-
-impl Token {
-    pub(crate) fn samples() -> Vec<Self> {
-        let of = |block: Option<&str>| Self {
-            block: block.map(str::to_owned),
-            days: 180,
-            commands: "copr-cli whoami".to_owned(),
-        };
-        vec![of(Some("[copr-cli]\nlogin = x")), of(None)]
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod accounts;
 mod builds;
 mod house;
 mod live_log;

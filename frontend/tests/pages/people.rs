@@ -76,15 +76,28 @@ async fn forms_of_other_sites_change_nothing() {
     let mallory = house.browser_of("mallory").await;
     let path = alice.make_project("tools").await;
     let foreign = mallory.csrf().await;
-    let targets: Vec<String> = ["/logout", "/api/new/", "/coprs/add/"]
+    let targets: Vec<String> = [
+        "/logout",
+        "/api/new/",
+        "/api/revoke/1/",
+        "/groups/add/",
+        "/coprs/add/",
+    ]
+    .iter()
+    .map(|p| (*p).to_owned())
+    .chain(
+        [
+            "edit/",
+            "delete/",
+            "add_build/url/",
+            "permissions/set/",
+            "permissions/request/",
+            "permissions/transfer/",
+        ]
         .iter()
-        .map(|p| (*p).to_owned())
-        .chain(
-            ["edit/", "delete/", "add_build/url/"]
-                .iter()
-                .map(|p| format!("{path}{p}")),
-        )
-        .collect();
+        .map(|p| format!("{path}{p}")),
+    )
+    .collect();
     let fields = [
         ("name", "other"),
         ("confirm", "tools"),
