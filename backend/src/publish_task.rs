@@ -53,22 +53,27 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     if published.is_none() {
         let files = prepare(context, &project, &build, &task, &chroot, repository.id).await?;
         store_log::store(context, &project, &build, &task, files).await?;
-        context.faults.pass("publish_task.before_snapshot");
-        if repository.current_snapshot == 0 {
-            // What users see of a project in devel mode has to be something.
-            set_up_project::empty(context, &project, &repository).await?;
+        if !build.options.scratch {
+            context.faults.pass("publish_task.before_snapshot");
+            if repository.current_snapshot == 0 {
+                // What users see of a project in devel mode has to be something.
+                set_up_project::empty(context, &project, &repository).await?;
+            }
+            let publication = Publication {
+                project: &project,
+                repository: repository.id,
+                tasks: &[id.0],
+                public: !project.settings.devel_mode,
+                cause: Cause::Build(build.id),
+            };
+            snapshot::publish_snapshot(context, &publication).await?;
         }
-        let publication = Publication {
-            project: &project,
-            repository: repository.id,
-            tasks: &[id.0],
-            public: !project.settings.devel_mode,
-            cause: Cause::Build(build.id),
-        };
-        snapshot::publish_snapshot(context, &publication).await?;
     }
-    context.faults.pass("publish_task.before_pointer");
-    pointer::write(context, &project, repository.id).await?;
+    // A scratch build's packages are signed and listed, and that is all.
+    if !build.options.scratch {
+        context.faults.pass("publish_task.before_pointer");
+        pointer::write(context, &project, repository.id).await?;
+    }
     context.faults.pass("publish_task.before_succeeded");
     let mut conn = context.conn().await?;
     db::tasks::succeed(&mut conn, id, attempt, (context.clock)()).await?;
@@ -141,8 +146,26 @@ async fn prepare(
     let mut rows = Vec::new();
     let mut files = Vec::new();
     for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests) {
-        let place = (task.id, repository, dir.clone());
-        let (row, file) = store(context, place, signed, unsigned_sha256).await?;
+        if !build.options.scratch {
+            context.faults.pass("publish_task.before_snapshot");
+            if repository.current_snapshot == 0 {
+                // What users see of a project in devel mode has to be something.
+                set_up_project::empty(context, &project, &repository).await?;
+            }
+            let publication = Publication {
+                project: &project,
+                repository: repository.id,
+                tasks: &[id.0],
+                public: !project.settings.devel_mode,
+                cause: Cause::Build(build.id),
+            };
+            snapshot::publish_snapshot(context, &publication).await?;
+        }
+    }
+    // A scratch build's packages are signed and listed, and that is all.
+    if !build.options.scratch {
+        context.faults.pass("publish_task.before_pointer");
+        pointer::write(context, &project, repository.id).await?;
         rows.push(row);
         files.push(file);
     }
@@ -162,7 +185,7 @@ pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
             JobError::package(
                 FailureKind::DuplicateNevra,
                 format!(
-                    "the repository has a package of the same name, version and release already ({}); raise Version or Release",
+                    "the repository has a package of the same name, version and release already ({}); raise Version or Release in the spec, or delete the build that made it",
                     names.join(", ")
                 ),
             )
@@ -276,6 +299,7 @@ pub(crate) async fn store(
         primary_xml: pack_fragment(&fragments.primary)?,
         filelists_xml: pack_fragment(&fragments.filelists)?,
         other_xml: pack_fragment(&fragments.other)?,
+        scratch: false,
     };
     let file = storage::ResultFile {
         name: file_name.parse().map_err(JobError::fail)?,

@@ -41,6 +41,8 @@ pub struct NewRpm {
     pub filelists_xml: Vec<u8>,
     /// zstd-compressed fragment.
     pub other_xml: Vec<u8>,
+    /// Of a scratch build: listed, but in no repository.
+    pub scratch: bool,
 }
 
 /// Inserts all packages of a task, replacing what an earlier, interrupted try of the same task left unpublished. Does
@@ -181,7 +183,11 @@ pub async fn of_build(conn: &mut Connection, build: i64) -> DbResult<Vec<Rpm>> {
         .inner_join(repositories::table)
         .inner_join(tasks::table.on(tasks::id.eq(rpms::task_id)))
         .filter(tasks::build_id.eq(build))
-        .filter(rpms::since_snapshot.is_not_null())
+        .filter(
+            rpms::since_snapshot
+                .is_not_null()
+                .or(rpms::scratch.and(tasks::state.eq("succeeded"))),
+        )
         .order((repositories::chroot, rpms::arch.eq("src"), rpms::file_name))
         .select((
             repositories::chroot,

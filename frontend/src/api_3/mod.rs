@@ -3,8 +3,10 @@
 //! [`routes`] is the one list of what exists; what it lacks answers 404 in JSON. Handlers of [`Access::Token`] routes
 //! take [`crate::auth::Signed`], without which no operation that writes can be called.
 
+mod batch;
 mod build;
 mod build_chroot;
+mod build_source;
 mod docs;
 mod door;
 mod general;
@@ -47,6 +49,8 @@ pub fn routes() -> Vec<ApiRoute> {
         permissions::routes(),
         project_chroot::routes(),
         build::routes(),
+        build_source::routes(),
+        batch::routes(),
         upload::routes(),
         build_chroot::routes(),
         package_edit::routes(),

@@ -99,6 +99,18 @@ pub fn dist_gits() -> impl Iterator<Item = &'static str> {
     DIST_GITS.iter().map(|(name, _)| *name)
 }
 
+/// Reads the name of a package of a dist-git, which becomes part of an address.
+///
+/// # Errors
+/// 400 with Copr's words.
+pub fn dist_git_package(name: &str) -> Result<protocol::PackageName, Error> {
+    name.parse().map_err(|_| {
+        Error::Invalid(
+            "package_name: Please enter a valid package name in ^[-+_.a-zA-Z0-9]+$".to_owned(),
+        )
+    })
+}
+
 /// The fields of a source as they were given, and what is wrong with them.
 struct Check<'a> {
     given: &'a Map<String, Value>,

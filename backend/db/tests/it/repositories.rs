@@ -37,6 +37,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         primary_xml: Vec::new(),
         filelists_xml: Vec::new(),
         other_xml: Vec::new(),
+        scratch: false,
     };
     // An interrupted run's rows are replaced, published ones are not.
     rpms::insert(&mut conn, task.id.0, &[rpm("a")]).await.unwrap();
