@@ -77,6 +77,12 @@ async fn every_route_denies_by_default() {
         .await
         .ok()["id"]
         .to_string();
+    // One that waits for it, so that there is a batch.
+    let waiting = json!({"ownername": "alice", "projectname": "tools", "after_build_id": build});
+    house
+        .upload(Some(&alice), &package.name, &package.bytes, &waiting)
+        .await
+        .ok();
     let (projects, builds) = state(&house).await;
 
     // What a stranger may do for themselves.

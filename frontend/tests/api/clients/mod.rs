@@ -5,6 +5,7 @@ mod dnf;
 mod dnf5;
 mod downloads;
 mod permissions;
+mod builds;
 mod projects;
 
 use std::path::PathBuf;
