@@ -146,26 +146,9 @@ async fn prepare(
     let mut rows = Vec::new();
     let mut files = Vec::new();
     for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests) {
-        if !build.options.scratch {
-            context.faults.pass("publish_task.before_snapshot");
-            if repository.current_snapshot == 0 {
-                // What users see of a project in devel mode has to be something.
-                set_up_project::empty(context, &project, &repository).await?;
-            }
-            let publication = Publication {
-                project: &project,
-                repository: repository.id,
-                tasks: &[id.0],
-                public: !project.settings.devel_mode,
-                cause: Cause::Build(build.id),
-            };
-            snapshot::publish_snapshot(context, &publication).await?;
-        }
-    }
-    // A scratch build's packages are signed and listed, and that is all.
-    if !build.options.scratch {
-        context.faults.pass("publish_task.before_pointer");
-        pointer::write(context, &project, repository.id).await?;
+        let place = (task.id, repository, dir.clone());
+        let (mut row, file) = store(context, place, signed, unsigned_sha256).await?;
+        row.scratch = build.options.scratch;
         rows.push(row);
         files.push(file);
     }
