@@ -180,7 +180,7 @@ impl Bench<'_> {
                 primary_xml: pack(&fragments.primary)?,
                 filelists_xml: pack(&fragments.filelists)?,
                 other_xml: pack(&fragments.other)?,
-        scratch: false,
+                scratch: false,
             });
         }
         db::rpms::seed(&mut conn, &rows).await?;

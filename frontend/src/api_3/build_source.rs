@@ -22,9 +22,17 @@ const COMMITTISH: Field = Field::new("committish", Kind::Text, "Branch, tag or c
 const SCM: [Field; 6] = [
     Field::required("clone_url", Kind::Text, "Address of the repository."),
     COMMITTISH,
-    Field::new("subdirectory", Kind::Text, "Where the package lies in the repository."),
+    Field::new(
+        "subdirectory",
+        Kind::Text,
+        "Where the package lies in the repository.",
+    ),
     Field::new("spec", Kind::Text, "The spec file, seen from the subdirectory."),
-    Field::new("scm_type", Kind::Choice(&["git", "svn"]), "Kind of the repository."),
+    Field::new(
+        "scm_type",
+        Kind::Choice(&["git", "svn"]),
+        "Kind of the repository.",
+    ),
     Field::new(
         "source_build_method",
         Kind::Choice(&["rpkg", "tito", "tito_test", "make_srpm"]),
@@ -39,7 +47,11 @@ const DISTGIT: [Field; 4] = [
 ];
 const PYPI: [Field; 5] = [
     Field::required("pypi_package_name", Kind::Text, "Name in the index."),
-    Field::new("pypi_package_version", Kind::Text, "Version; the latest when empty."),
+    Field::new(
+        "pypi_package_version",
+        Kind::Text,
+        "Version; the latest when empty.",
+    ),
     Field::new(
         "spec_generator",
         Kind::Choice(&["pyp2spec", "pyp2rpm"]),
@@ -119,7 +131,11 @@ fn given(fields: &Fields, source: SourceType) -> Result<Map<String, Value>, Erro
         ),
         SourceType::Rubygems => (&[("gem_name", "gem_name")], &[]),
         SourceType::Custom => (
-            &[("script", "script"), ("chroot", "chroot"), ("resultdir", "resultdir")],
+            &[
+                ("script", "script"),
+                ("chroot", "chroot"),
+                ("resultdir", "resultdir"),
+            ],
             &["builddeps", "repos"],
         ),
     };

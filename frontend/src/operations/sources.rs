@@ -105,9 +105,7 @@ pub fn dist_gits() -> impl Iterator<Item = &'static str> {
 /// 400 with Copr's words.
 pub fn dist_git_package(name: &str) -> Result<protocol::PackageName, Error> {
     name.parse().map_err(|_| {
-        Error::Invalid(
-            "package_name: Please enter a valid package name in ^[-+_.a-zA-Z0-9]+$".to_owned(),
-        )
+        Error::Invalid("package_name: Please enter a valid package name in ^[-+_.a-zA-Z0-9]+$".to_owned())
     })
 }
 

@@ -75,7 +75,9 @@ impl Set {
         self.finish(task, &json!({"outcome": "succeeded"})).await;
         let mut conn = self.house.pool.get().await.unwrap();
         let id = TaskId(task["id"].as_i64().unwrap());
-        tasks::succeed(&mut conn, id, 1, crate::house::start()).await.unwrap();
+        tasks::succeed(&mut conn, id, 1, crate::house::start())
+            .await
+            .unwrap();
     }
 
     async fn finish(&self, task: &Value, outcome: &Value) {
@@ -115,7 +117,10 @@ async fn builds_of_urls_are_watched_to_their_ends() {
     }
     let (one, two) = (ids[0].to_string(), ids[1].to_string());
     let watched = set.run(&["watch-build", &one, &two]).await.expect_code(4);
-    assert!(watched.out.contains(&format!("Build {one}: failed")), "{watched:?}");
+    assert!(
+        watched.out.contains(&format!("Build {one}: failed")),
+        "{watched:?}"
+    );
     assert!(watched.err.contains("Build error: Build(s)"), "{watched:?}");
 
     let file = set.file(&packages::source("BuildArch: noarch"));
@@ -153,12 +158,22 @@ async fn sources_that_cannot_be_built_yet_are_recorded_and_say_so() {
                 "spec": "", "srpm_build_method": "make_srpm"}),
         ),
         (
-            &["buildpypi", "--packagename", "requests", "--packageversion", "2.0"],
+            &[
+                "buildpypi",
+                "--packagename",
+                "requests",
+                "--packageversion",
+                "2.0",
+            ],
             "pypi",
             json!({"pypi_package_name": "requests", "pypi_package_version": "2.0", "spec_generator": "pyp2spec",
                 "spec_template": "", "python_versions": ["3", "2"]}),
         ),
-        (&["buildgem", "--gem", "rails"], "rubygems", json!({"gem_name": "rails"})),
+        (
+            &["buildgem", "--gem", "rails"],
+            "rubygems",
+            json!({"gem_name": "rails"}),
+        ),
         (
             &["build-distgit", "--name", "hello", "--commit", "f44"],
             "distgit",
@@ -214,7 +229,10 @@ async fn batches_start_one_after_the_other() {
     let set = Set::new().await;
     let file = set.file(&packages::source("BuildArch: noarch"));
     let first = set.submit(&file, &[]).await;
-    let (with, after) = (format!("--with-build-id={first}"), format!("--after-build-id={first}"));
+    let (with, after) = (
+        format!("--with-build-id={first}"),
+        format!("--after-build-id={first}"),
+    );
     let second = set.submit(&file, &[&with]).await;
     let third = set.submit(&file, &[&after]).await;
     let with = format!("--with-build-id={third}");
@@ -344,7 +362,8 @@ async fn builds_are_deleted_all_or_none() {
     let task = set.claim_all().await.remove(0);
     let bob = set.house.person("bob", false).await;
     set.house.project(&bob, "other").await;
-    let url = json!({"ownername": "bob", "projectname": "other", "pkgs": ["http://example.org/a-1-1.src.rpm"]});
+    let url =
+        json!({"ownername": "bob", "projectname": "other", "pkgs": ["http://example.org/a-1-1.src.rpm"]});
     let foreign = set
         .house
         .send("POST", "/build/create/url", Some(&bob), url)
@@ -367,10 +386,7 @@ async fn builds_are_deleted_all_or_none() {
     for id in [done, running, foreign] {
         set.house.get(&format!("/build/{id}")).await.ok();
     }
-    let deleted = set
-        .run(&["delete-build", &done.to_string()])
-        .await
-        .expect_code(0);
+    let deleted = set.run(&["delete-build", &done.to_string()]).await.expect_code(0);
     assert!(deleted.out.contains(&done.to_string()), "{deleted:?}");
     set.house.get(&format!("/build/{done}")).await.error(404);
 
@@ -395,7 +411,8 @@ async fn builds_are_deleted_all_or_none() {
         .send("POST", "/project/add/root", Some(&admin), keep)
         .await
         .ok();
-    let url = json!({"ownername": "root", "projectname": "kept", "pkgs": ["http://example.org/a-1-1.src.rpm"]});
+    let url =
+        json!({"ownername": "root", "projectname": "kept", "pkgs": ["http://example.org/a-1-1.src.rpm"]});
     let kept = set
         .house
         .send("POST", "/build/create/url", Some(&admin), url)
@@ -460,7 +477,10 @@ async fn options_are_kept_for_the_builder_and_for_a_resubmission() {
     let set = Set::new().await;
     let file = set.file(&packages::source("BuildArch: noarch"));
     let id = set
-        .submit(&file, &["--timeout", "300", "--background", "--isolation", "nspawn"])
+        .submit(
+            &file,
+            &["--timeout", "300", "--background", "--isolation", "nspawn"],
+        )
         .await;
     let body = json!({});
     let again = set
@@ -469,7 +489,10 @@ async fn options_are_kept_for_the_builder_and_for_a_resubmission() {
         .await
         .ok();
     assert_eq!(again["source_package"]["name"], "hello");
-    assert_eq!((&again["is_background"], &again["chroots"]), (&json!(true), &json!([CHROOT])));
+    assert_eq!(
+        (&again["is_background"], &again["chroots"]),
+        (&json!(true), &json!([CHROOT]))
+    );
     let tasks = set.claim_all().await;
     assert_eq!(tasks.len(), 2);
     for task in &tasks {
@@ -477,11 +500,20 @@ async fn options_are_kept_for_the_builder_and_for_a_resubmission() {
     }
     let config = format!("/build/source-build-config/{id}");
     let config = set.house.get(&config).await.ok();
-    assert_eq!((&config["timeout"], &config["is_background"]), (&json!(300), &json!(true)));
-    let packit = json!({"ownername": "alice", "projectname": "tools", "packit_forge_project": "github.com/a/b"});
+    assert_eq!(
+        (&config["timeout"], &config["is_background"]),
+        (&json!(300), &json!(true))
+    );
+    let packit =
+        json!({"ownername": "alice", "projectname": "tools", "packit_forge_project": "github.com/a/b"});
     let text = set
         .house
-        .send("POST", "/build/check-before-build", Some(&set.alice), packit.clone())
+        .send(
+            "POST",
+            "/build/check-before-build",
+            Some(&set.alice),
+            packit.clone(),
+        )
         .await
         .error(403);
     assert!(text.contains("can't build in this Copr via Packit."), "{text}");

@@ -1,11 +1,11 @@
 //! The unmodified clients against a frontend: what needs no build in a VM.
 
+mod builds;
 mod chroots;
 mod dnf;
 mod dnf5;
 mod downloads;
 mod permissions;
-mod builds;
 mod projects;
 
 use std::path::PathBuf;
