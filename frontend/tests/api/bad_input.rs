@@ -618,7 +618,8 @@ async fn who_may_not_learns_and_changes_nothing() {
     // What everybody may do who has a token.
     let own = |route: &ApiRoute| {
         let account = matches!(route.reads.access, Access::Token(action) if ["account", "tokens"].contains(&action.as_str()));
-        account || route.path == "/group/add"
+        // Forks go to those who make them.
+        account || ["/group/add", "/project/fork/{owner}/{project}"].contains(&route.path)
     };
     // Copr's answer names the builds that it leaves alone, with status 400.
     let all_or_nothing = |route: &ApiRoute| route.path == "/build/delete/list";
