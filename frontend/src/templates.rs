@@ -12,7 +12,7 @@ use tera::{Context, Tera};
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
-    Build, Builds, Failure, Frame, Home, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
+    Build, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
     Submit,
 };
 
@@ -141,6 +141,8 @@ pages! {
     render_submit(Submit) = "submit.html";
     /// A project's builds.
     render_builds(Builds) = "builds.html";
+    /// How packages stand in each chroot.
+    render_monitor(Monitor) = "monitor.html";
     /// A build.
     render_build(Build) = "build.html";
     /// How to sign in.

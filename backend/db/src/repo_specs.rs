@@ -3,11 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use diesel::{OptionalExtension as _, QueryableByName};
+use diesel::{OptionalExtension as _, Queryable, QueryableByName};
 use diesel_async::RunQueryDsl as _;
 use protocol::{ChrootName, DirName, OwnerName, ProjectName};
 
 use crate::connect::{Connection, DbResult, parse};
+use crate::read::{Bind, Prepared};
 
 /// Most dependencies, transitive ones too, that are looked at.
 const MAX_DEPENDENCIES: i64 = 200;
@@ -53,31 +54,34 @@ pub struct RepoSpec {
     pub dirs: Vec<RepoDir>,
 }
 
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 struct SpecRow {
-    #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = Text)]
     owner: String,
-    #[diesel(sql_type = Text)]
     name: String,
-    #[diesel(sql_type = Bool)]
-    module_hotfixes: bool,
-    #[diesel(sql_type = Nullable<Integer>)]
-    priority: Option<i32>,
-    #[diesel(sql_type = Bool)]
-    multilib: bool,
-    #[diesel(sql_type = Bool)]
-    depends: bool,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     delete_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Array<Text>)]
+    module_hotfixes: bool,
+    multilib: bool,
+    priority: Option<i32>,
+    depends: bool,
     chroots: Vec<String>,
-    #[diesel(sql_type = Array<Text>)]
     dirs: Vec<String>,
-    #[diesel(sql_type = Array<Nullable<Timestamptz>>)]
     used_at: Vec<Option<DateTime<Utc>>>,
 }
+
+type SpecTypes = (
+    BigInt,
+    Text,
+    Text,
+    Nullable<Timestamptz>,
+    Bool,
+    Bool,
+    Nullable<Integer>,
+    Bool,
+    Array<Text>,
+    Array<Text>,
+    Array<Nullable<Timestamptz>>,
+);
 
 impl SpecRow {
     fn spec(self) -> DbResult<RepoSpec> {
@@ -125,7 +129,7 @@ pub async fn find(
     name: &ProjectName,
 ) -> DbResult<Option<RepoSpec>> {
     let owners: Vec<&str> = owners.iter().map(OwnerName::as_str).collect();
-    let row: Option<SpecRow> = diesel::sql_query(
+    let query = Prepared::<SpecTypes>::new(
         "SELECT p.id, p.owner, p.name, p.delete_at,
              coalesce((p.settings->>'module_hotfixes')::boolean, false) AS module_hotfixes,
              coalesce((p.settings->>'multilib')::boolean, false) AS multilib,
@@ -141,14 +145,15 @@ pub async fn find(
                    UNION SELECT dirname FROM repositories WHERE project_id = p.id) n
              LEFT JOIN directories k ON k.project_id = p.id AND k.name = n.name
          ) d
-         WHERE p.owner = ANY($1) AND p.name = $2 AND p.deleted_at IS NULL
-         ORDER BY array_position($1, p.owner) LIMIT 1",
-    )
-    .bind::<Array<Text>, _>(owners)
-    .bind::<Text, _>(name.as_str())
-    .get_result(conn)
-    .await
-    .optional()?;
+         WHERE p.owner = ANY(?) AND p.name = ? AND p.deleted_at IS NULL
+         ORDER BY array_position(?, p.owner) LIMIT 1",
+        [
+            Bind::Texts(&owners),
+            Bind::from(name.as_str()),
+            Bind::Texts(&owners),
+        ],
+    );
+    let row: Option<SpecRow> = query.get_result(conn).await.optional()?;
     row.map(SpecRow::spec).transpose()
 }
 

@@ -1,10 +1,12 @@
 //! A service's worth of made-up data, for benchmarks and for tests of queries: the same with every run.
 
-use diesel_async::SimpleAsyncConnection as _;
+use diesel::QueryDsl as _;
+use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use protocol::{BuildRoot, ChrootDefinition, MetadataCompression, NameError, PackageManager};
 
 use crate::chroots::{self, Chroot};
 use crate::connect::{Connection, DbError, DbResult};
+use crate::schema::builds;
 
 /// Chroots that every seeded project has and every seeded build is built for.
 pub const CHROOTS: [&str; 6] = [
@@ -85,4 +87,12 @@ fn definition(name: &str) -> Result<ChrootDefinition, NameError> {
         buildroot: BuildRoot { packages: Vec::new() },
         repos: Vec::new(),
     })
+}
+
+/// The least that can be read: a build's state, by primary key. Benchmarks compare with it.
+///
+/// # Errors
+/// When the query fails.
+pub async fn one_row(conn: &mut Connection, build: i64) -> DbResult<String> {
+    Ok(builds::table.find(build).select(builds::state).first(conn).await?)
 }

@@ -1,8 +1,10 @@
 //! Benchmarks of a running service beside real peers; each figure is one JSON line.
 
+mod api;
 mod publish;
 mod start;
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
@@ -11,8 +13,9 @@ use crate::cli::Settings;
 /// Options of `koper bench`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Which one; all if none is named.
-    #[arg(value_parser = ["publish", "start", "boot"])]
+    /// Which one; all that measure the running service if none is named. `api` measures a service of its own; `seed`
+    /// fills the database of the running one.
+    #[arg(value_parser = ["publish", "start", "boot", "api", "seed"])]
     name: Option<String>,
     #[command(flatten)]
     settings: Settings,
@@ -59,6 +62,17 @@ fn ms(start: std::time::Instant) -> f64 {
 /// # Errors
 /// When the service does not answer.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
+    match options.name.as_deref() {
+        // These two need no service: one has its own, the other only a database.
+        Some("api") => return api::run().await,
+        Some("seed") => {
+            let config = options.settings.load()?;
+            let pool = config.pool()?;
+            let mut conn = pool.get().await.context("reaching the database; does the service run?")?;
+            return Ok(db::seed::fill(&mut conn, db::seed::SERVICE).await?);
+        }
+        _ => {}
+    }
     let config = options.settings.load()?;
     let wanted = |name: &str| options.name.as_deref().is_none_or(|n| n == name);
     if wanted("start") {

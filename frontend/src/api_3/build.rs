@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, Json, Path};
 use db::projects::Project;
-use db::read::builds::{self as read, Wanted};
+use db::read::builds::{self as read, STATES, Wanted};
 use protocol::{BuildId, PackageName};
 use std::collections::BTreeMap;
 
@@ -93,19 +93,6 @@ pub(super) async fn model(app: &App, id: BuildId) -> Result<models::Build, Error
     let (owner, project, line) = found.ok_or_else(|| missing_build(&id.to_string()))?;
     Ok(models::build_line(&app.config, &owner, &project, &line))
 }
-
-/// The states that a whole build can be in.
-const STATES: [&str; 9] = [
-    "pending",
-    "starting",
-    "running",
-    "importing",
-    "succeeded",
-    "failed",
-    "canceled",
-    "skipped",
-    "forked",
-];
 
 async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Build>>, Error> {
     let page = query.page()?;

@@ -1,7 +1,7 @@
 //! Packages, as they are read.
 
 use actix_web::web::{self, Json};
-use db::read::packages::{self, Wanted, With, WithBuilds};
+use db::read::packages::{self, Order, Wanted, With, WithBuilds};
 use protocol::PackageName;
 
 use crate::api_3::input::Query;
@@ -67,11 +67,9 @@ async fn get(app: web::Data<App>, query: Query) -> Result<Json<models::Package>,
     let package: PackageName = name.parse().map_err(|_| missing())?;
     let wanted = Wanted {
         name: Some(&package),
-        contains: None,
         with: with(&query)?,
-        descending: false,
         limit: 1,
-        offset: 0,
+        ..Wanted::default()
     };
     let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
@@ -84,13 +82,16 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Pa
     let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
     let (owner_name, project_name) = names(owner, project)?;
     let wanted = Wanted {
-        name: None,
-        contains: None,
         with: with(&query)?,
-        descending: page.descending,
+        order: if page.descending {
+            Order::LastFirst
+        } else {
+            Order::Number
+        },
         // One more tells that there are too many.
         limit: if page.is_limited() { page.limit() } else { MOST + 1 },
         offset: page.offset,
+        ..Wanted::default()
     };
     let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;

@@ -1,19 +1,47 @@
 //! `GET /coprs/{owner}/{project}/builds/`
 
 use actix_web::{HttpResponse, web};
+use db::read::builds::{self, STATES, Wanted};
+use protocol::PackageName;
+use serde::Deserialize;
 
-use super::home::Search;
 use super::visitor::Visitor;
 use super::{html, views};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::find_project;
-use crate::templates::context::Builds;
+use crate::templates::context::{Builds, StateChoice};
 
 /// Builds on one page.
 const PAGE: i64 = 50;
 
-/// A project's builds, newest first.
+/// Which part of a project's builds.
+#[derive(Debug, Default, Deserialize)]
+pub struct Search {
+    /// Only in this state.
+    #[serde(default)]
+    state: String,
+    /// Only of this package.
+    #[serde(default)]
+    package: String,
+    /// Counts from 1; anything else is the first.
+    #[serde(default)]
+    page: String,
+}
+
+impl Search {
+    fn url(&self, page: i64) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
+        for (name, value) in [("state", &self.state), ("package", &self.package)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        query.append_pair("page", &page.to_string()).finish()
+    }
+}
+
+/// A project's builds, newest first: all, in one state, of one package.
 pub async fn list(
     app: web::Data<App>,
     visitor: Visitor,
@@ -21,25 +49,42 @@ pub async fn list(
     search: web::Query<Search>,
 ) -> Result<HttpResponse, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
-    let number = search.page();
+    let number = search.page.parse().unwrap_or(1).clamp(1, 100_000);
     let now = app.now();
-    let mut rows = db::builds::list(
-        &mut *app.conn().await?,
-        project.id,
-        None,
-        PAGE + 1,
-        (number - 1) * PAGE,
-    )
-    .await?;
+    let state = STATES.iter().copied().find(|s| *s == search.state);
+    let text = search.package.trim();
+    let package: Option<PackageName> = text.parse().ok();
+    let mut rows = Vec::new();
+    if text.is_empty() || package.is_some() {
+        let wanted = Wanted {
+            package: package.as_ref(),
+            state,
+            // One more than is shown tells whether there is another page.
+            limit: PAGE + 1,
+            offset: (number - 1) * PAGE,
+        };
+        let found = builds::list(&mut *app.conn().await?, &project.owner, &project.name, wanted).await?;
+        rows = found.unwrap_or_default();
+    }
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let mut frame = visitor.frame();
     frame.unfinished = rows.iter().any(|b| !b.is_final());
+    let (owner, name) = (project.owner.as_str(), project.name.as_str());
     let page = Builds {
         project: visitor.head(&project),
-        builds: rows.iter().map(|b| views::build_line(b, &project, now)).collect(),
-        older: more.then(|| format!("?page={}", number + 1)),
-        newer: (number > 1).then(|| format!("?page={}", number - 1)),
+        builds: rows.iter().map(|b| views::line(b, owner, name, now)).collect(),
+        filtered: state.is_some() || !text.is_empty(),
+        package: text.to_owned(),
+        states: STATES
+            .iter()
+            .map(|name| StateChoice {
+                name,
+                chosen: state == Some(name),
+            })
+            .collect(),
+        older: more.then(|| search.url(number + 1)),
+        newer: (number > 1).then(|| search.url(number - 1)),
     };
     html(app.templates.render_builds(&frame, &page))
 }

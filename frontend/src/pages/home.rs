@@ -53,7 +53,7 @@ pub async fn home(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
         ..Filter::default()
     };
     let newest = projects::list(&mut conn, &filter, NEWEST, 0).await?;
-    let builds = db::builds::newest(&mut conn, NEWEST).await?;
+    let builds = db::read::builds::newest(&mut conn, NEWEST).await?;
     let chroots = db::chroots::list(&mut conn, true).await?;
     drop(conn);
     let page = Home {
@@ -61,7 +61,10 @@ pub async fn home(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
             .first()
             .map_or("fedora-44-x86_64".to_owned(), |c| c.definition.name.to_string()),
         projects: newest.iter().map(|p| views::project_line(p, now)).collect(),
-        builds: builds.iter().map(|(b, p)| views::build_line(b, p, now)).collect(),
+        builds: builds
+            .iter()
+            .map(|(owner, project, line)| views::line(line, owner, project, now))
+            .collect(),
     };
     html(app.templates.render_home(&visitor.frame(), &page))
 }

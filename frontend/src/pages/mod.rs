@@ -7,6 +7,7 @@ mod form;
 mod group;
 mod home;
 mod permissions;
+mod monitor;
 mod project;
 mod project_form;
 mod repo;
@@ -135,6 +136,7 @@ fn builds(config: &mut ServiceConfig) {
         .service(project("add_build").route(get().to(submit::form)))
         .service(project("add_build/upload").route(post().to(submit::upload)))
         .service(project("add_build/url").route(post().to(submit::url)))
+        .service(project("monitor").route(get().to(monitor::show)))
         .service(project("builds").route(get().to(builds::list)))
         .service(project("build/{id}").route(get().to(build::show)))
         .service(project("build/{id}/cancel").route(post().to(build::cancel)))

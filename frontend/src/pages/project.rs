@@ -1,9 +1,10 @@
 //! `GET /coprs/{owner}/{project}/`
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use db::projects::Project as Row;
+use db::read::{builds, packages};
 use protocol::{ChrootName, DirName, RepoTag};
 use serde::Deserialize;
 
@@ -14,14 +15,14 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::operations::projects::find_project;
 use crate::repo_file::file_name;
-use crate::templates::context::{Arch, DirectoryLine, Key, Project, Repo};
+use crate::templates::context::{Arch, DirectoryLine, Key, PackageLine, Project, Repo};
 
-/// Builds that are looked through for the latest of each package.
-const LOOKED_THROUGH: i64 = 200;
 /// Directories that are shown.
 const DIRECTORIES: i64 = 100;
 /// Builds that are shown.
-const NEWEST: usize = 10;
+const NEWEST: i64 = 10;
+/// Packages that are shown.
+const PACKAGES: i64 = 15;
 
 /// What a page needs of the signer's answer.
 #[derive(Deserialize)]
@@ -40,23 +41,30 @@ pub async fn show(
     let now = app.now();
     let mut conn = app.conn().await?;
     let chroots = db::projects::chroots(&mut conn, row.id).await?;
-    let builds = db::builds::list(&mut conn, row.id, None, LOOKED_THROUGH, 0).await?;
+    let wanted = builds::Wanted {
+        limit: NEWEST,
+        ..builds::Wanted::default()
+    };
+    let newest = builds::list(&mut conn, &row.owner, &row.name, wanted).await?;
+    let wanted = packages::Wanted {
+        with: packages::With {
+            latest: true,
+            latest_succeeded: false,
+        },
+        order: packages::Order::Name,
+        // One more tells whether there are more.
+        limit: PACKAGES + 1,
+        ..packages::Wanted::default()
+    };
+    let mut packages = packages::list(&mut conn, &row.owner, &row.name, wanted)
+        .await?
+        .unwrap_or_default();
     let directories = db::directories::list(&mut conn, row.id, DIRECTORIES).await?;
     drop(conn);
-    let lines: Vec<_> = builds.iter().map(|b| views::build_line(b, &row, now)).collect();
-    let mut seen = HashSet::new();
-    let mut packages: Vec<_> = builds
-        .iter()
-        .zip(&lines)
-        .filter_map(|(build, line)| {
-            build
-                .srpm
-                .as_ref()
-                .filter(|s| seen.insert(s.package.clone()))
-                .map(|_| line.clone())
-        })
-        .collect();
-    packages.sort_by(|a, b| a.package.cmp(&b.package));
+    let shown = usize::try_from(PACKAGES).unwrap_or(usize::MAX);
+    let more_packages = packages.len() > shown;
+    packages.truncate(shown);
+    let line = |line| views::line(line, row.owner.as_str(), row.name.as_str(), now);
     let main = DirName::from(row.name.clone());
     let repos = repos(&app.config, &row, &main, &chroots);
     let directories = directories.into_iter().filter(|d| !d.name.is_main());
@@ -91,8 +99,15 @@ pub async fn show(
         ),
         plugin_config: plugin_config(&app.config),
         repos,
-        packages,
-        builds: lines.into_iter().take(NEWEST).collect(),
+        packages: packages
+            .iter()
+            .map(|p| PackageLine {
+                name: p.package.name.clone(),
+                latest: p.latest.as_ref().map(line),
+            })
+            .collect(),
+        more_packages,
+        builds: newest.iter().flatten().map(line).collect(),
         created: views::moment(row.created_at, now),
         homepage: views::link(&row.settings.homepage),
         contact: views::link(&row.settings.contact),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use db::builds::Build;
 use db::projects::Project;
+use db::read::builds::Line;
 use db::tasks::{TaskRow, TaskState};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::FailureKind;
@@ -103,6 +104,26 @@ pub fn project_line(project: &Project, now: DateTime<Utc>) -> ProjectLine {
         path: project_path(project),
         description: project.settings.description.chars().take(200).collect(),
         created: moment(project.created_at, now),
+    }
+}
+
+/// A build of a list.
+pub fn line(line: &Line, owner: &str, project: &str, now: DateTime<Utc>) -> BuildLine {
+    let project_path = format!("/coprs/{owner}/{project}/");
+    BuildLine {
+        id: line.id,
+        path: format!("{project_path}build/{}/", line.id),
+        project: format!("{owner}/{project}"),
+        project_path,
+        package: match (&line.package, &line.source_url) {
+            (Some(package), _) => package.clone(),
+            (None, Some(url)) => url_file(url),
+            (None, None) => "source package".to_owned(),
+        },
+        version: line.version.clone().unwrap_or_default(),
+        state: line.state.clone(),
+        submitted: moment(line.submitted_at, now),
+        submitter: line.submitter.clone(),
     }
 }
 

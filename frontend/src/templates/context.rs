@@ -202,6 +202,15 @@ pub struct Key {
     pub url: String,
 }
 
+/// A package in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct PackageLine {
+    /// Name.
+    pub name: String,
+    /// Its latest build.
+    pub latest: Option<BuildLine>,
+}
+
 /// A project's page.
 #[derive(Debug, Clone, Serialize)]
 pub struct Project {
@@ -221,8 +230,10 @@ pub struct Project {
     pub plugin_config: Option<String>,
     /// By release.
     pub repos: Vec<Repo>,
-    /// The latest build of each package.
-    pub packages: Vec<BuildLine>,
+    /// The first packages, by name.
+    pub packages: Vec<PackageLine>,
+    /// Whether there are more.
+    pub more_packages: bool,
     /// Newest builds.
     pub builds: Vec<BuildLine>,
     /// When it was made.
@@ -360,11 +371,69 @@ pub struct Submit {
     pub cli: String,
 }
 
+/// A state to choose.
+#[derive(Debug, Clone, Serialize)]
+pub struct StateChoice {
+    /// Copr's word.
+    pub name: &'static str,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// How packages stand in each chroot.
+#[derive(Debug, Clone, Serialize)]
+pub struct Monitor {
+    /// Top.
+    pub project: ProjectHead,
+    /// What was searched for.
+    pub query: String,
+    /// Result directory.
+    pub dir: String,
+    /// Enabled chroots.
+    pub chroots: Vec<String>,
+    /// One page of packages.
+    pub packages: Vec<MonitorLine>,
+    /// URL of the next page.
+    pub older: Option<String>,
+    /// URL of the previous page.
+    pub newer: Option<String>,
+}
+
+/// How a package stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct MonitorLine {
+    /// Name.
+    pub name: String,
+    /// URL of its builds.
+    pub path: String,
+    /// For each chroot.
+    pub cells: Vec<Option<MonitorCell>>,
+}
+
+/// The newest build of a package in a chroot.
+#[derive(Debug, Clone, Serialize)]
+pub struct MonitorCell {
+    /// Build.
+    pub id: i64,
+    /// URL path of the build.
+    pub path: String,
+    /// Copr's word for the state in this chroot.
+    pub state: String,
+    /// Version and release; empty if unknown.
+    pub version: String,
+}
+
 /// A project's builds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Builds {
     /// Top.
     pub project: ProjectHead,
+    /// Whether only some are asked for.
+    pub filtered: bool,
+    /// The package that is asked for; empty: all.
+    pub package: String,
+    /// States to choose from.
+    pub states: Vec<StateChoice>,
     /// One page of them.
     pub builds: Vec<BuildLine>,
     /// URL of the next page.

@@ -156,7 +156,16 @@ impl Project {
             } else {
                 vec![]
             },
-            packages: if full { vec![build_line(None)] } else { vec![] },
+            packages: if full {
+                let line = |latest| PackageLine {
+                    name: HOSTILE.to_owned(),
+                    latest,
+                };
+                vec![line(Some(build_line(None))), line(None)]
+            } else {
+                vec![]
+            },
+            more_packages: full,
             builds: if full {
                 vec![build_line(Some(HOSTILE))]
             } else {
@@ -250,10 +259,42 @@ impl Builds {
         let of = |builds| Self {
             project: head(true),
             builds,
+            filtered: true,
+            package: HOSTILE.to_owned(),
+            states: vec![StateChoice {
+                name: "failed",
+                chosen: true,
+            }],
             older: None,
             newer: Some("?page=1".to_owned()),
         };
         vec![of(vec![build_line(Some("alice"))]), of(vec![])]
+    }
+}
+
+impl Monitor {
+    pub(crate) fn samples() -> Vec<Self> {
+        let cell = MonitorCell {
+            id: 12,
+            path: "/coprs/alice/tools/build/12/".to_owned(),
+            state: "succeeded".to_owned(),
+            version: "1.0-1".to_owned(),
+        };
+        let of = |packages| Self {
+            project: head(true),
+            query: HOSTILE.to_owned(),
+            dir: "tools".to_owned(),
+            chroots: vec!["debian-12-x86_64".to_owned(), "fedora-44-x86_64".to_owned()],
+            packages,
+            older: Some("?page=3".to_owned()),
+            newer: None,
+        };
+        let line = MonitorLine {
+            name: HOSTILE.to_owned(),
+            path: "/coprs/alice/tools/builds/?package=hello".to_owned(),
+            cells: vec![Some(cell), None],
+        };
+        vec![of(vec![line]), of(vec![])]
     }
 }
 

@@ -9,6 +9,19 @@ use protocol::{BuildId, OwnerName, PackageName, ProjectName};
 use super::{Bind, Prepared};
 use crate::connect::{Connection, DbResult};
 
+/// The states that a whole build can be in, in Copr's words.
+pub const STATES: [&str; 9] = [
+    "pending",
+    "starting",
+    "running",
+    "importing",
+    "succeeded",
+    "failed",
+    "canceled",
+    "skipped",
+    "forked",
+];
+
 /// A build without its tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Line {
@@ -179,4 +192,18 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
          WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY l.id DESC"
     );
     (text, binds)
+}
+
+/// Newest builds of all projects that are listed, with the names of owner and project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(String, String, Line)>> {
+    let text = format!(
+        "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+         LEFT JOIN users u ON u.id = b.submitter WHERE p.deleted_at IS NULL \
+         AND NOT coalesce((p.settings->>'unlisted_on_hp')::boolean, false) ORDER BY b.id DESC LIMIT ?"
+    );
+    let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(limit)]);
+    Ok(query.load(conn).await?)
 }

@@ -14,13 +14,14 @@ use diesel::QueryResult;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::pg::{Pg, PgValue};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Jsonb, Text};
+use diesel::sql_types::{Array, BigInt, Jsonb, Text};
 use serde::de::DeserializeOwned;
 
 /// A value for a `?` of a [`Prepared`] query.
 #[derive(Debug, Clone, Copy)]
-enum Bind<'a> {
+pub(crate) enum Bind<'a> {
     Text(&'a str),
+    Texts(&'a [&'a str]),
     Number(i64),
 }
 
@@ -38,14 +39,14 @@ impl From<i64> for Bind<'_> {
 
 /// A query written in SQL, with a `?` for each value, whose rows have the types `ST`. Other than diesel's `sql_query`
 /// it is prepared once per connection.
-struct Prepared<'a, ST> {
+pub(crate) struct Prepared<'a, ST> {
     text: Cow<'static, str>,
     binds: Vec<Bind<'a>>,
     types: PhantomData<ST>,
 }
 
 impl<'a, ST> Prepared<'a, ST> {
-    fn new(text: impl Into<Cow<'static, str>>, binds: impl IntoIterator<Item = Bind<'a>>) -> Self {
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>, binds: impl IntoIterator<Item = Bind<'a>>) -> Self {
         Self {
             text: text.into(),
             binds: binds.into_iter().collect(),
@@ -71,6 +72,7 @@ impl<ST> QueryFragment<Pg> for Prepared<'_, ST> {
         for (part, bind) in parts.zip(&self.binds) {
             match bind {
                 Bind::Text(text) => out.push_bind_param::<Text, &str>(text)?,
+                Bind::Texts(texts) => out.push_bind_param::<Array<Text>, [&str]>(texts)?,
                 Bind::Number(number) => out.push_bind_param::<BigInt, i64>(number)?,
             }
             out.push_sql(part);

@@ -79,18 +79,44 @@ pub async fn directory(
 /// # Errors
 /// When the query fails.
 pub async fn newest(conn: &mut Connection, project: i64, dir: &DirName) -> DbResult<Vec<Newest>> {
-    let query = Prepared::<(
-        Text,
-        BigInt,
-        Nullable<Text>,
-        Array<Text>,
-        Array<Text>,
-        Array<Text>,
-    )>::new(
-        "SELECT n.package_name, n.build_id, b.package_version, n.chroots, b.chroots, b.chroot_states \
-         FROM newest_builds n JOIN builds b ON b.id = n.build_id \
-         WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id",
-        [project.into(), dir.as_str().into()],
-    );
+    let text = format!("{SELECT} WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id");
+    let query = Prepared::<Types>::new(text, [project.into(), dir.as_str().into()]);
     Ok(query.load(conn).await?)
+}
+
+type Types = (
+    Text,
+    BigInt,
+    Nullable<Text>,
+    Array<Text>,
+    Array<Text>,
+    Array<Text>,
+);
+
+const SELECT: &str = "SELECT n.package_name, n.build_id, b.package_version, n.chroots, b.chroots, b.chroot_states \
+    FROM newest_builds n JOIN builds b ON b.id = n.build_id";
+
+/// The same for some packages only: those whose name contains a text, from one on.
+///
+/// # Errors
+/// When the query fails.
+pub async fn newest_of_some(
+    conn: &mut Connection,
+    project: i64,
+    dir: &DirName,
+    contains: &str,
+    limit: i64,
+    offset: i64,
+) -> DbResult<Vec<Newest>> {
+    let pattern = super::like(contains);
+    let text = format!(
+        "{SELECT} JOIN (SELECT DISTINCT s.package_name FROM newest_builds s \
+             WHERE s.project_id = ? AND s.dirname = ? AND s.package_name ILIKE ? \
+             ORDER BY s.package_name LIMIT ? OFFSET ?) some_of ON some_of.package_name = n.package_name \
+         WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id"
+    );
+    let (project, dir) = (Bind::from(project), Bind::from(dir.as_str()));
+    let part: [Bind<'_>; 3] = [pattern.as_str().into(), limit.into(), offset.into()];
+    let binds = [[project, dir].as_slice(), &part, &[project, dir]].concat();
+    Ok(Prepared::<Types>::new(text, binds).load(conn).await?)
 }

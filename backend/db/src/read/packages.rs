@@ -31,8 +31,20 @@ pub struct WithBuilds {
     pub latest_succeeded: Option<Line>,
 }
 
-/// Which packages of a project to list, by number.
-#[derive(Debug, Clone, Copy)]
+/// How packages are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By number.
+    #[default]
+    Number,
+    /// By number, the last first.
+    LastFirst,
+    /// By name.
+    Name,
+}
+
+/// Which packages of a project to list.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// Only the one of this name.
     pub name: Option<&'a PackageName>,
@@ -40,8 +52,8 @@ pub struct Wanted<'a> {
     pub contains: Option<&'a str>,
     /// With which builds.
     pub with: With,
-    /// Last first.
-    pub descending: bool,
+    /// In which order.
+    pub order: Order,
     /// How many at most.
     pub limit: i64,
     /// How many to leave out.
@@ -150,7 +162,11 @@ fn list_query<'a>(
         project.into(),
     ];
     binds.extend(part);
-    let direction = if wanted.descending { "DESC" } else { "ASC" };
+    let order = match wanted.order {
+        Order::Number => "k.id",
+        Order::LastFirst => "k.id DESC",
+        Order::Name => "k.name",
+    };
     let (latest, succeeded) = (columns_of!("l"), columns_of!("s"));
     let newest = |wanted: bool, which: &str, alias: &str| {
         // What is not asked for is not looked up, but has its columns.
@@ -164,8 +180,8 @@ fn list_query<'a>(
         "SELECT p.id, k.id, k.project_id, k.name, k.source_type, k.source, k.webhook_rebuild, k.max_builds, k.timeout_s, \
              k.chroot_denylist, {latest}, {succeeded} \
          FROM projects p LEFT JOIN LATERAL (SELECT * FROM packages k WHERE k.project_id = p.id{filter} \
-             ORDER BY k.id {direction} LIMIT ? OFFSET ?) k ON true {} {} \
-         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY k.id {direction}",
+             ORDER BY {order} LIMIT ? OFFSET ?) k ON true {} {} \
+         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY {order}",
         newest(wanted.with.latest, "", "l"),
         newest(wanted.with.latest_succeeded, " AND b.state = 'succeeded'", "s"),
     );
