@@ -7,8 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use fs_err as fs;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
@@ -213,4 +215,65 @@ fn sweep() {
 pub async fn execute(conn: &mut crate::Connection, sql: &str) -> crate::DbResult<usize> {
     use diesel_async::RunQueryDsl as _;
     Ok(diesel::sql_query(sql).execute(conn).await?)
+}
+
+static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn statements() -> MutexGuard<'static, Vec<String>> {
+    // Whoever panicked with it has failed the test already.
+    STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes the text of every statement that this process sends, over connections that are opened from now on.
+///
+/// # Errors
+/// When diesel refuses.
+pub fn record_statements() -> io::Result<()> {
+    fn recorder() -> Option<Box<dyn Instrumentation>> {
+        Some(Box::new(|event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                let text = query.to_string();
+                let text = text.split(" -- binds:").next().unwrap_or_default();
+                // What a new connection is set up with belongs to no request.
+                if !text.starts_with("SET ") {
+                    statements().push(text.to_owned());
+                }
+            }
+        }))
+    }
+    set_default_instrumentation(recorder).map_err(io::Error::other)
+}
+
+/// The statements since the last call.
+pub fn take_statements() -> Vec<String> {
+    std::mem::take(&mut *statements())
+}
+
+#[derive(diesel::QueryableByName)]
+struct PlanLine {
+    #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
+    line: String,
+}
+
+/// How PostgreSQL runs a statement with `$1` and so on once it has seen it a few times: the plan that fits any values.
+///
+/// # Errors
+/// When the statement is not valid.
+pub async fn explain(conn: &mut crate::Connection, statement: &str) -> crate::DbResult<String> {
+    use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+    let values = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
+    let values = match values {
+        0 => String::new(),
+        n => format!("({})", vec!["NULL"; n].join(", ")),
+    };
+    let prepare = format!(
+        "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; PREPARE explained AS {statement}"
+    );
+    conn.batch_execute(&prepare).await?;
+    let lines: Vec<PlanLine> = diesel::sql_query(format!("EXPLAIN EXECUTE explained{values}"))
+        .load(conn)
+        .await?;
+    conn.batch_execute("DEALLOCATE ALL; RESET plan_cache_mode").await?;
+    let lines: Vec<String> = lines.into_iter().map(|l| l.line).collect();
+    Ok(lines.join("\n"))
 }

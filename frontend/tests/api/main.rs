@@ -20,5 +20,6 @@ mod schemathesis;
 mod scopes;
 mod tokens;
 mod transfer;
+mod speed;
 mod uploads;
 mod wire;

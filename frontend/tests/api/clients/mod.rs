@@ -5,6 +5,7 @@ mod chroots;
 mod dnf;
 mod dnf5;
 mod downloads;
+mod paging;
 mod permissions;
 mod projects;
 

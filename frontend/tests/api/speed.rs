@@ -1,0 +1,117 @@
+//! How much the database is asked: a fixed number of queries for each address, and each along an index.
+
+use db::seed::{OWNER, PROJECT, Size};
+use db::testing::{explain, record_statements, take_statements};
+
+use crate::house::House;
+
+/// Large enough that a walk through a whole table is never the cheapest way.
+const SIZE: Size = Size {
+    projects: 300,
+    builds: 20_000,
+    large_packages: 300,
+    packages: 2_000,
+};
+
+/// Tables that grow with the service: nobody may read the whole of one.
+const LARGE: [&str; 8] = [
+    "builds",
+    "tasks",
+    "packages",
+    "projects",
+    "newest_builds",
+    "rpms",
+    "project_chroots",
+    "repositories",
+];
+
+struct Asked {
+    path: String,
+    queries: usize,
+}
+
+fn asked() -> Vec<Asked> {
+    let of = format!("ownername={OWNER}&projectname={PROJECT}");
+    let api = |path: String, queries| Asked {
+        path: format!("/api_3{path}"),
+        queries,
+    };
+    let page = |path: &str, queries| Asked {
+        path: format!("/coprs/{path}"),
+        queries,
+    };
+    let list = format!("/build/list?{of}&limit=100");
+    let packages = format!("/package/list?{of}&limit=100");
+    vec![
+        api("/build/19995".to_owned(), 1),
+        api(format!("/project?{of}"), 1),
+        api("/project/list?limit=100".to_owned(), 1),
+        api("/project/list?limit=100&order_type=DESC".to_owned(), 1),
+        api(format!("/project/list?ownername={OWNER}"), 1),
+        api("/project/search?query=seed-12".to_owned(), 1),
+        api(list.clone(), 1),
+        api(format!("{list}&offset=3000"), 1),
+        api(format!("{list}&status=failed"), 1),
+        api(format!("{list}&packagename=package-00007"), 1),
+        api(format!("{list}&packagename=package-00007&status=failed"), 1),
+        api(format!("/package?{of}&packagename=package-00007&with_latest_build=True"), 1),
+        api(packages.clone(), 1),
+        api(format!("{packages}&order_type=DESC"), 1),
+        api(
+            format!("{packages}&with_latest_build=True&with_latest_succeeded_build=True"),
+            1,
+        ),
+        api(format!("/monitor?{of}"), 2),
+        api("/build-chroot/list?build_id=19995".to_owned(), 4),
+        api("/build/built-packages/19995".to_owned(), 5),
+        api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
+        page(&format!("{OWNER}/{PROJECT}/repo/fedora-44/x.repo"), 1),
+        page(&format!("{OWNER}/{PROJECT}/"), 5),
+        page(&format!("{OWNER}/{PROJECT}/builds/"), 2),
+        page(&format!("{OWNER}/{PROJECT}/builds/?state=failed&package=package-00007"), 2),
+        page(&format!("{OWNER}/{PROJECT}/monitor/?q=07"), 3),
+    ]
+}
+
+/// Lines of a plan that walk through a large table.
+fn walks(plan: &str) -> Vec<&str> {
+    plan.lines()
+        .filter(|line| line.contains("Seq Scan on "))
+        .filter(|line| {
+            let table = line.split("Seq Scan on ").nth(1).and_then(|t| t.split(' ').next());
+            table.is_some_and(|t| LARGE.contains(&t))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn each_address_asks_a_fixed_number_of_queries_along_indexes() {
+    record_statements().unwrap();
+    // Nobody watches for new projects here, whose looks would be counted.
+    let house = House::with(|config| config.ready_wait_s = 0).await;
+    let mut conn = house.pool.get().await.unwrap();
+    db::seed::fill(&mut conn, SIZE).await.unwrap();
+    let mut wrong = Vec::new();
+    for Asked { path, queries } in asked() {
+        take_statements();
+        let url = format!("http://{}{path}", house.addresses.web);
+        let response = house.client.get(url).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        let statements = take_statements();
+        if statements.len() != queries {
+            wrong.push(format!(
+                "{path}: {} queries, not {queries}:\n{}",
+                statements.len(),
+                statements.join("\n")
+            ));
+        }
+        for statement in statements {
+            let plan = explain(&mut conn, &statement).await.unwrap();
+            // A list of everything, or a search that no index is there for, walks along the numbers, not the table.
+            if !walks(&plan).is_empty() {
+                wrong.push(format!("{path}:\n{statement}\n{plan}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
