@@ -58,6 +58,7 @@ ALTER TABLE repositories DROP COLUMN devel_snapshot;
 DROP TABLE directories;
 DROP TABLE project_permissions;
 DROP INDEX projects_live_id;
+DROP INDEX IF EXISTS projects_name_part;
 DROP TRIGGER projects_holder ON projects;
 DROP FUNCTION projects_holder();
 ALTER TABLE projects DROP COLUMN forked_from, DROP COLUMN delete_at, DROP COLUMN webhook_hmac_key,

@@ -48,6 +48,14 @@ ALTER TABLE projects ADD COLUMN delete_at timestamptz;
 CREATE INDEX projects_delete_at ON projects (delete_at) WHERE deleted_at IS NULL AND delete_at IS NOT NULL;
 ALTER TABLE projects ADD COLUMN forked_from bigint REFERENCES projects (id) ON DELETE SET NULL;
 CREATE INDEX projects_forked_from ON projects (forked_from);
+-- For searches by a part of the name. Where the extension cannot be had, they walk through the projects.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX projects_name_part ON projects USING gin (name gin_trgm_ops) WHERE deleted_at IS NULL;
+EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+    RAISE WARNING 'searches for projects have no index, because the extension pg_trgm cannot be made: %', SQLERRM;
+END $$;
 CREATE INDEX projects_live_id ON projects (id) WHERE deleted_at IS NULL;
 
 -- Roles of users in projects that are not theirs: 0 nothing, 1 request, 2 approved.

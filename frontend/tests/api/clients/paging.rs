@@ -70,9 +70,10 @@ async fn the_library_s_pages_end() {
     let alice = house.person("alice", false).await;
     let script = format!(
         r#"
+import os
 from copr.v3 import Client
 from copr.v3.pagination import next_page
-client = Client.create_from_config_file()
+client = Client.create_from_config_file(os.environ["COPR_CONFIG"])
 def walk(page):
     seen = []
     while page:
