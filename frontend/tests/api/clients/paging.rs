@@ -84,7 +84,7 @@ def walk(page):
 of = dict(ownername="{OWNER}", projectname="{PROJECT}")
 print(walk(client.build_proxy.get_list(**of, pagination=dict(limit=300))))
 print(walk(client.build_proxy.get_list(**of, status="failed", pagination=dict(limit=50))))
-print(walk(client.build_proxy.get_list(**of, packagename="package-00007")))
+print(walk(client.build_proxy.get_list(**of, packagename="package-00007", pagination=dict(limit=2))))
 print(walk(client.package_proxy.get_list(**of, with_latest_build=True, pagination=dict(limit=99))))
 print(walk(client.project_proxy.get_list("{OWNER}", pagination=dict(limit=1))))
 "#
