@@ -12,8 +12,8 @@ use tera::{Context, Tera};
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
-    Build, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects, SignIn,
-    Submit,
+    Build, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects,
+    SignIn, Submit,
 };
 
 /// A page that could not be made: a fault of the program.

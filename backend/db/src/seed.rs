@@ -94,5 +94,9 @@ fn definition(name: &str) -> Result<ChrootDefinition, NameError> {
 /// # Errors
 /// When the query fails.
 pub async fn one_row(conn: &mut Connection, build: i64) -> DbResult<String> {
-    Ok(builds::table.find(build).select(builds::state).first(conn).await?)
+    Ok(builds::table
+        .find(build)
+        .select(builds::state)
+        .first(conn)
+        .await?)
 }

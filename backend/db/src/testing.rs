@@ -266,14 +266,14 @@ pub async fn explain(conn: &mut crate::Connection, statement: &str) -> crate::Db
         0 => String::new(),
         n => format!("({})", vec!["NULL"; n].join(", ")),
     };
-    let prepare = format!(
-        "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; PREPARE explained AS {statement}"
-    );
+    let prepare =
+        format!("DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; PREPARE explained AS {statement}");
     conn.batch_execute(&prepare).await?;
     let lines: Vec<PlanLine> = diesel::sql_query(format!("EXPLAIN EXECUTE explained{values}"))
         .load(conn)
         .await?;
-    conn.batch_execute("DEALLOCATE ALL; RESET plan_cache_mode").await?;
+    conn.batch_execute("DEALLOCATE ALL; RESET plan_cache_mode")
+        .await?;
     let lines: Vec<String> = lines.into_iter().map(|l| l.line).collect();
     Ok(lines.join("\n"))
 }

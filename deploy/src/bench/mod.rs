@@ -68,7 +68,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         Some("seed") => {
             let config = options.settings.load()?;
             let pool = config.pool()?;
-            let mut conn = pool.get().await.context("reaching the database; does the service run?")?;
+            let mut conn = pool
+                .get()
+                .await
+                .context("reaching the database; does the service run?")?;
             return Ok(db::seed::fill(&mut conn, db::seed::SERVICE).await?);
         }
         _ => {}

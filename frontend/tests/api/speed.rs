@@ -54,7 +54,10 @@ fn asked() -> Vec<Asked> {
         api(format!("{list}&status=failed"), 1),
         api(format!("{list}&packagename=package-00007"), 1),
         api(format!("{list}&packagename=package-00007&status=failed"), 1),
-        api(format!("/package?{of}&packagename=package-00007&with_latest_build=True"), 1),
+        api(
+            format!("/package?{of}&packagename=package-00007&with_latest_build=True"),
+            1,
+        ),
         api(packages.clone(), 1),
         api(format!("{packages}&order_type=DESC"), 1),
         api(
@@ -68,7 +71,10 @@ fn asked() -> Vec<Asked> {
         page(&format!("{OWNER}/{PROJECT}/repo/fedora-44/x.repo"), 1),
         page(&format!("{OWNER}/{PROJECT}/"), 5),
         page(&format!("{OWNER}/{PROJECT}/builds/"), 2),
-        page(&format!("{OWNER}/{PROJECT}/builds/?state=failed&package=package-00007"), 2),
+        page(
+            &format!("{OWNER}/{PROJECT}/builds/?state=failed&package=package-00007"),
+            2,
+        ),
         page(&format!("{OWNER}/{PROJECT}/monitor/?q=07"), 3),
     ]
 }
@@ -78,7 +84,10 @@ fn walks(plan: &str) -> Vec<&str> {
     plan.lines()
         .filter(|line| line.contains("Seq Scan on "))
         .filter(|line| {
-            let table = line.split("Seq Scan on ").nth(1).and_then(|t| t.split(' ').next());
+            let table = line
+                .split("Seq Scan on ")
+                .nth(1)
+                .and_then(|t| t.split(' ').next());
             table.is_some_and(|t| LARGE.contains(&t))
         })
         .collect()

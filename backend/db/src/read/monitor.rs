@@ -79,7 +79,8 @@ pub async fn directory(
 /// # Errors
 /// When the query fails.
 pub async fn newest(conn: &mut Connection, project: i64, dir: &DirName) -> DbResult<Vec<Newest>> {
-    let text = format!("{SELECT} WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id");
+    let text =
+        format!("{SELECT} WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id");
     let query = Prepared::<Types>::new(text, [project.into(), dir.as_str().into()]);
     Ok(query.load(conn).await?)
 }

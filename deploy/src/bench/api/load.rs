@@ -46,8 +46,9 @@ impl Client {
     async fn connect(address: SocketAddr, path: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.context("connecting")?;
         stream.set_nodelay(true)?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: koper-bench\r\nAccept: */*\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: koper-bench\r\nAccept: */*\r\n\r\n"
+        );
         Ok(Self {
             stream,
             request: request.into_bytes(),

@@ -64,12 +64,27 @@ impl Line {
 fn asked() -> Vec<Asked> {
     let (owner, project) = (db::seed::OWNER, db::seed::PROJECT);
     let of = format!("ownername={owner}&projectname={project}");
-    let asked = |name, path: String, copr, p99| Asked { name, path, copr, p99 };
+    let asked = |name, path: String, copr, p99| Asked {
+        name,
+        path,
+        copr,
+        p99,
+    };
     vec![
         // The next to newest build of the large project.
-        asked("build/N", format!("/api_3/build/{}", db::seed::SERVICE.builds - 5), 248.0, 20.0),
+        asked(
+            "build/N",
+            format!("/api_3/build/{}", db::seed::SERVICE.builds - 5),
+            248.0,
+            20.0,
+        ),
         asked("project", format!("/api_3/project?{of}"), 275.0, 20.0),
-        asked("build/list of 100", format!("/api_3/build/list?{of}&limit=100"), 40.0, 20.0),
+        asked(
+            "build/list of 100",
+            format!("/api_3/build/list?{of}&limit=100"),
+            40.0,
+            20.0,
+        ),
         asked(
             "package/list of 500 with the latest build",
             format!("/api_3/package/list?{of}&with_latest_build=True"),
@@ -77,7 +92,12 @@ fn asked() -> Vec<Asked> {
             50.0,
         ),
         asked("monitor of 500 x 6", format!("/api_3/monitor?{of}"), 10.0, 50.0),
-        asked("rpmrepo", format!("/api_3/rpmrepo/{owner}/{project}/fedora-44/"), 367.0, 20.0),
+        asked(
+            "rpmrepo",
+            format!("/api_3/rpmrepo/{owner}/{project}/fedora-44/"),
+            367.0,
+            20.0,
+        ),
         asked(
             ".repo file",
             format!("/coprs/{owner}/{project}/repo/fedora-44/{owner}-{project}.repo"),
@@ -113,6 +133,9 @@ pub(super) async fn run() -> anyhow::Result<()> {
         line.print()?;
     }
     let mib = service.peak_memory_mib()?;
-    println!("{}", serde_json::json!({"name": "peak memory of the frontend", "unit": "MiB", "ours": mib, "copr_mb": 454}));
+    println!(
+        "{}",
+        serde_json::json!({"name": "peak memory of the frontend", "unit": "MiB", "ours": mib, "copr_mb": 454})
+    );
     service.stop().await
 }

@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use tokio::process::{Child, Command};
 
 use crate::config::Config;
-use crate::up::postgres::Cluster;
 use crate::secrets;
+use crate::up::postgres::Cluster;
 
 /// How long PostgreSQL or the frontend may take to answer.
 const START: Duration = Duration::from_secs(60);
@@ -70,7 +70,10 @@ impl Service {
 
     async fn wait(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START;
-        while tokio::net::TcpStream::connect(self.config.frontend.listen).await.is_err() {
+        while tokio::net::TcpStream::connect(self.config.frontend.listen)
+            .await
+            .is_err()
+        {
             if Instant::now() > deadline {
                 bail!("the frontend does not answer");
             }
@@ -106,7 +109,9 @@ pub(super) async fn bare(database_url: &str) -> anyhow::Result<SocketAddr> {
     let pool = db::pool(database_url, 16)?;
     let server = HttpServer::new(move || {
         let pool = pool.clone();
-        App::new().app_data(web::Data::new(pool)).route("/", web::get().to(one_row))
+        App::new()
+            .app_data(web::Data::new(pool))
+            .route("/", web::get().to(one_row))
     })
     .workers(2)
     .disable_signals()
@@ -118,7 +123,9 @@ pub(super) async fn bare(database_url: &str) -> anyhow::Result<SocketAddr> {
 
 async fn one_row(pool: web::Data<db::Pool>) -> HttpResponse {
     let found = match pool.get().await {
-        Ok(mut conn) => db::seed::one_row(&mut conn, db::seed::SERVICE.builds - 5).await.ok(),
+        Ok(mut conn) => db::seed::one_row(&mut conn, db::seed::SERVICE.builds - 5)
+            .await
+            .ok(),
         Err(_) => None,
     };
     match found {

@@ -50,7 +50,12 @@ async fn builds_are_listed_to_the_last_and_the_monitor_shows_every_chroot() {
     assert_eq!(names.len(), 500);
     let links = run(
         &copr,
-        &["monitor", &project, "--fields", "name,chroot,url_build_log,url_build"],
+        &[
+            "monitor",
+            &project,
+            "--fields",
+            "name,chroot,url_build_log,url_build",
+        ],
     )
     .await
     .expect_code(0);
@@ -61,7 +66,11 @@ async fn builds_are_listed_to_the_last_and_the_monitor_shows_every_chroot() {
         .expect_code(0);
     let packages: Vec<Value> = serde_json::from_str(&packages.out).unwrap();
     assert_eq!(packages.len(), 500);
-    assert!(packages.iter().all(|p| p["latest_build"]["id"].is_i64()), "{}", packages[0]);
+    assert!(
+        packages.iter().all(|p| p["latest_build"]["id"].is_i64()),
+        "{}",
+        packages[0]
+    );
 }
 
 #[tokio::test]
