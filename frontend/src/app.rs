@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::operations::webhooks::Refused;
 use crate::templates::Templates;
 
 /// How long a request waits for the database; clients give up after 30 s and more.
@@ -30,6 +31,8 @@ pub struct App {
     pub clock: Clock,
     /// Pages.
     pub templates: Templates,
+    /// Deliveries that came with a wrong secret.
+    pub refused_hooks: Refused,
     /// Becomes true when the service stops: whoever holds a request open ends it then.
     pub stopping: watch::Receiver<bool>,
 }

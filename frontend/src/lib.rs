@@ -16,6 +16,7 @@ pub mod repo_file;
 pub mod results;
 mod shield;
 pub mod templates;
+pub mod webhooks;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -77,6 +78,7 @@ pub async fn serve(
         storage,
         clock,
         templates,
+        refused_hooks: operations::webhooks::Refused::default(),
         stopping,
     };
     let (servers, addresses) = listen(&web::Data::new(app), &web::Data::new(gateway))?;
@@ -96,6 +98,7 @@ fn listen(
         move |services: &mut web::ServiceConfig| {
             services.app_data(shared.clone());
             api_3::configure(services);
+            webhooks::configure(services);
             pages::configure(services);
         },
     )?;

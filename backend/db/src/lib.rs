@@ -33,6 +33,7 @@ pub mod testing;
 pub mod tokens;
 pub mod transfer;
 pub mod users;
+pub mod webhooks;
 
 pub use connect::{Clock, Connection, DbError, DbResult, Pool, SystemClock, migrate, pool};
 pub use notify::{Listener, Topic};

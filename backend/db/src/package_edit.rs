@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, from_json};
 use crate::projects::Project;
-use crate::schema::packages;
+use crate::schema::{builds, packages};
 
 /// Word for a package without a default source.
 pub const UNSET: &str = "unset";
@@ -148,20 +148,40 @@ pub async fn all(conn: &mut Connection, project: i64) -> DbResult<Vec<Package>> 
     rows.into_iter().map(Row::package).collect()
 }
 
-/// Packages of a project that webhooks may rebuild, by name.
+/// Packages of a project with a source in a repository whose address holds this text, by name; upper and lower case
+/// are the same. At most 1000.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn rebuilt_by_webhooks(conn: &mut Connection, project: i64) -> DbResult<Vec<Package>> {
+pub async fn cloned_from(conn: &mut Connection, project: i64, text: &str) -> DbResult<Vec<Package>> {
     let rows: Vec<Row> = packages::table
         .filter(packages::project_id.eq(project))
-        .filter(packages::webhook_rebuild)
         .filter(packages::source_type.eq("scm"))
+        .filter(
+            diesel::dsl::sql::<diesel::sql_types::Bool>("strpos(lower(source->>'clone_url'), ")
+                .bind::<diesel::sql_types::Text, _>(text.to_lowercase())
+                .sql(") > 0"),
+        )
         .order(packages::name)
+        .limit(1_000)
         .select(Row::as_select())
         .load(conn)
         .await?;
     rows.into_iter().map(Row::package).collect()
+}
+
+/// Numbers of a package's builds, at most `limit`.
+///
+/// # Errors
+/// When the query fails.
+pub async fn builds(conn: &mut Connection, package: i64, limit: i64) -> DbResult<Vec<i64>> {
+    Ok(builds::table
+        .filter(builds::package_id.eq(package))
+        .order(builds::id)
+        .limit(limit)
+        .select(builds::id)
+        .load(conn)
+        .await?)
 }
 
 /// Adds a package.

@@ -26,6 +26,7 @@ mod shape;
 mod token;
 mod upload;
 mod written;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -57,6 +58,7 @@ pub fn routes() -> Vec<ApiRoute> {
         rpmrepo::routes(),
         package::routes(),
         monitor::routes(),
+        webhook::routes(),
     ]
     .into_iter()
     .flatten()

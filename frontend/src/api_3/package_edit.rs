@@ -3,16 +3,16 @@
 use actix_web::web::{self, Json, Path};
 use serde_json::{Map, Value};
 
-use crate::api_3::build::project_of;
+use crate::api_3::build::{model, project_of};
 use crate::api_3::input::Fields;
 use crate::api_3::models::{self, LatestBuilds};
-use crate::api_3::route::fields::{OWNER, PROJECT};
-use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, PUT, token};
+use crate::api_3::route::fields::{BUILD, OWNER, PROJECT};
+use crate::api_3::route::{Action, ApiRoute, DELETE, Field, Kind, POST, PUT, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::packages::{
-    PackageChange, add_package, edit_package, find_package, reset_package, source_type,
+    PackageChange, add_package, build_package, delete_package, edit_package, find_package, reset_package, source_type,
 };
 use crate::operations::projects::find_project;
 use crate::operations::sources::SourceType;
@@ -150,6 +150,13 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         token(Action::Edit, PUT, "/package/reset", reset)
             .about("Takes a package's default source away.")
             .body(&[OWNER, PROJECT, NAME]),
+        token(Action::Build, POST, "/package/build", build)
+            .about("Builds a package from its default source.")
+            .body(&BUILD)
+            .body(&[NAME]),
+        token(Action::Edit, DELETE, "/package/delete", delete)
+            .about("Deletes a package with all its builds.")
+            .body(&[OWNER, PROJECT, NAME]),
     ]
 }
 
@@ -286,4 +293,24 @@ async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
         project.name.as_str(),
         LatestBuilds::default(),
     )))
+}
+
+async fn build(
+    app: web::Data<App>,
+    signed: Signed,
+    fields: Fields,
+) -> Result<Json<models::Build>, Error> {
+    let project = project_of(&app, &fields).await?;
+    signed.actor.may_build(&project)?;
+    let package = find_package(&app, &project, &fields.required("package_name")?).await?;
+    let build = build_package(&app, &signed.actor, &project, &package, &fields.build_request()?).await?;
+    Ok(Json(model(&app, build).await?))
+}
+
+async fn delete(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
+    let project = project_of(&app, &fields).await?;
+    signed.actor.may_edit(&project)?;
+    let package = find_package(&app, &project, &fields.required("package_name")?).await?;
+    delete_package(&app, &signed.actor, &project, &package).await?;
+    Ok(Json(models::package(&package, &project, LatestBuilds::default())))
 }

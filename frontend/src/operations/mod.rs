@@ -14,5 +14,6 @@ pub mod repo_specs;
 mod source;
 pub mod sources;
 pub mod tokens;
+pub mod webhooks;
 
 pub use builds::{BuildRequest, Plan, Received};

@@ -1,14 +1,17 @@
 //! Packages: names with a default source, which builds and webhooks use.
 
 use db::DbError;
+use db::builds::Recipe;
 use db::package_edit::{self, NAME_TAKEN, Package, PackageSettings, UNSET};
 use db::projects::Project;
-use protocol::{ChrootName, PackageName, fnmatch};
+use protocol::{BuildId, ChrootName, PackageName, fnmatch};
 use serde_json::{Map, Value};
 
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::BuildRequest;
+use crate::operations::builds::{delete_builds, submit_source};
 use crate::operations::projects::shown;
 use crate::operations::sources::{self, SourceType};
 
@@ -16,6 +19,8 @@ use crate::operations::sources::{self, SourceType};
 const MAX_BUILDS: i64 = 100;
 /// Longest time that a package's builds may be given, in seconds (Copr's).
 const MAX_TIMEOUT_S: i64 = 108_000;
+/// Builds that are deleted at once with their package.
+const MAX_BATCH: i64 = 500;
 /// What a pattern of the denylist may hold; the rule is Copr's, and so is its wording.
 const DENYLIST_RULE: &str = "^[a-z0-9-_*.+]+$";
 
@@ -107,6 +112,76 @@ pub async fn edit_package(
     write(app, actor, project, package, &settings).await
 }
 
+/// Builds a package from its default source.
+///
+/// # Errors
+/// 403 for whoever may not build in the project, 400 when the package has no default source, and as
+/// [`crate::operations::builds::check_before_build`].
+pub async fn build_package(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    package: &Package,
+    request: &BuildRequest,
+) -> Result<BuildId, Error> {
+    actor.may_build(project)?;
+    submit_source(app, Some(actor), project, request, recipe(package)?, Some(package)).await
+}
+
+/// The same for a webhook, whose secret has been checked; `change` replaces a field of the source, such as the commit.
+///
+/// # Errors
+/// As [`build_package`], without the 403.
+pub async fn build_by_webhook(
+    app: &App,
+    project: &Project,
+    package: &Package,
+    request: &BuildRequest,
+    change: Option<(&str, Value)>,
+) -> Result<BuildId, Error> {
+    let mut recipe = recipe(package)?;
+    if let Some((field, value)) = change {
+        recipe.fields.insert(field.to_owned(), value);
+    }
+    submit_source(app, None, project, request, recipe, Some(package)).await
+}
+
+fn recipe(package: &Package) -> Result<Recipe, Error> {
+    let source = SourceType::parse(&package.source_type).ok_or_else(|| {
+        Error::Invalid(format!(
+            "Unset default source for package {}: give it one with 'copr-cli edit-package-scm' or its kind, or submit the source package itself",
+            package.name
+        ))
+    })?;
+    Ok(Recipe {
+        kind: source.as_str(),
+        fields: package.source.clone(),
+    })
+}
+
+/// Deletes a package and all its builds; their packages leave the repositories.
+///
+/// # Errors
+/// 403 for whoever may not edit the project, 400 that names builds that still run.
+pub async fn delete_package(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    package: &Package,
+) -> Result<(), Error> {
+    actor.may_edit(project)?;
+    loop {
+        let ids = package_edit::builds(&mut *app.conn().await?, package.id, MAX_BATCH).await?;
+        if ids.is_empty() {
+            break;
+        }
+        delete_builds(app, actor, &ids).await?;
+    }
+    let now = app.now();
+    let mut conn = app.conn().await?;
+    Ok(package_edit::delete(&mut conn, project, package, actor.name(), now).await?)
+}
+
 /// Takes a package's default source away.
 ///
 /// # Errors
@@ -145,20 +220,6 @@ fn package_name(text: &str) -> Result<PackageName, Error> {
             e.rule
         ))
     })
-}
-
-/// Chroots of a package's builds when none are named: all that the denylist leaves. A list that leaves none is taken
-/// for a mistake and ignored, as Copr does.
-pub fn allowed_chroots<'a>(package: &Package, enabled: &'a [ChrootName]) -> Vec<&'a ChrootName> {
-    let left: Vec<&ChrootName> = enabled
-        .iter()
-        .filter(|c| !package.denied().any(|pattern| fnmatch(pattern, c.as_str())))
-        .collect();
-    if left.is_empty() {
-        enabled.iter().collect()
-    } else {
-        left
-    }
 }
 
 /// The settings after a change.

@@ -23,6 +23,7 @@ const PATH: &[(&str, Kind, &str)] = &[
     ("name_release", Kind::Text, "Such as `fedora-44`."),
     ("chroot", Kind::Text, "Such as `fedora-44-x86_64`."),
     ("package", Kind::Text, "Name of the package."),
+    ("delivery", Kind::Number, "Number of the delivery."),
     (
         "type",
         Kind::Text,
