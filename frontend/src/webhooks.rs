@@ -48,8 +48,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .route(web::post().to(custom)),
         )
         .service(
-            post(&["/webhooks/custom-dir/{owner}/{dir}/{uuid}/{package}"])
-                .route(web::post().to(custom_dir)),
+            post(&["/webhooks/custom-dir/{owner}/{dir}/{uuid}/{package}"]).route(web::post().to(custom_dir)),
         )
         .service(web::scope("/webhooks").default_service(web::to(nowhere)));
 }
@@ -93,7 +92,11 @@ fn part(request: &HttpRequest, name: &str) -> Option<String> {
 }
 
 /// Checks the secret of a URL.
-async fn open(app: &App, project: Option<Project>, uuid: &str) -> Result<Result<(Project, Keys), Wrong>, Error> {
+async fn open(
+    app: &App,
+    project: Option<Project>,
+    uuid: &str,
+) -> Result<Result<(Project, Keys), Wrong>, Error> {
     let Some(project) = project else {
         return Ok(Err(Wrong::Project));
     };

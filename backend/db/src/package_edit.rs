@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
-    SelectableHelper as _,
+    ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _, Queryable,
+    Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PackageName;
@@ -170,14 +170,14 @@ pub async fn cloned_from(conn: &mut Connection, project: i64, text: &str) -> DbR
     rows.into_iter().map(Row::package).collect()
 }
 
-/// Numbers of a package's builds, at most `limit`.
+/// Numbers of a package's builds, at most `limit`; those that have not ended first.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn builds(conn: &mut Connection, package: i64, limit: i64) -> DbResult<Vec<i64>> {
     Ok(builds::table
         .filter(builds::package_id.eq(package))
-        .order(builds::id)
+        .order((builds::ended_at.asc().nulls_first(), builds::id))
         .limit(limit)
         .select(builds::id)
         .load(conn)

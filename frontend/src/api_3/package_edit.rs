@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::packages::{
-    PackageChange, add_package, build_package, delete_package, edit_package, find_package, reset_package, source_type,
+    PackageChange, add_package, build_package, delete_package, edit_package, find_package, reset_package,
+    source_type,
 };
 use crate::operations::projects::find_project;
 use crate::operations::sources::SourceType;
@@ -295,11 +296,7 @@ async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     )))
 }
 
-async fn build(
-    app: web::Data<App>,
-    signed: Signed,
-    fields: Fields,
-) -> Result<Json<models::Build>, Error> {
+async fn build(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<models::Build>, Error> {
     let project = project_of(&app, &fields).await?;
     signed.actor.may_build(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;

@@ -125,7 +125,15 @@ pub async fn build_package(
     request: &BuildRequest,
 ) -> Result<BuildId, Error> {
     actor.may_build(project)?;
-    submit_source(app, Some(actor), project, request, recipe(package)?, Some(package)).await
+    submit_source(
+        app,
+        Some(actor),
+        project,
+        request,
+        recipe(package)?,
+        Some(package),
+    )
+    .await
 }
 
 /// The same for a webhook, whose secret has been checked; `change` replaces a field of the source, such as the commit.

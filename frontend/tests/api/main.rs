@@ -22,4 +22,5 @@ mod speed;
 mod tokens;
 mod transfer;
 mod uploads;
+mod webhooks;
 mod wire;

@@ -96,7 +96,8 @@ pub(super) fn read(request: &Request) -> Result<Event, String> {
 }
 
 fn payload(request: &Request) -> Result<Value, String> {
-    let form = header(request, "content-type").is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
+    let form =
+        header(request, "content-type").is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
     let read = if form {
         // GitHub's default: the JSON is one field of a form.
         let field = url::form_urlencoded::parse(&request.body).find(|(name, _)| name == "payload");
@@ -167,7 +168,9 @@ fn github(request: &Request) -> Result<Event, String> {
                 return Ok(Event::Nothing(format!("{reference} was deleted.")));
             }
             if reference.is_empty() || commit.is_empty() {
-                return Err("The push does not name its branch and its newest commit (ref, after).".to_owned());
+                return Err(
+                    "The push does not name its branch and its newest commit (ref, after).".to_owned(),
+                );
             }
             Change::Branch {
                 reference,
@@ -231,7 +234,12 @@ fn gitlab(request: &Request) -> Result<Event, String> {
         return Ok(Event::Nothing(format!("{reference} was deleted.")));
     }
     let change = if kind == "tag_push" {
-        Change::Tag(reference.strip_prefix("refs/tags/").unwrap_or(&reference).to_owned())
+        Change::Tag(
+            reference
+                .strip_prefix("refs/tags/")
+                .unwrap_or(&reference)
+                .to_owned(),
+        )
     } else {
         if commit.is_empty() {
             return Err("The push does not name its newest commit (after).".to_owned());
@@ -337,7 +345,11 @@ mod tests {
                 json!({"ref": "x", "ref_type": "branch", "repository": repository}),
                 "A new branch builds nothing",
             ),
-            ("issues", json!({"repository": repository}), "Events 'issues' build nothing"),
+            (
+                "issues",
+                json!({"repository": repository}),
+                "Events 'issues' build nothing",
+            ),
         ] {
             let read = read(&request("github", &[("x-github-event", event)], &body)).unwrap();
             let Event::Nothing(why) = read else {
@@ -363,7 +375,11 @@ mod tests {
     fn malformed_deliveries_are_refused() {
         for (kind, headers, body) in [
             ("github", &[][..], json!({})),
-            ("github", &[("x-github-event", "push")][..], json!({"some": "data"})),
+            (
+                "github",
+                &[("x-github-event", "push")][..],
+                json!({"some": "data"}),
+            ),
             ("github", &[("x-github-event", "push")][..], json!([])),
             ("gitlab", &[][..], json!({"some": "data"})),
             ("bitbucket", &[][..], json!({"some": "data"})),

@@ -289,7 +289,11 @@ async fn custom(app: &App, project: &Project, request: &Request) -> Result<Verdi
         return Ok(Verdict::coded(404, "PACKAGE_NOT_FOUND", message));
     };
     if forge::event_name(request) == Some("ping") {
-        return Ok(Verdict::coded(200, "SKIPPED", "pong: the webhook leads to this package"));
+        return Ok(Verdict::coded(
+            200,
+            "SKIPPED",
+            "pong: the webhook leads to this package",
+        ));
     }
     let enabled = db::projects::chroots(&mut conn, project.id).await?;
     let active = db::chroots::list(&mut conn, true).await?;

@@ -20,7 +20,12 @@ impl Repository {
             Some((_, rest)) => rest.split_once('/')?,
             None => address.split_once(':')?,
         };
-        let host = authority.rsplit('@').next()?.split(':').next()?.to_ascii_lowercase();
+        let host = authority
+            .rsplit('@')
+            .next()?
+            .split(':')
+            .next()?
+            .to_ascii_lowercase();
         let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let path = path.join("/");
         let path = path.strip_suffix(".git").unwrap_or(&path).trim_end_matches('/');

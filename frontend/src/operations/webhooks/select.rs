@@ -7,7 +7,11 @@ use super::forge::{Change, Push};
 use super::repository::Repository;
 
 fn field<'a>(package: &'a Package, name: &str) -> &'a str {
-    package.source.get(name).and_then(Value::as_str).unwrap_or_default()
+    package
+        .source
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Whether a package is built from one of these repositories.
@@ -47,7 +51,9 @@ pub(super) fn judge(package: &Package, named: Option<&str>, push: &Push) -> Resu
         } => {
             let committish = field(package, "committish");
             if !reference.ends_with(committish) {
-                return Err(format!("The push is to {reference}, and the package is built from {committish}."));
+                return Err(format!(
+                    "The push is to {reference}, and the package is built from {committish}."
+                ));
             }
             let subdirectory = normal(field(package, "subdirectory"));
             let inside = |file: &String| {
@@ -198,7 +204,11 @@ mod tests {
         assert_eq!(judge(&hello, Some("hello"), &tag).as_deref(), Ok("v1"));
         assert!(judge(&hello, None, &tag).unwrap_err().contains("hello-VERSION"));
         let main = branch("refs/heads/main", Some(&["a"]));
-        assert!(judge(&hello, Some("other"), &main).unwrap_err().contains("names the package other"));
+        assert!(
+            judge(&hello, Some("other"), &main)
+                .unwrap_err()
+                .contains("names the package other")
+        );
         let mut off = hello;
         off.settings.webhook_rebuild = false;
         assert!(judge(&off, None, &main).unwrap_err().contains("auto-rebuild"));

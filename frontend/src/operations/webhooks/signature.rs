@@ -50,7 +50,10 @@ pub(super) fn check(key: &str, request: &Request, raw: Raw<'_>) -> Result<(), St
 }
 
 fn signed(key: &str, body: &[u8], value: &str) -> bool {
-    let Some(signature) = value.strip_prefix("sha256=").and_then(|hex| hex::decode(hex.trim()).ok()) else {
+    let Some(signature) = value
+        .strip_prefix("sha256=")
+        .and_then(|hex| hex::decode(hex.trim()).ok())
+    else {
         return false;
     };
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
