@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod api_docs;
 pub mod context;
+pub mod packages;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -11,6 +12,7 @@ use tera::{Context, Tera};
 
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
+use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
 use context::{
     Build, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects,
     SignIn, Submit,
@@ -157,6 +159,16 @@ pages! {
     render_permissions(Permissions) = "permissions.html";
     /// The API's operations.
     render_api_docs(ApiDocs) = "api_docs.html";
+    /// A project's packages.
+    render_packages(Packages) = "packages.html";
+    /// A package.
+    render_package(Package) = "package.html";
+    /// The form of a package.
+    render_package_form(PackageForm) = "package_form.html";
+    /// A project's webhooks.
+    render_webhooks(Webhooks) = "webhooks.html";
+    /// A delivery to a webhook.
+    render_delivery(Delivery) = "delivery.html";
     /// Any error.
     render_error(Failure) = "error.html";
 }

@@ -161,41 +161,9 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-/// Names of the fields of a source in the API and as stored.
-fn names(source: SourceType) -> &'static [(&'static str, &'static str)] {
-    match source {
-        SourceType::Scm => &[
-            ("scm_type", "type"),
-            ("clone_url", "clone_url"),
-            ("committish", "committish"),
-            ("subdirectory", "subdirectory"),
-            ("spec", "spec"),
-            ("srpm_build_method", "srpm_build_method"),
-            ("source_build_method", "srpm_build_method"),
-        ],
-        SourceType::Pypi => &[
-            ("pypi_package_name", "pypi_package_name"),
-            ("pypi_package_version", "pypi_package_version"),
-            ("spec_generator", "spec_generator"),
-            ("spec_template", "spec_template"),
-        ],
-        SourceType::Rubygems => &[("gem_name", "gem_name")],
-        SourceType::Distgit => &[
-            ("distgit", "distgit"),
-            ("namespace", "namespace"),
-            ("committish", "committish"),
-        ],
-        SourceType::Custom => &[
-            ("script", "script"),
-            ("script_chroot", "chroot"),
-            ("script_resultdir", "resultdir"),
-        ],
-    }
-}
-
 fn change(fields: &Fields, source: SourceType) -> Result<PackageChange, Error> {
     let mut given = Map::new();
-    for (name, stored) in names(source) {
+    for (name, stored) in source.names() {
         if let Some(text) = fields.text(name)? {
             given.insert((*stored).to_owned(), Value::from(text));
         }

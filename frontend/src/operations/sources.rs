@@ -69,27 +69,36 @@ impl SourceType {
         Self::ALL.into_iter().find(|t| t.as_str() == text)
     }
 
-    /// Names of its fields, as stored; those of the API differ for some.
-    pub fn fields(self) -> &'static [&'static str] {
+    /// Names of its texts, in the API and in forms, and as stored. Lists go beside them: `script_builddeps`,
+    /// `script_repos` and `python_versions`.
+    pub fn names(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Scm => &[
-                "type",
-                "clone_url",
-                "committish",
-                "subdirectory",
-                "spec",
-                "srpm_build_method",
+                ("scm_type", "type"),
+                ("clone_url", "clone_url"),
+                ("committish", "committish"),
+                ("subdirectory", "subdirectory"),
+                ("spec", "spec"),
+                ("srpm_build_method", "srpm_build_method"),
+                ("source_build_method", "srpm_build_method"),
             ],
             Self::Pypi => &[
-                "pypi_package_name",
-                "pypi_package_version",
-                "spec_generator",
-                "spec_template",
-                "python_versions",
+                ("pypi_package_name", "pypi_package_name"),
+                ("pypi_package_version", "pypi_package_version"),
+                ("spec_generator", "spec_generator"),
+                ("spec_template", "spec_template"),
             ],
-            Self::Rubygems => &["gem_name"],
-            Self::Distgit => &["distgit", "namespace", "committish"],
-            Self::Custom => &["script", "chroot", "builddeps", "resultdir", "repos"],
+            Self::Rubygems => &[("gem_name", "gem_name")],
+            Self::Distgit => &[
+                ("distgit", "distgit"),
+                ("namespace", "namespace"),
+                ("committish", "committish"),
+            ],
+            Self::Custom => &[
+                ("script", "script"),
+                ("script_chroot", "chroot"),
+                ("script_resultdir", "resultdir"),
+            ],
         }
     }
 }

@@ -34,6 +34,8 @@ impl Search {
     }
 
     pub(super) fn url(&self, page: i64) -> String {
+    /// The query of another page of the same list.
+    pub fn url(&self, page: i64) -> String {
         let q: String = url::form_urlencoded::byte_serialize(self.q.as_bytes()).collect();
         if q.is_empty() {
             format!("?page={page}")

@@ -8,6 +8,8 @@ mod group;
 mod home;
 mod monitor;
 mod permissions;
+mod package_form;
+mod packages;
 mod project;
 mod project_form;
 mod repo;
@@ -18,6 +20,7 @@ mod token;
 pub(crate) mod twins;
 pub(crate) mod views;
 pub(crate) mod visitor;
+mod webhooks;
 
 use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::middleware::from_fn;
@@ -36,6 +39,7 @@ pub fn configure(config: &mut ServiceConfig) {
             .configure(people)
             .configure(projects)
             .configure(builds)
+            .configure(packages_and_webhooks)
             .default_service(web::to(nowhere)),
     );
 }
@@ -144,6 +148,37 @@ fn builds(config: &mut ServiceConfig) {
             "/coprs/{owner}/{project}/build/{id}/{chroot}/log",
             web::get().to(live_log::follow),
         );
+}
+
+fn packages_and_webhooks(config: &mut ServiceConfig) {
+    let post = web::post;
+    let project = |tail: &str| {
+        let path = format!("/coprs/{{owner}}/{{project}}/{tail}");
+        web::resource([path.clone() + "/", path])
+    };
+    config
+        .service(project("packages").route(get().to(packages::list)))
+        .service(project("add_package").route(get().to(package_form::start)))
+        .service(
+            project("add_package/{type}")
+                .route(get().to(package_form::new))
+                .route(post().to(package_form::create)),
+        )
+        .service(project("package/{package}").route(get().to(packages::show)))
+        .service(project("package/{package}/rebuild").route(post().to(packages::rebuild)))
+        .service(project("package/{package}/reset").route(post().to(packages::reset)))
+        .service(project("package/{package}/delete").route(post().to(packages::delete)))
+        .service(project("package/{package}/edit").route(get().to(package_form::edit_now)))
+        .service(
+            project("package/{package}/edit/{type}")
+                .route(get().to(package_form::edit))
+                .route(post().to(package_form::save)),
+        )
+        .service(project("webhooks").route(get().to(webhooks::show)))
+        .service(project("webhooks/secret").route(post().to(webhooks::new_secret)))
+        .service(project("webhooks/hmac").route(post().to(webhooks::hmac)))
+        .service(project("webhooks/{delivery}").route(get().to(webhooks::delivery)))
+        .service(project("webhooks/{delivery}/redeliver").route(post().to(webhooks::redeliver)));
 }
 
 /// GET, or HEAD, which is answered as GET without the body.

@@ -79,6 +79,46 @@ pub(crate) const TWINS: &[Twin] = &[
         "PUT",
         "/build/cancel/{id}",
     ),
+    twin(
+        "/coprs/{owner}/{project}/add_package/{type}/",
+        "POST",
+        "/package/add/{owner}/{project}/{package}/{type}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/package/{package}/edit/{type}/",
+        "POST",
+        "/package/edit/{owner}/{project}/{package}/{type}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/package/{package}/rebuild/",
+        "POST",
+        "/package/build",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/package/{package}/reset/",
+        "PUT",
+        "/package/reset",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/package/{package}/delete/",
+        "DELETE",
+        "/package/delete",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/webhooks/secret/",
+        "POST",
+        "/webhook/generate/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/webhooks/hmac/",
+        "PUT",
+        "/webhook/hmac/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/webhooks/{delivery}/redeliver/",
+        "POST",
+        "/webhook/redeliver/{delivery}",
+    ),
 ];
 
 /// The form that does the same as an operation.

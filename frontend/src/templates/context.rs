@@ -553,4 +553,4 @@ pub struct Failure {
 
 #[cfg(test)]
 #[path = "samples.rs"]
-mod samples;
+pub(crate) mod samples;

@@ -2,9 +2,9 @@
 
 use super::*;
 
-const HOSTILE: &str = "<b>hostile</b> \"'&";
+pub(crate) const HOSTILE: &str = "<b>hostile</b> \"'&";
 
-fn moment() -> Moment {
+pub(crate) fn moment() -> Moment {
     Moment {
         iso: "2026-11-21T02:35:41Z".to_owned(),
         full: "2026-11-21 02:35:41 UTC".to_owned(),
@@ -12,7 +12,7 @@ fn moment() -> Moment {
     }
 }
 
-fn head(may: bool) -> ProjectHead {
+pub(crate) fn head(may: bool) -> ProjectHead {
     ProjectHead {
         owner: "alice".to_owned(),
         name: "tools".to_owned(),
@@ -33,7 +33,7 @@ fn project_line() -> ProjectLine {
     }
 }
 
-fn build_line(submitter: Option<&str>) -> BuildLine {
+pub(crate) fn build_line(submitter: Option<&str>) -> BuildLine {
     BuildLine {
         id: 12,
         path: "/coprs/alice/tools/build/12/".to_owned(),
@@ -54,7 +54,7 @@ fn link(href: bool) -> Link {
     }
 }
 
-fn wrong() -> Field {
+pub(crate) fn wrong() -> Field {
     Field {
         value: HOSTILE.to_owned(),
         error: Some(HOSTILE.to_owned()),
