@@ -12,11 +12,11 @@ use tera::{Context, Tera};
 
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
-use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
 use context::{
     Build, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects,
     SignIn, Submit,
 };
+use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
 
 /// A page that could not be made: a fault of the program.
 #[derive(Debug, thiserror::Error)]

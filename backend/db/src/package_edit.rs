@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    QueryableByName, ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _, Queryable,
-    Selectable, SelectableHelper as _,
+    ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _, Queryable,
+    QueryableByName, Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PackageName;

@@ -25,8 +25,8 @@ mod rpmrepo;
 mod shape;
 mod token;
 mod upload;
-mod written;
 mod webhook;
+mod written;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,8 @@
 //! Packages: adding, changing, building and deleting them.
 
 use actix_web::web::{self, Json, Path};
+use db::package_edit::Package;
+use db::projects::Project;
 use serde_json::{Map, Value};
 
 use crate::api_3::build::{model, project_of};
@@ -189,6 +191,12 @@ fn change(fields: &Fields, source: SourceType) -> Result<PackageChange, Error> {
     })
 }
 
+/// A package that was just written: nobody asks for its builds.
+fn answer(package: &Package, project: &Project) -> Json<models::Package> {
+    let (owner, name) = (project.owner.as_str(), project.name.as_str());
+    Json(models::package(package, owner, name, LatestBuilds::default()))
+}
+
 async fn add(
     app: web::Data<App>,
     signed: Signed,
@@ -201,12 +209,7 @@ async fn add(
     let kind = source_type(&kind)?;
     let change = change(&fields, kind)?;
     let package = add_package(&app, &signed.actor, &project, &name, kind, &change).await?;
-    Ok(Json(models::package(
-        &package,
-        project.owner.as_str(),
-        project.name.as_str(),
-        LatestBuilds::default(),
-    )))
+    Ok(answer(&package, &project))
 }
 
 async fn edit(
@@ -243,12 +246,7 @@ async fn edit_as(
     let kind = source_type(kind.unwrap_or(&package.source_type))?;
     let change = change(fields, kind)?;
     let package = edit_package(app, &signed.actor, &project, &package, Some(kind), &change).await?;
-    Ok(Json(models::package(
-        &package,
-        project.owner.as_str(),
-        project.name.as_str(),
-        LatestBuilds::default(),
-    )))
+    Ok(answer(&package, &project))
 }
 
 async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
@@ -256,12 +254,7 @@ async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     signed.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     let package = reset_package(&app, &signed.actor, &project, &package).await?;
-    Ok(Json(models::package(
-        &package,
-        project.owner.as_str(),
-        project.name.as_str(),
-        LatestBuilds::default(),
-    )))
+    Ok(answer(&package, &project))
 }
 
 async fn build(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<models::Build>, Error> {
@@ -277,5 +270,5 @@ async fn delete(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     signed.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     delete_package(&app, &signed.actor, &project, &package).await?;
-    Ok(Json(models::package(&package, &project, LatestBuilds::default())))
+    Ok(answer(&package, &project))
 }

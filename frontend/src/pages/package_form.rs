@@ -53,7 +53,12 @@ const OPTIONS: &[Shape] = &[
 fn shapes(source: SourceType) -> &'static [Shape] {
     match source {
         SourceType::Scm => &[
-            ("clone_url", "Clone URL", "Such as https://example.org/hello.git.", How::Text),
+            (
+                "clone_url",
+                "Clone URL",
+                "Such as https://example.org/hello.git.",
+                How::Text,
+            ),
             (
                 "committish",
                 "Branch, tag or commit",
@@ -66,7 +71,12 @@ fn shapes(source: SourceType) -> &'static [Shape] {
                 "Where the package lies; webhooks build changes below it only.",
                 How::Text,
             ),
-            ("spec", "Spec file", "Seen from the subdirectory; empty: the only one there.", How::Text),
+            (
+                "spec",
+                "Spec file",
+                "Seen from the subdirectory; empty: the only one there.",
+                How::Text,
+            ),
             ("scm_type", "Kind of repository", "", How::Choice(&["git", "svn"])),
             (
                 "source_build_method",
@@ -77,8 +87,18 @@ fn shapes(source: SourceType) -> &'static [Shape] {
         ],
         SourceType::Distgit => &[
             ("distgit", "Distribution's git service", "", How::DistGit),
-            ("namespace", "Name space", "Such as forks/alice; usually empty.", How::Text),
-            ("committish", "Branch, tag or commit", "Empty: the default branch.", How::Text),
+            (
+                "namespace",
+                "Name space",
+                "Such as forks/alice; usually empty.",
+                How::Text,
+            ),
+            (
+                "committish",
+                "Branch, tag or commit",
+                "Empty: the default branch.",
+                How::Text,
+            ),
         ],
         SourceType::Pypi => &[
             ("pypi_package_name", "Name at PyPI", "", How::Text),
@@ -111,9 +131,24 @@ fn shapes(source: SourceType) -> &'static [Shape] {
                 "Empty: the newest Fedora where there is one.",
                 How::Text,
             ),
-            ("script_builddeps", "Packages that it needs", "With spaces between them.", How::Text),
-            ("script_resultdir", "Where its results are", "Empty: where it starts.", How::Text),
-            ("script_repos", "More repositories for it", "URLs with spaces between them.", How::Text),
+            (
+                "script_builddeps",
+                "Packages that it needs",
+                "With spaces between them.",
+                How::Text,
+            ),
+            (
+                "script_resultdir",
+                "Where its results are",
+                "Empty: where it starts.",
+                How::Text,
+            ),
+            (
+                "script_repos",
+                "More repositories for it",
+                "URLs with spaces between them.",
+                How::Text,
+            ),
         ],
     }
 }
@@ -333,11 +368,7 @@ pub async fn edit_now(app: web::Data<App>, path: Named) -> Result<HttpResponse, 
 type NamedWithType = web::Path<(String, String, String, String)>;
 
 /// The form of a package.
-pub async fn edit(
-    app: web::Data<App>,
-    visitor: Visitor,
-    path: NamedWithType,
-) -> Result<HttpResponse, Error> {
+pub async fn edit(app: web::Data<App>, visitor: Visitor, path: NamedWithType) -> Result<HttpResponse, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
     visitor.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &path.2).await?;

@@ -175,7 +175,10 @@ pub async fn rebuild(app: web::Data<App>, form: Posted, path: Named) -> Result<H
     let package = find_package(&app, &project, &path.2).await?;
     let request = BuildRequest::default();
     let build = build_package(&app, &form.visitor.actor, &project, &package, &request).await?;
-    Ok(redirect(&format!("{}build/{build}/", views::project_path(&project))))
+    Ok(redirect(&format!(
+        "{}build/{build}/",
+        views::project_path(&project)
+    )))
 }
 
 /// Takes the default source away.

@@ -177,7 +177,9 @@ pub async fn delivery(app: web::Data<App>, visitor: Visitor, path: Named) -> Res
             .iter()
             .map(|(name, value)| Fact {
                 name: name.clone(),
-                value: value.as_str().map_or_else(|| Value::to_string(value), str::to_owned),
+                value: value
+                    .as_str()
+                    .map_or_else(|| Value::to_string(value), str::to_owned),
             })
             .collect(),
         body: String::from_utf8_lossy(&request.body).into_owned(),

@@ -262,7 +262,11 @@ mod samples {
             let of = |full: bool| Self {
                 project: head(full),
                 query: HOSTILE.to_owned(),
-                packages: if full { vec![line(true), line(false)] } else { vec![] },
+                packages: if full {
+                    vec![line(true), line(false)]
+                } else {
+                    vec![]
+                },
                 older: full.then(|| "?page=3".to_owned()),
                 newer: full.then(|| "?page=1".to_owned()),
             };

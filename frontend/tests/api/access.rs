@@ -30,7 +30,7 @@ pub fn body(path: &str) -> Value {
 }
 
 /// The route's path with alice's things in it.
-pub fn path_of(route: &ApiRoute, build: &str) -> String {
+pub fn path_of(route: &ApiRoute, build: &str, delivery: &str) -> String {
     route
         .path
         .replace("{owner}", "alice")
@@ -41,6 +41,7 @@ pub fn path_of(route: &ApiRoute, build: &str) -> String {
         .replace("{type}", "scm")
         .replace("{dirname}", "tools")
         .replace("{chroot}", CHROOT)
+        .replace("{delivery}", delivery)
         .replace("{name_release}", "debian-12")
         .replace("{id:\\d+}", build)
         .replace("{id}", build)
@@ -96,16 +97,7 @@ async fn every_route_denies_by_default() {
         "/project/permissions/request/{owner}/{project}",
     ];
     for route in routes() {
-        let path = path_of(&route, &build);
-        let path = route
-            .path
-            .replace("{owner}", "alice")
-            .replace("{project}", "tools")
-            .replace("{package}", "hello")
-            .replace("{type}", "scm")
-            .replace("{delivery}", &delivery)
-            .replace("{id:\\d+}", &build)
-            .replace("{id}", &build);
+        let path = path_of(&route, &build, &delivery);
         for method in route.reads.methods {
             if route.reads.access == Access::Public {
                 assert_eq!(*method, "GET", "{path}: what everybody may do changes nothing");

@@ -43,6 +43,7 @@ struct Scene {
     alice: Person,
     package: Made,
     build: String,
+    delivery: String,
 }
 
 impl Scene {
@@ -59,11 +60,13 @@ impl Scene {
             .await
             .ok()["id"]
             .to_string();
+        let delivery = crate::webhooks::ping(&house, &alice).await.to_string();
         Self {
             house,
             alice,
             package,
             build,
+            delivery,
         }
     }
 
@@ -93,7 +96,7 @@ impl Scene {
             let (name, bytes) = (&self.package.name, &self.package.bytes);
             return self.house.upload(Some(person), name, bytes, &form).await;
         }
-        let path = path_of(route, &self.build);
+        let path = path_of(route, &self.build, &self.delivery);
         self.house
             .send(method, &path, Some(person), body(route.path))
             .await

@@ -6,6 +6,7 @@ mod accounts;
 mod builds;
 mod house;
 mod live_log;
+mod packages;
 mod people;
 mod projects;
 mod repo_files;

@@ -6,6 +6,7 @@ mod dnf;
 mod dnf5;
 mod downloads;
 mod paging;
+mod packages;
 mod permissions;
 mod projects;
 
