@@ -33,7 +33,6 @@ impl Search {
         self.page.parse().unwrap_or(1).clamp(1, 100_000)
     }
 
-    pub(super) fn url(&self, page: i64) -> String {
     /// The query of another page of the same list.
     pub fn url(&self, page: i64) -> String {
         let q: String = url::form_urlencoded::byte_serialize(self.q.as_bytes()).collect();
