@@ -5,8 +5,8 @@ mod chroots;
 mod dnf;
 mod dnf5;
 mod downloads;
-mod paging;
 mod packages;
+mod paging;
 mod permissions;
 mod projects;
 
