@@ -27,6 +27,8 @@ pub struct Config {
     pub keys: Keys,
     /// Web, API, builder API, results.
     pub frontend: frontend::Config,
+    /// What an owner may use.
+    pub quota: frontend::config::Quota,
     /// What happens by itself.
     pub backend: backend::Config,
     /// The message bus.
@@ -185,6 +187,7 @@ fn defaults(data: &Path, port: u16) -> anyhow::Result<Table> {
         [keys]
         pool = 4
         [frontend]
+        [quota]
         [backend]
         [events]
         [builder]

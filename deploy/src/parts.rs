@@ -103,6 +103,7 @@ async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyho
     settings.url = config.service.url;
     settings.service_name = config.service.name;
     settings.service_tag = config.service.tag;
+    settings.quota = config.quota;
     frontend::serve(
         settings,
         pool,

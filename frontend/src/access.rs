@@ -330,6 +330,49 @@ impl Actor {
         self.may_lead(group)
     }
 
+    /// Whether one may read who did what in a project: whoever may change it.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_history(&self, project: &Project) -> Result<(), Error> {
+        self.within(project)?;
+        allow(
+            self.edits(project) || self.administers(),
+            "Only owners and admins of a project see its history.",
+        )
+    }
+
+    /// Whether one may read who did what in the whole service.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_all_history(&self) -> Result<(), Error> {
+        self.at_large()?;
+        self.may_administer("see the history of the whole service")
+    }
+
+    /// Whether one may read what an owner uses and may use.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_quota(&self, owner: &OwnerName) -> Result<(), Error> {
+        self.at_large()?;
+        allow(
+            self.holds(owner) || self.administers(),
+            &format!("Only {owner} and administrators of this service see the quota of {owner}."),
+        )
+    }
+
+    /// Whether one may give an owner other limits.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_set_quotas(&self) -> Result<&User, Error> {
+        let account = self.at_large()?;
+        self.may_administer("set quotas")?;
+        Ok(&account.user)
+    }
+
     /// Whether settings may be changed that only administrators change.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ impl FromRequest for Signed {
             let found = tokens::authenticate(&mut conn, &login, &token, now)
                 .await?
                 .ok_or_else(|| Error::Unauthenticated(LOGIN_INVALID.to_owned()))?;
+            db::audit::presents(&format!("token {}", found.token));
             let actor = Actor::User(Arc::new(Account {
                 user: found.user.clone(),
                 rights: found.rights,
@@ -98,7 +99,11 @@ pub async fn session(app: &App, req: &HttpRequest) -> Result<Option<Session>, Er
         return Ok(None);
     };
     let mut conn = app.conn().await?;
-    Ok(users::session(&mut conn, cookie.value(), app.now()).await?)
+    let session = users::session(&mut conn, cookie.value(), app.now()).await?;
+    if session.is_some() {
+        db::audit::presents("session");
+    }
+    Ok(session)
 }
 
 /// Whether two secrets are equal, in a time that does not tell where they differ.

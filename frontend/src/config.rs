@@ -47,6 +47,44 @@ pub struct Config {
     pub groups: MakesGroups,
     /// Worker threads of each of the three listeners.
     pub workers: usize,
+    /// What an owner may use; a section of its own.
+    #[serde(skip)]
+    pub quota: Quota,
+    /// Whether a proxy in front of [`Config::listen`] says in `X-Forwarded-For` where requests come from; its last entry
+    /// is believed.
+    pub behind_proxy: bool,
+    /// Whether the audit keeps network addresses and not only their class.
+    pub audit_addresses: bool,
+}
+
+/// The section `[quota]`: what a user or group may use whom the administrator gave no limits of their own. What is not
+/// set has no limit.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quota {
+    /// Parts of builds (chroots) that run at the same time; more wait.
+    pub concurrent_builds: Option<i32>,
+    /// Builds that wait for a machine.
+    pub queued_builds: Option<i32>,
+    /// Seconds of build machines times their processors, in 30 days.
+    pub cpu_seconds: Option<i64>,
+    /// Bytes of published and source packages.
+    pub stored_bytes: Option<i64>,
+    /// Bytes that are downloaded, in 30 days.
+    pub served_bytes: Option<i64>,
+}
+
+impl Quota {
+    /// As the database has it.
+    pub fn limits(&self) -> db::quotas::Limits {
+        db::quotas::Limits {
+            concurrent_builds: self.concurrent_builds,
+            queued_builds: self.queued_builds,
+            cpu_seconds: self.cpu_seconds,
+            stored_bytes: self.stored_bytes,
+            served_bytes: self.served_bytes,
+        }
+    }
 }
 
 /// Who may make groups.
@@ -79,6 +117,9 @@ impl Default for Config {
             token_days: 180,
             groups: MakesGroups::Everybody,
             workers: 2,
+            quota: Quota::default(),
+            behind_proxy: false,
+            audit_addresses: false,
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum Error {
     /// More bytes than the limit: 413.
     #[error("{0}")]
     TooLarge(String),
+    /// A quota is used up: 429.
+    #[error("{0}")]
+    TooMany(String),
     /// Not ready yet, or a part of the service does not answer: 503, try again.
     #[error("{0}")]
     NotReady(String),
@@ -67,6 +70,9 @@ fn shortened(text: String) -> String {
     format!("{whole}\n… and {left} more")
 }
 
+/// Seconds after which a used-up quota may look different.
+const QUOTA_RETRY_S: &str = "300";
+
 /// What `copr-cli` shows for wrong credentials.
 pub const LOGIN_INVALID: &str =
     "Login invalid/expired. Please visit the page /api/ of this service to get a new API token.";
@@ -86,6 +92,7 @@ impl Error {
             Self::Gone(_) => StatusCode::GONE,
             Self::TooLarge(_) | Self::Storage(StorageError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Storage(StorageError::Input { .. }) => StatusCode::BAD_REQUEST,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Db(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
@@ -135,6 +142,9 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(status);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, "1"));
+        }
+        if matches!(self, Self::TooMany(_)) {
+            response.insert_header((RETRY_AFTER, QUOTA_RETRY_S));
         }
         if matches!(self, Self::Unauthenticated(_)) {
             response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"api\""));

@@ -11,11 +11,13 @@ pub mod config;
 pub mod error;
 pub mod live_log;
 pub mod operations;
+mod origin;
 pub mod pages;
 pub mod repo_file;
 pub mod results;
 mod shield;
 pub mod templates;
+mod usage;
 pub mod webhooks;
 
 use std::future::Future;
@@ -71,6 +73,7 @@ pub async fn serve(
     })?;
     let gateway = results::Gateway::new(storage.clone(), results_url);
     let templates = templates::Templates::new()?;
+    let served = gateway.served();
     let app = App {
         config,
         pool,
@@ -81,8 +84,18 @@ pub async fn serve(
         refused_hooks: operations::webhooks::Refused::default(),
         stopping,
     };
-    let (servers, addresses) = listen(&web::Data::new(app), &web::Data::new(gateway))?;
-    run(servers, stop, || on_ready(addresses), shutdown).await
+    let app = web::Data::new(app);
+    let (servers, addresses) = listen(&app, &web::Data::new(gateway))?;
+    // The gateway asks no database: what it counts is written down beside it.
+    let keeper = tokio::spawn(usage::keep(app.into_inner(), served));
+    let result = run(servers, stop, || on_ready(addresses), shutdown).await;
+    if tokio::time::timeout(Duration::from_secs(GRACE_S), keeper)
+        .await
+        .is_err()
+    {
+        tracing::warn!("the last downloads could not be counted in time");
+    }
+    result
 }
 
 /// Binds the three listeners and starts their workers.

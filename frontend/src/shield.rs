@@ -8,9 +8,11 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError as _};
+use db::audit::on_behalf;
 use futures_util::FutureExt as _;
 
 use crate::error::Error;
+use crate::origin;
 
 /// For pages and APIs. A handler (such as the results gateway, whose files users made) that sets one of them itself keeps its value.
 const HEADERS: &[(&str, &str)] = &[
@@ -37,7 +39,11 @@ pub(crate) async fn shield(
         req.path()
     };
     let what = format!("{} {path}", req.method());
-    match AssertUnwindSafe(next.call(req)).catch_unwind().await {
+    let origin = origin::of(req.request());
+    match AssertUnwindSafe(on_behalf(origin, next.call(req)))
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(mut response)) => {
             add(response.headers_mut());
             Ok(response)

@@ -20,6 +20,7 @@ pub mod package_edit;
 pub mod permissions;
 pub mod project_chroots;
 pub mod projects;
+pub mod quotas;
 pub mod read;
 pub mod repo_specs;
 pub mod repositories;

@@ -62,6 +62,7 @@ diesel::table! {
     quotas (owner) {
         owner -> Text, concurrent_builds -> Nullable<Integer>, queued_builds -> Nullable<Integer>,
         cpu_seconds -> Nullable<BigInt>, stored_bytes -> Nullable<BigInt>, served_bytes -> Nullable<BigInt>,
+        machine_cpus -> Integer,
     }
 }
 diesel::table! { usage (owner, day) { owner -> Text, day -> Date, cpu_seconds -> BigInt, served_bytes -> BigInt, } }
@@ -115,7 +116,12 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
-diesel::table! { audit (id) { id -> BigInt, at -> Timestamptz, actor -> Text, action -> Text, object -> Text, detail -> Jsonb, } }
+diesel::table! {
+    audit (id) {
+        id -> BigInt, at -> Timestamptz, actor -> Text, action -> Text, object -> Text, detail -> Jsonb, source -> Text,
+        credential -> Nullable<Text>, address -> Nullable<Text>, project_id -> Nullable<BigInt>,
+    }
+}
 diesel::table! { builders (name) { name -> Text, last_seen_at -> Timestamptz, arches -> Jsonb, refusal -> Nullable<Text>, } }
 
 diesel::joinable!(tasks -> builds (build_id));

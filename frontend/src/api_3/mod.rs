@@ -4,6 +4,7 @@
 //! take [`crate::auth::Signed`], without which no operation that writes can be called.
 
 mod batch;
+mod audit;
 mod build;
 mod build_chroot;
 mod build_source;
@@ -20,6 +21,7 @@ mod package_edit;
 mod permissions;
 mod project;
 mod project_chroot;
+mod quota;
 mod route;
 mod rpmrepo;
 mod shape;
@@ -59,6 +61,8 @@ pub fn routes() -> Vec<ApiRoute> {
         package::routes(),
         monitor::routes(),
         webhook::routes(),
+        audit::routes(),
+        quota::routes(),
     ]
     .into_iter()
     .flatten()

@@ -10,6 +10,7 @@ pub mod permissions;
 pub mod project_chroots;
 pub mod project_settings;
 pub mod projects;
+pub mod quotas;
 pub mod repo_specs;
 mod source;
 pub mod sources;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName};
+use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, ProjectName};
 use storage::{BuildDir, DistroPath, RepomdFile, StorageKey};
 
 /// A repository: a directory's packages for one chroot.
@@ -93,6 +93,20 @@ impl Address {
             }
             _ => None,
         }
+    }
+}
+
+impl Address {
+    /// The project whose files it names.
+    pub fn project(&self) -> Option<(OwnerName, ProjectName)> {
+        let (owner, dir) = match self {
+            Self::PublicKey { owner, dir }
+            | Self::SourceBuilds { owner, dir, .. }
+            | Self::SourceBuild { owner, dir, .. } => (owner, dir),
+            Self::Repository { place, .. } | Self::Devel { place, .. } => (&place.owner, &place.dir),
+            Self::Distro { .. } => return None,
+        };
+        Some((owner.clone(), dir.project()))
     }
 }
 

@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod listing;
 mod repository;
+mod served;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use url::Url;
 use crate::results::address::Address;
 use crate::results::cache::Cache;
 use crate::results::error::GatewayError;
+pub(crate) use crate::results::served::Served;
 
 /// How long a request waits for a store that does not answer; dnf gives up after 30 s without data.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -49,6 +51,7 @@ pub struct Gateway {
     results_url: Arc<str>,
     cache: Arc<Cache>,
     patience: Duration,
+    served: Arc<Served>,
 }
 
 impl Gateway {
@@ -59,7 +62,13 @@ impl Gateway {
             results_url: results_url.as_str().trim_end_matches('/').into(),
             cache: Arc::new(Cache::new(CACHE_SIZE)),
             patience: PATIENCE,
+            served: Arc::default(),
         }
+    }
+
+    /// Counts what is downloaded.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        self.served.clone()
     }
 
     /// Sets how long a request waits for a store that does not answer before it fails with 503; 25 s unless set.
@@ -138,7 +147,21 @@ async fn serve(request: HttpRequest, gateway: web::Data<Gateway>) -> HttpRespons
 
 async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse, GatewayError> {
     // The raw path: names are decoded one by one, after they were split.
-    match Address::parse(request.uri().path()).ok_or(GatewayError::NotFound)? {
+    let address = Address::parse(request.uri().path()).ok_or(GatewayError::NotFound)?;
+    let project = address.project();
+    let response = find(request, gateway, address).await?;
+    if let (Some(project), &Method::GET) = (project, request.method()) {
+        gateway.served.count(project, &response);
+    }
+    Ok(response)
+}
+
+async fn find(
+    request: &HttpRequest,
+    gateway: &Gateway,
+    address: Address,
+) -> Result<HttpResponse, GatewayError> {
+    match address {
         Address::PublicKey { owner, dir } => gateway.public_key(request, owner, dir).await,
         Address::SourceBuilds { owner, dir, base } => gateway.source_builds(owner, dir, &base).await,
         Address::SourceBuild {

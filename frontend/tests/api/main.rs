@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod access;
+mod audit;
 mod bad_input;
 mod builders;
 mod builds;
@@ -16,6 +17,7 @@ mod package_edit;
 mod packages;
 mod permissions;
 mod projects;
+mod quotas;
 mod schemathesis;
 mod scopes;
 mod speed;

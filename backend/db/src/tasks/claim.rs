@@ -20,7 +20,8 @@ struct Id {
 }
 
 /// Hands out the most urgent task that the builder can do: by priority, then fair share (owners with fewer running
-/// tasks first), then age. One short UPDATE.
+/// tasks first), then age. One short UPDATE. Tasks of holders who have as many running as they may wait; two claims at
+/// once may hand out one too many.
 ///
 /// # Errors
 /// When the query fails.
@@ -32,13 +33,21 @@ pub async fn claim(
 ) -> DbResult<Option<TaskRow>> {
     let chroots: Vec<&str> = request.chroots.iter().map(ChrootName::as_str).collect();
     let id: Option<Id> = diesel::sql_query(
-        "UPDATE tasks SET state = 'running', attempt = attempt + 1, lease_expires_at = $2, builder = $3,
+        "WITH used_up AS MATERIALIZED (
+             SELECT p.holder FROM tasks r JOIN builds b ON b.id = r.build_id JOIN projects p ON p.id = b.project_id
+                 LEFT JOIN quotas q ON q.owner = p.holder LEFT JOIN quotas d ON d.owner = ''
+             WHERE r.state = 'running'
+             GROUP BY p.holder, coalesce(q.concurrent_builds, d.concurrent_builds)
+             HAVING coalesce(q.concurrent_builds, d.concurrent_builds) BETWEEN 0 AND count(*)
+             UNION SELECT owner FROM quotas WHERE concurrent_builds = 0)
+         UPDATE tasks SET state = 'running', attempt = attempt + 1, lease_expires_at = $2, builder = $3,
              phase = 'preparing', started_at = coalesce(started_at, $1)
          WHERE id = (
              SELECT t.id FROM tasks t JOIN builds b ON b.id = t.build_id JOIN projects p ON p.id = b.project_id
              WHERE t.state = 'pending' AND NOT t.held AND (t.not_before IS NULL OR t.not_before <= $1)
                  AND (t.chroot IS NULL OR regexp_replace(t.chroot, '^.*-', '') = ANY ($4))
                  AND (t.chroot IS NULL OR cardinality($5) = 0 OR t.chroot = ANY ($5))
+                 AND NOT EXISTS (SELECT FROM used_up WHERE used_up.holder = p.holder)
              ORDER BY t.priority DESC,
                  (SELECT count(*) FROM tasks r JOIN builds rb ON rb.id = r.build_id JOIN projects rp ON rp.id = rb.project_id
                   WHERE r.state = 'running' AND rp.owner = p.owner),

@@ -11,6 +11,7 @@ use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::shown;
+use crate::operations::quotas;
 
 /// Longest time that a submitter may ask for, in seconds (Copr's).
 const MAX_TIMEOUT_S: u64 = 108_000;
@@ -18,7 +19,7 @@ const MAX_TIMEOUT_S: u64 = 108_000;
 /// Checks everything about a build but its source.
 ///
 /// # Errors
-/// 403 when the actor may not build here, 400 for options that cannot be met.
+/// 403 when the actor may not build here, 429 when the holder's quota is used up, 400 for options that cannot be met.
 pub async fn check_before_build(
     app: &App,
     actor: &Actor,
@@ -41,6 +42,7 @@ pub(super) async fn plan(
         actor.may_build(project)?;
     }
     check_options(project, request)?;
+    quotas::check(app, project, 1).await?;
     let batch = batch::check(app, actor, request).await?;
     let dir = directory(project, request)?;
     let mut conn = app.conn().await?;

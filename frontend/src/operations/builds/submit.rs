@@ -11,7 +11,7 @@ use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::is_web_url;
-use crate::operations::source;
+use crate::operations::{quotas, source};
 
 /// Most URLs in one request.
 const MAX_URLS: usize = 100;
@@ -36,6 +36,7 @@ pub async fn submit_url(
             "pkgs: At most {MAX_URLS} URLs are taken at once"
         )));
     }
+    quotas::check(app, project, urls.len()).await?;
     for url in urls {
         source::check_url(url, is_web_url(url))?;
     }

@@ -1,0 +1,12 @@
+DROP TRIGGER tasks_usage ON tasks;
+DROP FUNCTION tasks_usage();
+DROP TRIGGER tasks_running_since ON tasks;
+DROP FUNCTION tasks_running_since();
+ALTER TABLE tasks DROP COLUMN running_since;
+DELETE FROM quotas WHERE owner = '';
+ALTER TABLE quotas DROP COLUMN machine_cpus;
+DROP INDEX projects_name;
+DROP TRIGGER audit_project ON audit;
+DROP FUNCTION audit_project();
+DROP FUNCTION audit_project_of(text, jsonb);
+ALTER TABLE audit DROP COLUMN project_id, DROP COLUMN address, DROP COLUMN credential, DROP COLUMN source;
