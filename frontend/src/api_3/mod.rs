@@ -3,8 +3,8 @@
 //! [`routes`] is the one list of what exists; what it lacks answers 404 in JSON. Handlers of [`Access::Token`] routes
 //! take [`crate::auth::Signed`], without which no operation that writes can be called.
 
-mod batch;
 mod audit;
+mod batch;
 mod build;
 mod build_chroot;
 mod build_source;
