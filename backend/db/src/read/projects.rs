@@ -85,7 +85,8 @@ fn list_query<'a>(
     let mut text = SELECT.to_owned();
     let mut binds = Vec::with_capacity(4);
     if let Some(owner) = &filter.owner {
-        text.push_str(" AND p.owner = ?");
+        text.push_str(" AND (p.owner = ? OR p.holder = ?)");
+        binds.push(owner.as_str().into());
         binds.push(owner.as_str().into());
     }
     if let Some(pattern) = pattern {
