@@ -10,7 +10,6 @@ mod monitor;
 mod package_form;
 mod packages;
 mod permissions;
-mod permissions;
 mod project;
 mod project_form;
 mod repo;
