@@ -3,6 +3,7 @@
 //! The cluster listens on a Unix socket in a directory of its own and ends with the process that started it, however
 //! that ends; the directories of ended processes are swept at the next start.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,30 +42,34 @@ impl Cluster {
     async fn start() -> io::Result<Self> {
         sweep();
         let bin = binaries()?;
-        let root = output(Command::new("id").arg("-u"))? == "0";
+        let template = Self::template(&bin).await?;
         let dir = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
-        fs::create_dir_all(&dir)?;
-        if root {
-            // PostgreSQL refuses to run as root.
-            let number = |flag| -> io::Result<u32> {
-                output(Command::new("id").args([flag, "postgres"]))?
-                    .parse()
-                    .map_err(io::Error::other)
-            };
-            std::os::unix::fs::chown(&dir, Some(number("-u")?), Some(number("-g")?))?;
+        make_dir(&dir)?;
+        // Making a cluster anew costs a second of processor time, and every test process needs one.
+        output(Command::new("cp").arg("-a").args([&template, &dir.join("data")]))?;
+        Self::run(&bin, dir).await
+    }
+
+    /// Data of a stopped cluster whose database [`TEMPLATE`] has all migrations; made once for all test processes.
+    async fn template(bin: &Path) -> io::Result<PathBuf> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        bin.hash(&mut hasher);
+        for file in migrations()? {
+            file.hash(&mut hasher);
+            fs::read(file)?.hash(&mut hasher);
         }
-        let as_postgres = |program: &Path| {
-            let mut command = Command::new("setpriv");
-            command.current_dir(&dir).stdin(Stdio::null());
-            if root {
-                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
-            }
-            command.args(["--pdeathsig=QUIT", "--"]).arg(program);
-            command
-        };
+        let name = format!("koper-test-template-{:016x}", hasher.finish());
+        let finished = std::env::temp_dir().join(&name);
+        let lock = fs::File::create(std::env::temp_dir().join("koper-test-template.lock"))?;
+        lock.file().lock()?;
+        if finished.exists() {
+            return Ok(finished);
+        }
+        let dir = std::env::temp_dir().join(format!("{PREFIX}{}-template", std::process::id()));
+        make_dir(&dir)?;
         let data = dir.join("data");
         output(
-            as_postgres(&bin.join("initdb"))
+            as_postgres(&dir, &bin.join("initdb"))?
                 .args([
                     "--username=postgres",
                     "--auth=trust",
@@ -75,9 +80,26 @@ impl Cluster {
                 .arg("-D")
                 .arg(&data),
         )?;
+        let cluster = Self::run(bin, dir.clone()).await?;
+        cluster.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
+        crate::migrate(&cluster.url(TEMPLATE))
+            .await
+            .map_err(io::Error::other)?;
+        output(
+            as_postgres(&dir, &bin.join("pg_ctl"))?
+                .args(["-w", "-m", "fast", "stop", "-D"])
+                .arg(&data),
+        )?;
+        fs::rename(&data, &finished)?;
+        fs::remove_dir_all(&dir)?;
+        Ok(finished)
+    }
+
+    /// Starts the server of a data directory.
+    async fn run(bin: &Path, dir: PathBuf) -> io::Result<Self> {
         let log = fs::File::create(dir.join("log"))?.into_parts().0;
-        let mut server = as_postgres(&bin.join("postgres"));
-        server.arg("-D").arg(&data).arg("-k").arg(&dir).args([
+        let mut server = as_postgres(&dir, &bin.join("postgres"))?;
+        server.arg("-D").arg(dir.join("data")).arg("-k").arg(&dir).args([
             "-c",
             "listen_addresses=",
             "-c",
@@ -92,7 +114,7 @@ impl Cluster {
             .name("postgres".to_owned())
             .spawn(move || {
                 let ended = server.spawn().and_then(|mut child| child.wait());
-                tracing::warn!("the test's PostgreSQL ended: {ended:?}");
+                tracing::debug!("the test's PostgreSQL ended: {ended:?}");
                 loop {
                     std::thread::park();
                 }
@@ -102,10 +124,6 @@ impl Cluster {
             databases: AtomicU32::new(0),
         };
         cluster.wait().await?;
-        cluster.execute(&format!("CREATE DATABASE {TEMPLATE}")).await?;
-        crate::migrate(&cluster.url(TEMPLATE))
-            .await
-            .map_err(io::Error::other)?;
         Ok(cluster)
     }
 
@@ -163,6 +181,47 @@ impl Cluster {
     }
 }
 
+fn is_root() -> io::Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))? == "0")
+}
+
+/// Makes a directory that PostgreSQL may write to: it refuses to run as root.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    if is_root()? {
+        let number = |flag| -> io::Result<u32> {
+            output(Command::new("id").args([flag, "postgres"]))?
+                .parse()
+                .map_err(io::Error::other)
+        };
+        std::os::unix::fs::chown(dir, Some(number("-u")?), Some(number("-g")?))?;
+    }
+    Ok(())
+}
+
+/// A command that ends with this process, as a user whom PostgreSQL takes.
+fn as_postgres(dir: &Path, program: &Path) -> io::Result<Command> {
+    let mut command = Command::new("setpriv");
+    command.current_dir(dir).stdin(Stdio::null());
+    if is_root()? {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    command.args(["--pdeathsig=QUIT", "--"]).arg(program);
+    Ok(command)
+}
+
+/// All files of all migrations, sorted.
+fn migrations() -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations"))?.flatten() {
+        if folder.file_type()?.is_dir() {
+            files.push(folder.path().join("up.sql"));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 fn output(command: &mut Command) -> io::Result<String> {
     let output = command
         .output()
@@ -201,6 +260,7 @@ fn sweep() {
         let Some(pid) = name.to_string_lossy().strip_prefix(PREFIX).map(str::to_owned) else {
             continue;
         };
+        let pid = pid.trim_end_matches("-template").to_owned();
         if !Path::new("/proc").join(&pid).exists() {
             // Another test process may sweep at the same time.
             let _ = fs::remove_dir_all(entry.path());
