@@ -1,8 +1,12 @@
-//! Who did what, from where.
+//! Who did what, from where: every route that changes something leaves a line.
 
+use std::collections::HashSet;
+
+use frontend::api_3::{Access, routes};
 use serde_json::{Value, json};
 
-use crate::house::{House, Person};
+use crate::house::{CHROOT, House, Person};
+use crate::packages;
 
 async fn newest(house: &House) -> (i64, Value) {
     let mut conn = house.pool.get().await.unwrap();
@@ -99,4 +103,190 @@ async fn a_namesake_does_not_inherit_a_deleted_projects_history() {
         .ok();
     house.project(&alice, "tools").await;
     assert_eq!(history(&house, &alice, "/audit/alice/tools").await.len(), 1);
+}
+
+/// A call of a route that changes something: its route, the address, and the body.
+type Call = (&'static str, String, Value);
+
+/// What changes nothing, though it is no GET.
+const HARMLESS: &[&str] = &["/build/check-before-build"];
+
+/// Routes whose lines are not looked at here.
+const UNTRIED: &[&str] = &[
+    "/project/fork/{owner}/{project}",
+    "/project/regenerate-repos/{owner}/{project}",
+    "/project/permissions/set/{owner}/{project}",
+    "/project/permissions/request/{owner}/{project}",
+    "/project/transfer/{owner}/{project}",
+    "/project-chroot/edit/{owner}/{project}/{chroot}",
+    "/build/create/scm",
+    "/build/create/distgit",
+    "/build/create/pypi",
+    "/build/create/rubygems",
+    "/build/create/custom",
+    "/package/build",
+    "/package/delete",
+    "/webhook/generate/{owner}/{project}",
+    "/webhook/hmac/{owner}/{project}",
+    "/webhook/redeliver/{delivery}",
+];
+
+fn calls(build: &str, other: &str, third: &str, token: i64) -> Vec<Call> {
+    let named = |more: Value| {
+        let mut body = json!({"ownername": "alice", "projectname": "tools"});
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        body
+    };
+    let scm = json!({"package_name": "other", "clone_url": "https://example.org/hello.git"});
+    vec![
+        ("/token/add", "/token/add".to_owned(), json!({"name": "ci"})),
+        ("/token/delete/{id}", format!("/token/delete/{token}"), json!({})),
+        ("/group/add", "/group/add".to_owned(), json!({"name": "sig"})),
+        (
+            "/group/edit/{group}",
+            "/group/edit/sig".to_owned(),
+            json!({"description": "We build"}),
+        ),
+        (
+            "/group/members/set/{group}",
+            "/group/members/set/sig".to_owned(),
+            json!({"username": "bob", "role": "member"}),
+        ),
+        (
+            "/group/members/remove/{group}",
+            "/group/members/remove/sig".to_owned(),
+            json!({"username": "bob"}),
+        ),
+        ("/group/delete/{group}", "/group/delete/sig".to_owned(), json!({})),
+        (
+            "/quota/{owner}",
+            "/quota/alice".to_owned(),
+            json!({"queued_builds": 1000}),
+        ),
+        (
+            "/project/edit/{owner}/{project}",
+            "/project/edit/alice/tools".to_owned(),
+            json!({"description": "x"}),
+        ),
+        (
+            "/package/add/{owner}/{project}/{package}/{type}",
+            "/package/add/alice/tools/other/scm".to_owned(),
+            scm.clone(),
+        ),
+        (
+            "/package/edit/{owner}/{project}/{package}/{type}",
+            "/package/edit/alice/tools/other/scm".to_owned(),
+            scm.clone(),
+        ),
+        (
+            "/package/edit/{owner}/{project}/{package}",
+            "/package/edit/alice/tools/other".to_owned(),
+            json!({"max_builds": 3}),
+        ),
+        (
+            "/package/reset",
+            "/package/reset".to_owned(),
+            named(json!({"package_name": "other"})),
+        ),
+        (
+            "/build/create/url",
+            "/build/create/url".to_owned(),
+            named(json!({"pkgs": ["https://example.org/a-1-1.src.rpm"]})),
+        ),
+        (
+            "/build/resubmit/{id}",
+            format!("/build/resubmit/{build}"),
+            json!({}),
+        ),
+        ("/build/cancel/{id}", format!("/build/cancel/{build}"), json!({})),
+        (
+            "/build/delete/{id:\\d+}",
+            format!("/build/delete/{other}"),
+            json!({}),
+        ),
+        (
+            "/build/delete/list",
+            "/build/delete/list".to_owned(),
+            json!({"builds": [third.parse::<i64>().unwrap()]}),
+        ),
+        (
+            "/project/delete/{owner}/{project}",
+            "/project/delete/alice/tools".to_owned(),
+            json!({"verify": true}),
+        ),
+        // The last one: it ends the token that asks.
+        ("/api-token", "/api-token".to_owned(), json!({})),
+    ]
+}
+
+#[tokio::test]
+async fn every_route_that_changes_something_leaves_a_line() {
+    let house = House::new().await;
+    // An administrator may call everything.
+    let alice = house.person("alice", true).await;
+    let bob = house.person("bob", false).await;
+    house.project(&bob, "theirs").await;
+    let mut tried: HashSet<&str> = HARMLESS.iter().copied().collect();
+    let mut silent = Vec::new();
+    let mut before = newest(&house).await.0;
+    let mut look = async |route: &'static str| {
+        let (now, line) = newest(&house).await;
+        if now == before
+            || line["source"] != "loopback"
+            || line["actor"] != "alice"
+            || line["credential"] != "token"
+        {
+            silent.push(format!("{route}: {line}"));
+        }
+        before = now;
+        tried.insert(route);
+    };
+
+    house.project(&alice, "tools").await;
+    look("/project/add/{owner}").await;
+    let package = packages::source("BuildArch: noarch");
+    let form = json!({"ownername": "alice", "projectname": "tools", "chroots": [CHROOT]});
+    let mut builds = Vec::new();
+    for _ in 0..3 {
+        let made = house
+            .upload(Some(&alice), &package.name, &package.bytes, &form)
+            .await
+            .ok();
+        builds.push(made["id"].to_string());
+        look("/build/create/upload").await;
+    }
+    for build in &builds[1..] {
+        house
+            .send("PUT", &format!("/build/cancel/{build}"), Some(&alice), json!({}))
+            .await
+            .ok();
+        look("/build/cancel/{id}").await;
+    }
+    let spare = house
+        .send("POST", "/token/add", Some(&alice), json!({"name": "spare"}))
+        .await
+        .ok();
+    look("/token/add").await;
+    let token = spare["id"].as_i64().unwrap();
+    for (route, path, body) in calls(&builds[0], &builds[1], &builds[2], token) {
+        let method = routes()
+            .iter()
+            .find(|r| r.path == route && r.reads.methods != ["GET"])
+            .unwrap_or_else(|| panic!("{route} is no route"))
+            .reads
+            .methods[0];
+        let answer = house.send(method, &path, Some(&alice), body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.json);
+        look(route).await;
+    }
+    assert!(silent.is_empty(), "left no line of their own: {silent:#?}");
+    let missing: Vec<&str> = routes()
+        .iter()
+        .filter(|r| r.reads.methods != ["GET"] && r.reads.access != Access::Public)
+        .map(|r| r.path)
+        .filter(|path| !tried.contains(path) && !UNTRIED.contains(path))
+        .collect();
+    assert!(missing.is_empty(), "give calls() a call for each of {missing:?}");
 }

@@ -6,6 +6,7 @@ mod dnf;
 mod dnf5;
 mod downloads;
 mod packages;
+mod packit;
 mod paging;
 mod permissions;
 mod projects;
