@@ -152,6 +152,41 @@ impl House {
         format!("/login/{secret}")
     }
 
+    async fn token(&self, name: &str) -> db::tokens::TokenPair {
+        let user = self.user(name).await;
+        let new = db::tokens::NewToken {
+            name: db::tokens::DEFAULT_NAME,
+            scope: &db::tokens::Scope::default(),
+            expires_at: None,
+        };
+        let mut rng = rand::rngs::StdRng::from_os_rng();
+        let now = (self.clock)();
+        db::tokens::replace(&mut *self.conn().await, &user, &new, now, &mut rng)
+            .await
+            .unwrap()
+    }
+
+    /// `copr-cli` of a user.
+    pub async fn copr_of(&self, name: &str) -> testkit::Copr {
+        let pair = self.token(name).await;
+        let config = format!(
+            "[copr-cli]\nlogin = {}\nusername = {name}\ntoken = {}\ncopr_url = {}\nencrypted = False\n",
+            pair.login, pair.token, self.base
+        );
+        testkit::Copr::with_config(&config).unwrap()
+    }
+
+    /// A PUT of JSON to the API, as a user.
+    pub async fn put_of(&self, name: &str, path: &str, body: &str) {
+        let pair = self.token(name).await;
+        let request = reqwest::Client::new()
+            .put(format!("{}{path}", self.base))
+            .basic_auth(&pair.login, Some(&pair.token))
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
     pub fn anonymous(&self) -> Browser {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -170,3 +170,86 @@ async fn others_change_nothing() {
     assert_eq!(projects[0].settings.description, "");
     assert!(house.builds().await.is_empty());
 }
+
+/// K02: a definition is the same text whether a project was made by hand or by a program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_is_the_same_however_the_project_was_made() {
+    let house = House::new().await;
+    house.add_chroot("fedora-44-x86_64", "Fedora 44").await;
+    let alice = house.browser_of("alice").await;
+    let fields = [
+        ("name", "tools"),
+        ("chroots", "fedora-44-x86_64"),
+        ("chroots", CHROOT),
+        ("description", "Two\r\nlines"),
+        ("homepage", "https://example.org/"),
+        ("contact", "alice@example.org"),
+        (
+            "additional_repos",
+            "https://example.org/a/\r\nhttps://example.org/b/",
+        ),
+        ("packit_forge_projects_allowed", "https://github.com/packit/ogr"),
+        ("repo_priority", "7"),
+        ("delete_after_days", ""),
+        ("bootstrap", "on"),
+        ("isolation", "default"),
+        ("boxes", "enable_net"),
+        ("enable_net", "on"),
+        ("boxes", "follow_fedora_branching"),
+        ("boxes", "multilib"),
+    ];
+    location(alice.post("/coprs/add/", &fields).await).await;
+    let cli = house.copr_of("bob").await;
+    let arguments = [
+        "create",
+        "tools",
+        "--chroot",
+        CHROOT,
+        "--chroot",
+        "fedora-44-x86_64",
+        "--description",
+        "Two\nlines",
+        "--repo",
+        "https://example.org/a/",
+        "--repo",
+        "https://example.org/b/",
+        "--packit-forge-project-allowed",
+        "github.com/packit/ogr",
+        "--repo-priority",
+        "7",
+        "--bootstrap",
+        "on",
+        "--enable-net",
+        "on",
+        "--follow-fedora-branching",
+        "off",
+    ];
+    let ran = tokio::task::spawn_blocking({
+        let cli = cli.clone();
+        move || cli.run(&arguments).unwrap()
+    });
+    ran.await.unwrap().expect_code(0);
+    // What copr-cli has no option for, python's library and curl have.
+    let body = r#"{"homepage": "https://example.org/", "contact": "alice@example.org"}"#;
+    house.put_of("bob", "/api_3/project/edit/bob/tools", body).await;
+    let mut texts = Vec::new();
+    for owner in ["alice", "bob"] {
+        let path = format!("/api_3/project/export/{owner}/tools");
+        let answer = house.anonymous().get(&path).await;
+        assert_eq!(answer.headers()["content-type"], "text/yaml; charset=utf-8");
+        texts.push(answer.text().await.unwrap());
+    }
+    assert_eq!(texts[0], texts[1]);
+    for part in [
+        "name: tools\n",
+        "multilib: false",
+        "repo_priority: 7",
+        "- github.com/packit/ogr",
+        "debian-12-x86_64:",
+    ] {
+        assert!(texts[0].contains(part), "{part} is missing:\n{}", texts[0]);
+    }
+    for secret in ["alice/", "bob", "2026"] {
+        assert!(!texts[0].contains(secret), "{secret}:\n{}", texts[0]);
+    }
+}

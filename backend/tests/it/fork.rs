@@ -1,0 +1,131 @@
+//! Scenario 13 of the contract: fork, then install from the fork with its key.
+
+use db::tasks::TaskState;
+
+use crate::house::{CHROOT, House, Machine, eventually, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_is_installed_with_its_own_key() {
+    let house = House::new().await;
+    let alice = house.copr("alice").await;
+    let bob = house.copr("bob").await;
+    run(&alice, &["create", "tools", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    let tools = house.project("alice", "tools").await;
+    house.build(&tools, "tools", "motd", "1.0").await;
+    house.build(&tools, "tools", "motd", "2.0").await;
+    house.build(&tools, "tools", "other", "1.0").await;
+
+    let said = run(&bob, &["fork", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(0);
+    assert!(
+        said.out
+            .contains("Forking project alice/tools for you into bob/mine."),
+        "{}",
+        said.out
+    );
+    // Copr's forks lack it until their first own build.
+    assert_eq!(house.status("bob/mine/pubkey.gpg").await, 200);
+    let mine = house.project("bob", "mine").await;
+    assert_eq!(mine.forked_from, Some(tools.id));
+    house.settle().await;
+    let listed = run(&bob, &["list-builds", "bob/mine"]).await.expect_code(0);
+    let lines: Vec<&str> = listed
+        .out
+        .lines()
+        .map(|l| l.split_once('\t').unwrap().1)
+        .collect();
+    assert_eq!(lines, ["other\tforked", "motd\tforked"]);
+
+    let machine = Machine::new(&house, "bob", "mine").await;
+    assert_eq!(machine.sees().await, ["motd-2.0", "other-1.0"]);
+    machine.install("motd").await;
+    assert_eq!(machine.reads("motd"), "2.0");
+    // One snapshot beside the empty one, however many packages.
+    assert_eq!(house.snapshot("bob/mine").await, 2);
+    // The original's key is not what signed them.
+    let repo = reqwest::get(format!("{}/coprs/bob/mine/repo/debian-12/", house.url))
+        .await
+        .unwrap();
+    let repo = repo.text().await.unwrap();
+    let foreign = repo.replace("bob/mine/pubkey.gpg", "alice/tools/pubkey.gpg");
+    assert_ne!(foreign, repo);
+    let (done, _) = Machine::with(&foreign).dnf(&["install", "motd"]).await;
+    assert!(!done, "packages of the fork install with the original's key");
+
+    // What is newer in the original comes with the next fork, and nothing twice.
+    house.build(&tools, "tools", "other", "1.1").await;
+    let again = run(&bob, &["fork", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(1);
+    assert!(
+        again.err.contains("use --confirm if you really want to do this"),
+        "{}",
+        again.err
+    );
+    let said = run(&bob, &["fork", "--confirm", "alice/tools", "bob/mine"])
+        .await
+        .expect_code(0);
+    assert!(
+        said.out
+            .contains("Updating packages in bob/mine from alice/tools."),
+        "{}",
+        said.out
+    );
+    house.settle().await;
+    assert_eq!(machine.sees().await, ["motd-2.0", "other-1.0", "other-1.1"]);
+    let mut conn = house.conn().await;
+    let builds = db::builds::list(&mut conn, mine.id, None, 100, 0).await.unwrap();
+    assert_eq!(builds.len(), 3);
+    assert!(builds.iter().all(|b| b.tasks[0].state == TaskState::Forked));
+    drop(conn);
+
+    // A fork of a fork, whose original goes meanwhile.
+    run(&alice, &["delete", "tools"]).await.expect_code(0);
+    run(&alice, &["fork", "bob/mine", "alice/copy"])
+        .await
+        .expect_code(0);
+    house.settle().await;
+    let machine = Machine::new(&house, "alice", "copy").await;
+    machine.install("other").await;
+    assert_eq!(machine.reads("other"), "1.1");
+}
+
+/// Whoever runs the job a second time, or two at once, changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_fork_gives_the_same_packages() {
+    let house = House::new().await;
+    let alice = house.copr("alice").await;
+    run(&alice, &["create", "tools", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    let tools = house.project("alice", "tools").await;
+    house.build(&tools, "tools", "motd", "1.0").await;
+    let confirm = ["fork", "--confirm", "alice/tools", "alice/mine"];
+    run(&alice, &["fork", "alice/tools", "alice/mine"])
+        .await
+        .expect_code(0);
+    run(&alice, &confirm).await.expect_code(0);
+    run(&alice, &confirm).await.expect_code(0);
+    house.settle().await;
+    let mine = house.project("alice", "mine").await;
+    let builds = db::builds::list(&mut *house.conn().await, mine.id, None, 100, 0)
+        .await
+        .unwrap();
+    assert_eq!(builds.len(), 1);
+    assert_eq!(builds[0].state(), "forked");
+    assert_eq!(house.snapshot("alice/mine").await, 2);
+    let path = format!("alice/mine/{CHROOT}/{:08}-motd/", builds[0].id.0);
+    assert_eq!(house.status(&path).await, 200, "the build's files are listed");
+    let page = reqwest::get(format!("{}/coprs/alice/mine/", house.url))
+        .await
+        .unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("motd") && page.contains("forked"), "{page}");
+    eventually("a ready project", async || {
+        house.project("alice", "mine").await.ready_at
+    })
+    .await;
+}

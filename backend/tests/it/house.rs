@@ -1,0 +1,483 @@
+//! Database, store, signer, frontend and backend of one test.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use backend::{Config, Context, Faults, Parts};
+use chrono::TimeDelta;
+use db::builds::{Build, BuildOptions, NewBuild, Source, Srpm, Target};
+use db::chroots::Chroot;
+use db::projects::Project;
+use db::testing::Cluster;
+use db::tokens::{DEFAULT_NAME, NewToken, Scope};
+use protocol::builder_api::{Artifact, ClaimRequest, PROTOCOL};
+use protocol::{
+    BuildId, BuildRoot, ChrootDefinition, DirName, MetadataCompression, Outcome, PackageManager,
+    ServiceIdentity,
+};
+use rand::SeedableRng as _;
+use sha2::{Digest as _, Sha256};
+use storage::{Storage, StorageKey};
+use tempfile::TempDir;
+use testkit::{Copr, Ran};
+use tokio::sync::oneshot;
+
+pub const CHROOT: &str = "debian-12-x86_64";
+const SECRET: &str = "0123456789abcdef-token";
+
+pub struct House {
+    pub context: Context,
+    pub url: String,
+    pub results_url: String,
+    seconds: Arc<AtomicI64>,
+    dir: TempDir,
+}
+
+async fn object_store(dir: &Path) -> Storage {
+    let (ready, address) = oneshot::channel();
+    let config = embedded_s3::Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: dir.join("objects"),
+        access_key: "tester".to_owned(),
+        secret_key: "very-secret-key".to_owned(),
+        buckets: vec!["koper".to_owned()],
+    };
+    let on_ready = |address| ready.send(address).unwrap();
+    tokio::spawn(embedded_s3::serve(config, on_ready, std::future::pending()));
+    let config = storage::Config {
+        endpoint: format!("http://{}", address.await.unwrap()),
+        bucket: "koper".to_owned(),
+        access_key: "tester".to_owned(),
+        secret_key: storage::Secret::new("very-secret-key"),
+        ..storage::Config::default()
+    };
+    Storage::new(&config).unwrap()
+}
+
+/// Runs a server whose future stays on the thread that made it.
+fn beside<F: Future<Output = ()>>(server: impl FnOnce() -> F + Send + 'static) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(server());
+    });
+}
+
+async fn signer(dir: &Path) -> keys::Client {
+    let folder = dir.join("keys");
+    let mut config =
+        keys::ServerConfig::new("127.0.0.1:0".parse().unwrap(), &folder, keys::Secret::new(SECRET));
+    config.rsa_pool = 0;
+    let (ready, address) = oneshot::channel();
+    let on_ready = |address| ready.send(address).unwrap();
+    beside(move || async move {
+        keys::serve(config, keys::SystemClock, on_ready, std::future::pending())
+            .await
+            .unwrap();
+    });
+    let url = format!("http://{}", address.await.unwrap());
+    keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap()
+}
+
+/// Free a moment ago; the frontend has to know its URLs before it binds.
+fn free() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+impl House {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Cluster::shared().await.unwrap().database().await.unwrap();
+        let pool = db::pool(&database, 12).unwrap();
+        let storage = object_store(dir.path()).await;
+        let keys = signer(dir.path()).await;
+        let seconds = Arc::new(AtomicI64::new(0));
+        let passed = Arc::clone(&seconds);
+        let clock: db::Clock =
+            Arc::new(move || (db::SystemClock())() + TimeDelta::seconds(passed.load(Ordering::Relaxed)));
+        chroot(&pool).await;
+        let (listen, results_listen) = (free(), free());
+        let config = frontend::Config {
+            listen,
+            results_listen,
+            builder_listen: free(),
+            url: format!("http://{listen}"),
+            results_url: format!("http://{results_listen}/results"),
+            workers: 1,
+            ..frontend::Config::default()
+        };
+        let service = ServiceIdentity {
+            name: config.service_name.clone(),
+            tag: config.service_tag.clone(),
+            url: config.url.clone(),
+        };
+        let (url, results_url) = (config.url.clone(), config.results_url.clone());
+        let (ready, addresses) = oneshot::channel();
+        let (shared, objects, now) = (pool.clone(), storage.clone(), clock.clone());
+        let listener = db::Listener::start(&database);
+        beside(move || async move {
+            let on_ready = |addresses| ready.send(addresses).unwrap();
+            frontend::serve(
+                config,
+                shared,
+                listener,
+                objects,
+                now,
+                on_ready,
+                std::future::pending(),
+            )
+            .await
+            .unwrap();
+        });
+        addresses.await.unwrap();
+        let settings = Config {
+            scratch_dir: dir.path().join("scratch"),
+            ..Config::default()
+        };
+        let context = Context {
+            pool: pool.clone(),
+            storage: storage.clone(),
+            keys: keys.clone(),
+            clock: clock.clone(),
+            service: service.clone(),
+            scratch_dir: settings.scratch_dir.clone(),
+            max_package_bytes: settings.max_package_bytes,
+            keep_pr_dirs_days: settings.keep_pr_dirs_days,
+            faults: Faults::default(),
+        };
+        let parts = Parts {
+            pool,
+            listener: db::Listener::start(&database),
+            storage,
+            keys,
+            clock,
+            service,
+        };
+        tokio::spawn(backend::run(settings, parts, std::future::pending()));
+        Self {
+            context,
+            url,
+            results_url,
+            seconds,
+            dir,
+        }
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, days: i64) {
+        self.seconds.fetch_add(days * 86_400, Ordering::Relaxed);
+    }
+
+    pub async fn conn(&self) -> impl std::ops::DerefMut<Target = db::Connection> + use<> {
+        self.context.pool.get().await.unwrap()
+    }
+
+    /// `copr-cli` of a user.
+    pub async fn copr(&self, name: &str) -> Copr {
+        let mut conn = self.conn().await;
+        let now = (self.context.clock)();
+        let user = db::users::ensure(&mut conn, &name.parse().unwrap(), false, now)
+            .await
+            .unwrap();
+        let new = NewToken {
+            name: DEFAULT_NAME,
+            scope: &Scope::default(),
+            expires_at: None,
+        };
+        let mut rng = rand::rngs::StdRng::from_os_rng();
+        let pair = db::tokens::replace(&mut conn, &user, &new, now, &mut rng)
+            .await
+            .unwrap();
+        let (login, token, url) = (pair.login, pair.token, &self.url);
+        let config = format!(
+            "[copr-cli]\nlogin = {login}\nusername = {name}\ntoken = {token}\ncopr_url = {url}\nencrypted = False\n"
+        );
+        Copr::with_config(&config).unwrap()
+    }
+
+    pub async fn project(&self, owner: &str, name: &str) -> Project {
+        let (owner, name) = (owner.parse().unwrap(), name.parse().unwrap());
+        let found = db::projects::find(&mut *self.conn().await, &owner, &name)
+            .await
+            .unwrap();
+        found.unwrap()
+    }
+
+    /// Builds a package as a builder would, and waits until it is published.
+    pub async fn build(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
+        let id = self.upload(project, dir, name, version).await;
+        let build = self.wait(id, |build| build.is_final()).await;
+        assert_eq!(build.state(), "succeeded", "{:?}", build.tasks);
+        id
+    }
+
+    async fn upload(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
+        let srpm = Srpm {
+            sha256: "0".repeat(64).parse().unwrap(),
+            file_name: format!("{name}-{version}-1.src.rpm").parse().unwrap(),
+            size: 1,
+            package: name.parse().unwrap(),
+            version: format!("{version}-1"),
+        };
+        let dir: DirName = dir.parse().unwrap();
+        let targets = [Target {
+            chroot: CHROOT.parse().unwrap(),
+            skipped: false,
+        }];
+        let new = NewBuild {
+            project,
+            dir: &dir,
+            submitter: None,
+            actor: "test",
+            source: &Source::Upload(srpm),
+            targets: &targets,
+            options: &BuildOptions::default(),
+            batch: None,
+            package: None,
+        };
+        let request = ClaimRequest {
+            protocol: PROTOCOL,
+            builder: "test".parse().unwrap(),
+            arches: vec!["x86_64".to_owned()],
+            chroots: Vec::new(),
+            memory_mib: 0,
+            wait_s: 0,
+        };
+        let (file, bytes) = self.rpm(project, name, version).await;
+        let mut conn = self.conn().await;
+        let now = (self.context.clock)();
+        let id = db::builds::create_claimed(&mut conn, &new, &request, now)
+            .await
+            .unwrap();
+        let build = db::builds::find(&mut conn, id).await.unwrap().unwrap();
+        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
+        let artifact = Artifact {
+            name: file.parse().unwrap(),
+            size: bytes.len() as u64,
+            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
+        };
+        let index = 0;
+        let key = StorageKey::Quarantine { task, attempt, index };
+        self.context.storage.put(&key, bytes).await.unwrap();
+        let done = Outcome::Succeeded;
+        assert!(
+            db::tasks::finish(&mut conn, task, attempt, &done, &[artifact], None, now)
+                .await
+                .unwrap()
+        );
+        id
+    }
+
+    /// A package with the project's identity: file name and content.
+    async fn rpm(&self, project: &Project, name: &str, version: &str) -> (String, Vec<u8>) {
+        let identity = self.context.service.of_project(
+            &project.owner,
+            &project.name,
+            &project.repotag,
+            &project.settings.contact,
+        );
+        let identity = identity.unwrap();
+        let dir = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let spec = dir.path().join("x.spec");
+        let text = format!(
+            "Name: {name}\nVersion: {version}\nRelease: 1%{{dist}}\nSummary: A package\nLicense: MIT\nBuildArch: noarch\n\
+             %description\nA package.\n%install\nmkdir -p %{{buildroot}}/opt\necho {version} > %{{buildroot}}/opt/{name}\n\
+             %files\n/opt/{name}\n"
+        );
+        fs_err::write(&spec, text).unwrap();
+        let mut command = Command::new("rpmbuild");
+        command.args(["-bb", "--quiet"]).env("HOME", dir.path());
+        for (name, value) in [
+            ("_topdir", dir.path().to_str().unwrap()),
+            ("_rpmdir", dir.path().to_str().unwrap()),
+            ("_rpmfilename", "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"),
+            ("dist", &identity.repotag.dist(".deb12")),
+            ("vendor", &identity.vendor),
+            ("packager", &identity.packager),
+            ("bugurl", &identity.bugurl),
+        ] {
+            command.arg("--define").arg(format!("{name} {value}"));
+        }
+        command.arg(&spec);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut files = fs_err::read_dir(dir.path()).unwrap().flatten().map(|e| e.path());
+        let file = files.find(|p| p.extension().is_some_and(|e| e == "rpm")).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, fs_err::read(&file).unwrap())
+    }
+
+    pub async fn wait(&self, id: BuildId, good: impl Fn(&Build) -> bool) -> Build {
+        eventually("the build's end", async || {
+            let build = db::builds::find(&mut *self.conn().await, id).await.unwrap()?;
+            good(&build).then_some(build)
+        })
+        .await
+    }
+
+    /// Waits until all jobs are done.
+    pub async fn settle(&self) {
+        eventually("the end of all jobs", async || {
+            let (open, failed) = db::jobs::count(&mut *self.conn().await).await.unwrap();
+            assert_eq!(failed, 0, "a job failed");
+            (open == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// The snapshot that users of a directory see.
+    pub async fn snapshot(&self, place: &str) -> i64 {
+        let url = format!("{}/{place}/{CHROOT}/latest.json", self.results_url);
+        let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
+        let text = answer.text().await.unwrap();
+        let rest = text.split("\"snapshot\":").nth(1).unwrap();
+        rest.split([',', '}']).next().unwrap().trim().parse().unwrap()
+    }
+
+    pub async fn status(&self, path: &str) -> u16 {
+        let answer = reqwest::get(format!("{}/{path}", self.results_url))
+            .await
+            .unwrap();
+        answer.status().as_u16()
+    }
+}
+
+async fn chroot(pool: &db::Pool) {
+    let definition = ChrootDefinition {
+        name: CHROOT.parse().unwrap(),
+        dist: ".deb12".to_owned(),
+        package_manager: PackageManager::Dnf,
+        metadata_compression: MetadataCompression::Gzip,
+        buildroot: BuildRoot { packages: Vec::new() },
+        repos: Vec::new(),
+    };
+    let chroot = Chroot {
+        definition,
+        description: "For tests".to_owned(),
+        active: true,
+    };
+    db::chroots::upsert(&mut *pool.get().await.unwrap(), &chroot)
+        .await
+        .unwrap();
+}
+
+/// Waits with a deadline.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs `copr-cli` beside the service, which lives on these threads.
+pub async fn run(copr: &Copr, arguments: &[&str]) -> Ran {
+    let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+    let copr = copr.clone();
+    let work = move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        copr.run(&arguments).unwrap()
+    };
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+/// A machine with the `.repo` file of one directory, which demands both signature checks.
+pub struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    pub async fn new(house: &House, owner: &str, dir: &str) -> Self {
+        let url = format!("{}/coprs/{owner}/{dir}/repo/debian-12/", house.url);
+        let answer = reqwest::get(&url).await.unwrap().error_for_status().unwrap();
+        Self::with(&answer.text().await.unwrap())
+    }
+
+    pub fn with(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["repos", "root", "home", "log", "persist", "cache"] {
+            fs_err::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let text = text.replace("skip_if_unavailable=True", "skip_if_unavailable=False");
+        fs_err::write(dir.path().join("repos/project.repo"), text).unwrap();
+        fs_err::write(dir.path().join("home/.rpmmacros"), "%_dbpath /var/lib/rpm\n").unwrap();
+        Self { dir }
+    }
+
+    /// Runs dnf; what it says, and whether it succeeded.
+    pub async fn dnf(&self, arguments: &[&str]) -> (bool, String) {
+        let path = |name: &str| self.dir.path().join(name).display().to_string();
+        let mut command = Command::new("dnf");
+        command
+            .args([
+                "-y",
+                "--refresh",
+                "--releasever=12",
+                "--setopt=install_weak_deps=False",
+                "--disableplugin=*",
+            ])
+            .arg(format!("--installroot={}", path("root")));
+        for (key, folder) in [
+            ("reposdir", "repos"),
+            ("cachedir", "cache"),
+            ("logdir", "log"),
+            ("persistdir", "persist"),
+        ] {
+            command.arg(format!("--setopt={key}={}", path(folder)));
+        }
+        command.args(arguments).env("HOME", path("home"));
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.success(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    }
+
+    /// Names and versions of what dnf sees, sorted.
+    pub async fn sees(&self) -> Vec<String> {
+        let (done, said) = self
+            .dnf(&["-q", "repoquery", "--qf", "seen %{name}-%{version}"])
+            .await;
+        assert!(done, "{said}");
+        let mut seen: Vec<String> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("seen "))
+            .map(str::to_owned)
+            .collect();
+        seen.sort();
+        seen
+    }
+
+    pub async fn install(&self, package: &str) {
+        let (done, said) = self.dnf(&["install", package]).await;
+        assert!(done, "{said}");
+    }
+
+    /// What an installed package's file says.
+    pub fn reads(&self, name: &str) -> String {
+        fs_err::read_to_string(self.dir.path().join("root/opt").join(name))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+}

@@ -1,0 +1,9 @@
+//! What happens to published packages: forks, directories, devel mode, groups. A whole service without builders, which
+//! the tests stand in for: packages come from the real `rpmbuild`, and the unmodified `copr-cli` and dnf look at the rest.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+mod devel;
+mod directories;
+mod fork;
+mod house;
