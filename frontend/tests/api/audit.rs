@@ -111,25 +111,8 @@ type Call = (&'static str, String, Value);
 /// What changes nothing, though it is no GET.
 const HARMLESS: &[&str] = &["/build/check-before-build"];
 
-/// Routes whose lines are not looked at here.
-const UNTRIED: &[&str] = &[
-    "/project/fork/{owner}/{project}",
-    "/project/regenerate-repos/{owner}/{project}",
-    "/project/permissions/set/{owner}/{project}",
-    "/project/permissions/request/{owner}/{project}",
-    "/project/transfer/{owner}/{project}",
-    "/project-chroot/edit/{owner}/{project}/{chroot}",
-    "/build/create/scm",
-    "/build/create/distgit",
-    "/build/create/pypi",
-    "/build/create/rubygems",
-    "/build/create/custom",
-    "/package/build",
-    "/package/delete",
-    "/webhook/generate/{owner}/{project}",
-    "/webhook/hmac/{owner}/{project}",
-    "/webhook/redeliver/{delivery}",
-];
+/// Routes whose lines are not looked at here: one needs a delivery of a forge, the other a package without builds.
+const UNTRIED: &[&str] = &["/webhook/redeliver/{delivery}", "/package/delete"];
 
 fn calls(build: &str, other: &str, third: &str, token: i64) -> Vec<Call> {
     let named = |more: Value| {
@@ -212,6 +195,81 @@ fn calls(build: &str, other: &str, third: &str, token: i64) -> Vec<Call> {
             json!({"builds": [third.parse::<i64>().unwrap()]}),
         ),
         (
+            "/build/create/scm",
+            "/build/create/scm".to_owned(),
+            named(json!({"clone_url": "https://example.org/hello.git"})),
+        ),
+        (
+            "/build/create/distgit",
+            "/build/create/distgit".to_owned(),
+            named(json!({"package_name": "hello"})),
+        ),
+        (
+            "/build/create/pypi",
+            "/build/create/pypi".to_owned(),
+            named(json!({"pypi_package_name": "hello"})),
+        ),
+        (
+            "/build/create/rubygems",
+            "/build/create/rubygems".to_owned(),
+            named(json!({"gem_name": "hello"})),
+        ),
+        (
+            "/build/create/custom",
+            "/build/create/custom".to_owned(),
+            named(json!({"script": "true"})),
+        ),
+        (
+            "/package/edit/{owner}/{project}/{package}/{type}",
+            "/package/edit/alice/tools/other/scm".to_owned(),
+            scm.clone(),
+        ),
+        (
+            "/package/build",
+            "/package/build".to_owned(),
+            named(json!({"package_name": "other"})),
+        ),
+        (
+            "/webhook/generate/{owner}/{project}",
+            "/webhook/generate/alice/tools".to_owned(),
+            json!({}),
+        ),
+        (
+            "/webhook/hmac/{owner}/{project}",
+            "/webhook/hmac/alice/tools".to_owned(),
+            json!({"key": "a-secret-of-a-forge"}),
+        ),
+        (
+            "/project/permissions/set/{owner}/{project}",
+            "/project/permissions/set/alice/tools".to_owned(),
+            json!({"bob": {"builder": "approved"}}),
+        ),
+        (
+            "/project/permissions/request/{owner}/{project}",
+            "/project/permissions/request/bob/theirs".to_owned(),
+            json!({"builder": true}),
+        ),
+        (
+            "/project/regenerate-repos/{owner}/{project}",
+            "/project/regenerate-repos/alice/tools".to_owned(),
+            json!({}),
+        ),
+        (
+            "/project-chroot/edit/{owner}/{project}/{chroot}",
+            format!("/project-chroot/edit/alice/tools/{CHROOT}"),
+            json!({"with_opts": "x"}),
+        ),
+        (
+            "/project/fork/{owner}/{project}",
+            "/project/fork/alice/tools".to_owned(),
+            json!({"name": "copy", "ownername": "alice"}),
+        ),
+        (
+            "/project/transfer/{owner}/{project}",
+            "/project/transfer/alice/tools".to_owned(),
+            json!({"to": "bob"}),
+        ),
+        (
             "/project/delete/{owner}/{project}",
             "/project/delete/alice/tools".to_owned(),
             json!({"verify": true}),
@@ -229,7 +287,7 @@ async fn every_route_that_changes_something_leaves_a_line() {
     let bob = house.person("bob", false).await;
     house.project(&bob, "theirs").await;
     let mut tried: HashSet<&str> = HARMLESS.iter().copied().collect();
-    let mut silent = Vec::new();
+    let (mut silent, mut refused) = (Vec::new(), Vec::new());
     let mut before = newest(&house).await.0;
     let mut look = async |route: &'static str| {
         let (now, line) = newest(&house).await;
@@ -278,9 +336,13 @@ async fn every_route_that_changes_something_leaves_a_line() {
             .reads
             .methods[0];
         let answer = house.send(method, &path, Some(&alice), body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {}", answer.json);
-        look(route).await;
+        if answer.status.is_success() {
+            look(route).await;
+        } else {
+            refused.push(format!("{method} {path}: {}", answer.json));
+        }
     }
+    assert!(refused.is_empty(), "have to work: {refused:#?}");
     assert!(silent.is_empty(), "left no line of their own: {silent:#?}");
     let missing: Vec<&str> = routes()
         .iter()
