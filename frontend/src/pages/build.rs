@@ -1,4 +1,4 @@
-//! `GET /coprs/{owner}/{project}/build/{id}/`, `POST …/cancel/`, `GET /coprs/build/{id}`
+//! `GET /coprs/{owner}/{project}/build/{id}/`, `POST …/{cancel,resubmit,delete}/`, `GET /coprs/build/{id}`
 
 use actix_web::{HttpResponse, web};
 use db::builds::Build as Row;
@@ -11,8 +11,8 @@ use super::{html, redirect, views};
 use crate::app::App;
 use crate::error::Error;
 use crate::live_log::SOURCE;
-use crate::operations::builds::{cancel_build, find_build};
-use crate::templates::context::{Build, Link, LiveLog, ResultLine};
+use crate::operations::builds::{cancel_build, delete_build, find_build, resubmit};
+use crate::templates::context::{Build, BuildDelete, Link, LiveLog, ResultLine};
 
 /// The short address that `copr-cli` prints.
 pub async fn find(app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, Error> {
@@ -43,6 +43,9 @@ pub async fn show(
         started: started.map(|at| views::moment(at, now)),
         ended: ended.map(|at| views::moment(at, now)),
         took: views::took(started, ended),
+        scratch: build.options.scratch,
+        may_rebuild: is_final && visitor.actor.may_build(&project).is_ok(),
+        may_delete: !project.settings.persistent && visitor.actor.may_edit(&project).is_ok(),
         may_cancel: !is_final && visitor.actor.may_cancel(&project, &build).is_ok(),
         tasks: tasks()
             .map(|t| views::task_line(&app.config, &project, &build, t, now))
@@ -65,6 +68,44 @@ pub async fn cancel(
     let (build, project) = of_project(&app, &path).await?;
     cancel_build(&app, &form.visitor.actor, &build, &project).await?;
     Ok(redirect(&views::build_path(&project, &build)))
+}
+
+/// Builds the same once more, as a new build.
+pub async fn again(
+    app: web::Data<App>,
+    form: Posted,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (build, project) = of_project(&app, &path).await?;
+    let made = resubmit(&app, &form.visitor.actor, &build, &project).await?;
+    Ok(redirect(&format!("{}build/{made}/", views::project_path(&project))))
+}
+
+/// Asks before a build goes.
+pub async fn ask_delete(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (build, project) = of_project(&app, &path).await?;
+    visitor.actor.may_edit(&project)?;
+    let page = BuildDelete {
+        project: visitor.head(&project),
+        build: views::build_line(&build, &project, app.now()),
+        running: !build.is_final(),
+    };
+    html(app.templates.render_build_delete(&visitor.frame(), &page))
+}
+
+/// Deletes a build.
+pub async fn delete(
+    app: web::Data<App>,
+    form: Posted,
+    path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (build, project) = of_project(&app, &path).await?;
+    delete_build(&app, &form.visitor.actor, &build, &project).await?;
+    Ok(redirect(&format!("{}builds/", views::project_path(&project))))
 }
 
 async fn of_project(app: &App, path: &(String, String, String)) -> Result<(Row, Project), Error> {

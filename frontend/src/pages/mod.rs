@@ -144,6 +144,12 @@ fn builds(config: &mut ServiceConfig) {
         .service(project("builds").route(get().to(builds::list)))
         .service(project("build/{id}").route(get().to(build::show)))
         .service(project("build/{id}/cancel").route(post().to(build::cancel)))
+        .service(project("build/{id}/resubmit").route(post().to(build::again)))
+        .service(
+            project("build/{id}/delete")
+                .route(get().to(build::ask_delete))
+                .route(post().to(build::delete)),
+        )
         .route(
             "/coprs/{owner}/{project}/build/{id}/{chroot}/log",
             web::get().to(live_log::follow),

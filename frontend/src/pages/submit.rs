@@ -59,7 +59,7 @@ pub async fn upload(
                 &app,
                 &visitor,
                 &project,
-                Some(&request.chroots),
+                Some(&request),
                 &error.to_string(),
             )
             .await?;
@@ -82,6 +82,10 @@ async fn take(
         };
         match part.name() {
             Some("chroots") => request.chroots.push(small(part).await?),
+            Some("scratch") => {
+                small(part).await?;
+                request.options.scratch = true;
+            }
             Some("pkgs") => {
                 let name = part
                     .content_disposition()
@@ -104,7 +108,7 @@ async fn take(
             }
         }
     }
-    Err(Error::Invalid("pkgs: Choose a source package.".to_owned()))
+    Err(Error::Invalid("pkgs: Choose a source package or a spec file.".to_owned()))
 }
 
 /// Everything that can be known before the file is read.
@@ -116,7 +120,7 @@ async fn accept(
     file_name: &str,
 ) -> Result<(), Error> {
     if file_name.is_empty() {
-        return Err(Error::Invalid("pkgs: Choose a source package.".to_owned()));
+        return Err(Error::Invalid("pkgs: Choose a source package or a spec file.".to_owned()));
     }
     ticked(request)?;
     check_before_build(app, &visitor.actor, project, request)
@@ -142,10 +146,11 @@ pub async fn url(
 ) -> Result<HttpResponse, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
     form.visitor.actor.may_build(&project)?;
-    let request = BuildRequest {
+    let mut request = BuildRequest {
         chroots: form.all("chroots"),
         ..BuildRequest::default()
     };
+    request.options.scratch = form.ticked("scratch");
     let typed = form.text("urls");
     let urls: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
     let result = match ticked(&request) {
@@ -161,7 +166,7 @@ pub async fn url(
             }))
         }
         Err(Error::Invalid(message)) => {
-            let mut page = page(&app, &form.visitor, &project, Some(&request.chroots), &message).await?;
+            let mut page = page(&app, &form.visitor, &project, Some(&request), &message).await?;
             page.urls = Field {
                 value: typed,
                 error: page.file_error.take(),
@@ -177,7 +182,7 @@ async fn page(
     app: &App,
     visitor: &Visitor,
     project: &Project,
-    ticked: Option<&[String]>,
+    sent: Option<&BuildRequest>,
     message: &str,
 ) -> Result<Submit, Error> {
     let mut conn = app.conn().await?;
@@ -188,7 +193,7 @@ async fn page(
         .into_iter()
         .filter(|c| enabled.contains(&c.definition.name))
         .map(|c| ChrootChoice {
-            checked: ticked.is_none_or(|t| t.iter().any(|n| n == c.definition.name.as_str())),
+            checked: sent.is_none_or(|s| s.chroots.iter().any(|n| n == c.definition.name.as_str())),
             name: c.definition.name.to_string(),
             description: c.description,
         })
@@ -200,6 +205,7 @@ async fn page(
         chroots_error: about(message, "chroots"),
         file_error: about(message, "pkgs"),
         urls: Field::default(),
+        scratch: sent.is_some_and(|s| s.options.scratch),
         max_upload: views::size(app.config.max_upload_bytes),
         cli: format!(
             "copr-cli build {}/{} hello-1.0-1.src.rpm",

@@ -80,6 +80,16 @@ pub(crate) const TWINS: &[Twin] = &[
         "/build/cancel/{id}",
     ),
     twin(
+        "/coprs/{owner}/{project}/build/{id}/resubmit/",
+        "POST",
+        "/build/resubmit/{id}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/build/{id}/delete/",
+        "DELETE",
+        "/build/delete/{id:\\d+}",
+    ),
+    twin(
         "/coprs/{owner}/{project}/add_package/{type}/",
         "POST",
         "/package/add/{owner}/{project}/{package}/{type}",

@@ -365,6 +365,8 @@ pub struct Submit {
     pub file_error: Option<String>,
     /// One a line.
     pub urls: Field,
+    /// Whether the packages shall enter no repository.
+    pub scratch: bool,
     /// Largest upload, for people.
     pub max_upload: String,
     /// The same by `copr-cli`.
@@ -517,14 +519,31 @@ pub struct Build {
     pub ended: Option<Moment>,
     /// How long it took.
     pub took: Option<String>,
+    /// Whether its packages enter no repository.
+    pub scratch: bool,
     /// Whether the visitor may cancel it now.
     pub may_cancel: bool,
+    /// Whether it has ended and the visitor may build its source again.
+    pub may_rebuild: bool,
+    /// Whether the visitor may delete it.
+    pub may_delete: bool,
     /// One for the source, if it is fetched, and one for each chroot.
     pub tasks: Vec<TaskLine>,
     /// Published files.
     pub results: Vec<ResultLine>,
     /// Logs of what has not ended.
     pub logs: Vec<LiveLog>,
+}
+
+/// Asks before a build goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildDelete {
+    /// Top.
+    pub project: ProjectHead,
+    /// The build.
+    pub build: BuildLine,
+    /// Whether it has not ended.
+    pub running: bool,
 }
 
 /// How to sign in.

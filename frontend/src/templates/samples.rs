@@ -247,10 +247,21 @@ impl Submit {
             chroots_error: wrong_input.then(|| HOSTILE.to_owned()),
             file_error: wrong_input.then(|| HOSTILE.to_owned()),
             urls: if wrong_input { wrong() } else { Field::default() },
+            scratch: wrong_input,
             max_upload: "4 GiB".to_owned(),
             cli: "copr-cli build tools hello-1.0-1.src.rpm".to_owned(),
         };
         vec![of(true), of(false)]
+    }
+}
+
+impl BuildDelete {
+    pub(crate) fn samples() -> Vec<Self> {
+        vec![Self {
+            project: head(true),
+            build: build_line(Some("alice")),
+            running: true,
+        }]
     }
 }
 
@@ -334,7 +345,10 @@ impl Build {
             started: full.then(moment),
             ended: full.then(moment),
             took: full.then(|| "41 s".to_owned()),
+            scratch: full,
             may_cancel: full,
+            may_rebuild: full,
+            may_delete: full,
             tasks: if full {
                 vec![task(true), task(false)]
             } else {

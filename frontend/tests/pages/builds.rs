@@ -88,9 +88,9 @@ async fn mistakes_in_an_upload_are_explained() {
     for (parts, expected) in [
         (
             vec![mark, chroot, ("pkgs", Some(""), b"".as_slice())],
-            "Choose a source package",
+            "Choose a source package or a spec file",
         ),
-        (vec![mark, chroot], "Choose a source package"),
+        (vec![mark, chroot], "Choose a source package or a spec file"),
         (
             vec![mark, ("pkgs", Some("a-1-1.src.rpm"), long.as_slice())],
             "At least one chroot must be selected",
@@ -214,7 +214,8 @@ async fn a_failure_is_explained_and_a_build_canceled() {
         location(alice.post(&format!("{target}cancel/"), &[]).await).await,
         target
     );
-    assert!(alice.page(&target).await.contains("canceled"));
+    let page = alice.page(&target).await;
+    assert!(page.contains("canceled") && !page.contains("Cancel the build"), "{page}");
     refused(alice.post(&format!("{target}cancel/"), &[]).await, 409).await;
     refused(
         alice
@@ -223,4 +224,64 @@ async fn a_failure_is_explained_and_a_build_canceled() {
         404,
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scratch_build_is_built_again_and_deleted() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let form = alice.page(&format!("{path}add_build/")).await;
+    assert_eq!(form.matches("name=\"scratch\"").count(), 2, "{form}");
+    assert!(form.contains(".src.rpm") && form.contains(".spec"), "{form}");
+    let fields = [
+        ("chroots", CHROOT),
+        ("scratch", "on"),
+        ("urls", "https://h/a-1-1.src.rpm"),
+    ];
+    let first = location(alice.post(&format!("{path}add_build/url/"), &fields).await).await;
+    let page = alice.page(&first).await;
+    assert!(page.contains("A scratch build") && !page.contains("Build again"), "{page}");
+    location(alice.post(&format!("{first}cancel/"), &[]).await).await;
+    assert!(alice.page(&first).await.contains("Build again"));
+
+    let mallory = house.browser_of("mallory").await;
+    let seen = mallory.page(&first).await;
+    assert!(!seen.contains("Build again") && !seen.contains("Delete"), "{seen}");
+    for form in ["resubmit/", "delete/"] {
+        refused(mallory.post(&format!("{first}{form}"), &[]).await, 403).await;
+        refused(alice.post_raw(&format!("{first}{form}"), &[]).await, 403).await;
+    }
+    refused(mallory.get(&format!("{first}delete/")).await, 403).await;
+    assert_eq!(house.builds().await.len(), 1);
+
+    let second = location(alice.post(&format!("{first}resubmit/"), &[]).await).await;
+    assert_ne!(first, second);
+    assert!(alice.page(&second).await.contains("A scratch build"));
+    let question = alice.page(&format!("{second}delete/")).await;
+    assert!(question.contains("what still runs of it is canceled"), "{question}");
+    assert_eq!(
+        location(alice.post(&format!("{second}delete/"), &[]).await).await,
+        format!("{path}builds/")
+    );
+    refused(alice.get(&second).await, 404).await;
+    assert_eq!(house.builds().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_can_be_a_scratch_build() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let (name, bytes) = source_package("hello");
+    let csrf = alice.csrf().await;
+    let parts = [
+        ("csrf", None, csrf.as_bytes()),
+        ("chroots", None, CHROOT.as_bytes()),
+        ("scratch", None, b"on".as_slice()),
+        ("pkgs", Some(name.as_str()), bytes.as_slice()),
+    ];
+    let target = format!("{path}add_build/upload/");
+    location(alice.post_parts(&target, &parts).await).await;
+    assert!(house.builds().await[0].options.scratch);
 }
