@@ -13,8 +13,8 @@ use tera::{Context, Tera};
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
-    Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit, ProjectNew, Projects,
-    SignIn, Submit,
+    Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit,
+    ProjectNew, Projects, SignIn, Submit,
 };
 use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
 

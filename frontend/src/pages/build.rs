@@ -78,7 +78,10 @@ pub async fn again(
 ) -> Result<HttpResponse, Error> {
     let (build, project) = of_project(&app, &path).await?;
     let made = resubmit(&app, &form.visitor.actor, &build, &project).await?;
-    Ok(redirect(&format!("{}build/{made}/", views::project_path(&project))))
+    Ok(redirect(&format!(
+        "{}build/{made}/",
+        views::project_path(&project)
+    )))
 }
 
 /// Asks before a build goes.

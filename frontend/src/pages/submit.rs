@@ -55,14 +55,7 @@ pub async fn upload(
         Err(error @ (Error::Invalid(_) | Error::TooLarge(_))) => {
             // A browser shows the answer only once it has sent everything.
             drain(&mut parts, app.config.max_upload_bytes).await;
-            let page = page(
-                &app,
-                &visitor,
-                &project,
-                Some(&request),
-                &error.to_string(),
-            )
-            .await?;
+            let page = page(&app, &visitor, &project, Some(&request), &error.to_string()).await?;
             html_again(app.templates.render_submit(&visitor.frame(), &page))
         }
         Err(error) => Err(error),
@@ -108,7 +101,9 @@ async fn take(
             }
         }
     }
-    Err(Error::Invalid("pkgs: Choose a source package or a spec file.".to_owned()))
+    Err(Error::Invalid(
+        "pkgs: Choose a source package or a spec file.".to_owned(),
+    ))
 }
 
 /// Everything that can be known before the file is read.
@@ -120,7 +115,9 @@ async fn accept(
     file_name: &str,
 ) -> Result<(), Error> {
     if file_name.is_empty() {
-        return Err(Error::Invalid("pkgs: Choose a source package or a spec file.".to_owned()));
+        return Err(Error::Invalid(
+            "pkgs: Choose a source package or a spec file.".to_owned(),
+        ));
     }
     ticked(request)?;
     check_before_build(app, &visitor.actor, project, request)

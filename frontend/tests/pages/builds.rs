@@ -215,7 +215,10 @@ async fn a_failure_is_explained_and_a_build_canceled() {
         target
     );
     let page = alice.page(&target).await;
-    assert!(page.contains("canceled") && !page.contains("Cancel the build"), "{page}");
+    assert!(
+        page.contains("canceled") && !page.contains("Cancel the build"),
+        "{page}"
+    );
     refused(alice.post(&format!("{target}cancel/"), &[]).await, 409).await;
     refused(
         alice
@@ -241,13 +244,19 @@ async fn a_scratch_build_is_built_again_and_deleted() {
     ];
     let first = location(alice.post(&format!("{path}add_build/url/"), &fields).await).await;
     let page = alice.page(&first).await;
-    assert!(page.contains("A scratch build") && !page.contains("Build again"), "{page}");
+    assert!(
+        page.contains("A scratch build") && !page.contains("Build again"),
+        "{page}"
+    );
     location(alice.post(&format!("{first}cancel/"), &[]).await).await;
     assert!(alice.page(&first).await.contains("Build again"));
 
     let mallory = house.browser_of("mallory").await;
     let seen = mallory.page(&first).await;
-    assert!(!seen.contains("Build again") && !seen.contains("Delete"), "{seen}");
+    assert!(
+        !seen.contains("Build again") && !seen.contains("Delete"),
+        "{seen}"
+    );
     for form in ["resubmit/", "delete/"] {
         refused(mallory.post(&format!("{first}{form}"), &[]).await, 403).await;
         refused(alice.post_raw(&format!("{first}{form}"), &[]).await, 403).await;
@@ -259,7 +268,10 @@ async fn a_scratch_build_is_built_again_and_deleted() {
     assert_ne!(first, second);
     assert!(alice.page(&second).await.contains("A scratch build"));
     let question = alice.page(&format!("{second}delete/")).await;
-    assert!(question.contains("what still runs of it is canceled"), "{question}");
+    assert!(
+        question.contains("what still runs of it is canceled"),
+        "{question}"
+    );
     assert_eq!(
         location(alice.post(&format!("{second}delete/"), &[]).await).await,
         format!("{path}builds/")
