@@ -13,7 +13,7 @@ use tera::{Context, Tera};
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
-    Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit,
+    Batches, Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit,
     ProjectNew, Projects, SignIn, Submit,
 };
 use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
@@ -149,6 +149,8 @@ pages! {
     render_build(Build) = "build.html";
     /// Asks before a build goes.
     render_build_delete(BuildDelete) = "build_delete.html";
+    /// Batches that have not ended.
+    render_batches(Batches) = "batches.html";
     /// How to sign in.
     render_sign_in(SignIn) = "sign_in.html";
     /// The API tokens.

@@ -166,6 +166,8 @@ pub struct Member {
     pub owner: String,
     /// Name of its project.
     pub project: String,
+    /// Whether lists of the whole service may name the project.
+    pub listed: bool,
 }
 
 #[derive(QueryableByName)]
@@ -218,7 +220,7 @@ pub async fn unfinished(conn: &mut Connection, limit: i64) -> DbResult<Vec<Batch
 
 async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch>> {
     let ids: Vec<i64> = heads.iter().map(|h| h.id).collect();
-    let rows: Vec<(Option<i64>, i64, String, Option<String>, String, String)> = builds::table
+    let rows: Vec<(Option<i64>, i64, String, Option<String>, String, String, bool)> = builds::table
         .inner_join(
             projects::table.on(projects::id
                 .eq(builds::project_id)
@@ -233,17 +235,19 @@ async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch
             builds::package_name,
             projects::owner,
             projects::name,
+            diesel::dsl::sql::<Bool>("NOT coalesce((projects.settings->>'unlisted_on_hp')::boolean, false)"),
         ))
         .load(conn)
         .await?;
     let mut members: BTreeMap<i64, Vec<Member>> = BTreeMap::new();
-    for (batch, build, state, package, owner, project) in rows {
+    for (batch, build, state, package, owner, project, listed) in rows {
         members.entry(batch.unwrap_or(0)).or_default().push(Member {
             build: BuildId(build),
             state,
             package,
             owner,
             project,
+            listed,
         });
     }
     Ok(heads

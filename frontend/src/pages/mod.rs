@@ -1,8 +1,10 @@
 //! Pages for people, `.repo` files and what else lives outside the APIs' addresses.
 
+mod batches;
 mod build;
 mod builds;
 mod dress;
+mod feeds;
 mod form;
 mod group;
 mod home;
@@ -58,7 +60,15 @@ fn people(config: &mut ServiceConfig) {
         .service(
             web::resource(["/api/revoke/{id}/", "/api/revoke/{id}"]).route(web::post().to(token::revoke)),
         )
+        .service(web::resource(["/status/batches/", "/status/batches"]).route(get().to(batches::show)))
+        .configure(feeds)
         .configure(groups);
+}
+
+fn feeds(config: &mut ServiceConfig) {
+    config
+        .service(web::resource(["/rss/", "/rss", "/rss/all/", "/rss/all"]).route(get().to(feeds::projects)))
+        .service(web::resource(["/rss/builds/", "/rss/builds"]).route(get().to(feeds::builds)));
 }
 
 fn groups(config: &mut ServiceConfig) {

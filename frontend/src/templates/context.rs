@@ -546,6 +546,45 @@ pub struct BuildDelete {
     pub running: bool,
 }
 
+/// Batches that have not ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Batches {
+    /// Each behind the one that it waits for.
+    pub batches: Vec<BatchLine>,
+}
+
+/// A batch in a tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchLine {
+    /// Number.
+    pub id: i64,
+    /// How many shown batches it waits for, up to a limit.
+    pub depth: usize,
+    /// `blocked`, `processing` or `finished`.
+    pub state: &'static str,
+    /// The batch that has to end first.
+    pub blocked_by: Option<i64>,
+    /// Builds of projects that are not listed.
+    pub hidden: usize,
+    /// The other builds.
+    pub builds: Vec<BatchMember>,
+}
+
+/// A build of a batch.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchMember {
+    /// Number.
+    pub id: i64,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// `owner/project`.
+    pub project: String,
+    /// Package; empty if unknown.
+    pub package: String,
+    /// Copr's word for its state.
+    pub state: String,
+}
+
 /// How to sign in.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignIn {

@@ -265,6 +265,31 @@ impl BuildDelete {
     }
 }
 
+impl Batches {
+    pub(crate) fn samples() -> Vec<Self> {
+        let batch = |depth: usize| BatchLine {
+            id: 3,
+            depth,
+            state: "blocked",
+            blocked_by: (depth > 0).then_some(2),
+            hidden: depth,
+            builds: vec![BatchMember {
+                id: 12,
+                path: "/coprs/alice/tools/build/12/".to_owned(),
+                project: "alice/tools".to_owned(),
+                package: HOSTILE.to_owned(),
+                state: "pending".to_owned(),
+            }],
+        };
+        vec![
+            Self {
+                batches: (0..6).map(batch).collect(),
+            },
+            Self { batches: vec![] },
+        ]
+    }
+}
+
 impl Builds {
     pub(crate) fn samples() -> Vec<Self> {
         let of = |builds| Self {

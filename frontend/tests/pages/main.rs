@@ -4,6 +4,7 @@
 
 mod accounts;
 mod builds;
+mod feeds;
 mod house;
 mod live_log;
 mod packages;
