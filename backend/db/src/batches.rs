@@ -170,6 +170,9 @@ pub struct Member {
     pub listed: bool,
 }
 
+/// Batch, build, state, package, owner, project, and whether that is listed.
+type MemberRow = (Option<i64>, i64, String, Option<String>, String, String, bool);
+
 #[derive(QueryableByName)]
 struct Head {
     #[diesel(sql_type = BigInt)]
@@ -220,7 +223,7 @@ pub async fn unfinished(conn: &mut Connection, limit: i64) -> DbResult<Vec<Batch
 
 async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch>> {
     let ids: Vec<i64> = heads.iter().map(|h| h.id).collect();
-    let rows: Vec<(Option<i64>, i64, String, Option<String>, String, String, bool)> = builds::table
+    let rows: Vec<MemberRow> = builds::table
         .inner_join(
             projects::table.on(projects::id
                 .eq(builds::project_id)
