@@ -7,7 +7,7 @@ use actix_web::web::{self, Json, Path, Payload};
 use db::project_chroots::{ChrootSettings, ProjectChroot as Row};
 use db::projects::Project;
 use futures_util::StreamExt as _;
-use protocol::DirName;
+use protocol::{ChrootName, DirName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -140,30 +140,42 @@ struct Repo {
 
 /// What a build for a chroot is given.
 #[derive(Serialize, JsonSchema)]
-struct BuildConfig {
+pub(super) struct BuildConfig {
     chroot: String,
     repos: Vec<Repo>,
     additional_repos: Vec<String>,
     additional_packages: Vec<String>,
     additional_modules: Vec<String>,
-    enable_net: bool,
+    pub(super) enable_net: bool,
     with_opts: Vec<String>,
     without_opts: Vec<String>,
-    bootstrap: String,
+    pub(super) bootstrap: String,
     bootstrap_image: Option<String>,
-    isolation: String,
+    pub(super) isolation: String,
 }
 
 async fn build_config(app: web::Data<App>, query: Query) -> Result<Json<BuildConfig>, Error> {
     let (project, row) = find(&app, &query).await?;
     let dir = DirName::from(project.name.clone());
-    let repos = build_repos::of(&app, &project, &dir, &row.chroot, &row.settings).await?;
-    let (of_project, set) = (project.settings, row.settings);
+    let config = config_of(&app, project, &dir, &row.chroot, row.settings).await?;
+    Ok(Json(config))
+}
+
+/// What a build in this directory for this chroot is given, as far as the project decides.
+pub(super) async fn config_of(
+    app: &App,
+    project: Project,
+    dir: &DirName,
+    chroot: &ChrootName,
+    set: ChrootSettings,
+) -> Result<BuildConfig, Error> {
+    let repos = build_repos::of(app, &project, dir, chroot, &set).await?;
+    let of_project = project.settings;
     let chosen = |own: String, projects: String| if own == "unchanged" { projects } else { own };
     let mut additional_repos = of_project.additional_repos;
     additional_repos.extend(set.additional_repos);
-    Ok(Json(BuildConfig {
-        chroot: row.chroot.to_string(),
+    Ok(BuildConfig {
+        chroot: chroot.to_string(),
         repos: repos
             .into_iter()
             .map(|repo| Repo {
@@ -184,7 +196,7 @@ async fn build_config(app: web::Data<App>, query: Query) -> Result<Json<BuildCon
         bootstrap: chosen(set.bootstrap, of_project.bootstrap),
         bootstrap_image: set.bootstrap_image.or(of_project.bootstrap_image),
         isolation: chosen(set.isolation, of_project.isolation),
-    }))
+    })
 }
 
 async fn edit(

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{copr, house, run};
+use super::{copr, house, python, run};
 use crate::house::{CHROOT, House, Person};
+use crate::packages;
 
 const COMPS: &str =
     "<?xml version=\"1.0\"?>\n<comps><group><id>tools</id><name>Tools</name></group></comps>\n";
@@ -232,4 +233,56 @@ async fn builders_get_what_a_chroot_is_set_to() {
         (&last["baseurl"], &last["priority"]),
         (&json!("https://example.org/debian/"), &json!(7))
     );
+}
+
+#[tokio::test]
+async fn pythons_copr_reads_what_a_build_is_given() {
+    let house = house().await;
+    let alice = project(&house).await;
+    let edit = format!("/project-chroot/edit/alice/tools/{CHROOT}");
+    let set = json!({"additional_packages": ["make"], "with_opts": ["docs"], "isolation": "simple"});
+    house.send("PUT", &edit, Some(&alice), set).await.ok();
+    let package = packages::source("BuildArch: noarch");
+    let form = json!({
+        "ownername": "alice", "projectname": "tools", "project_dirname": "tools:custom:x", "chroots": [CHROOT],
+        "timeout": 4321, "background": true, "enable_net": true,
+    });
+    let build = house
+        .upload(Some(&alice), &package.name, &package.bytes, &form)
+        .await
+        .ok()["id"]
+        .to_string();
+    let script = format!(
+        "import json\nfrom copr.v3 import Client, CoprNoResultException\nimport os\n\
+         client = Client.create_from_config_file(os.environ['COPR_CONFIG'])\n\
+         proxy = client.build_chroot_proxy\n\
+         print(json.dumps(proxy.get_build_config({build}, '{CHROOT}'), default=str))\n\
+         try:\n    proxy.get_build_config({build}, 'fedora-1-x86_64')\n\
+         except CoprNoResultException as error:\n    print(error)\n"
+    );
+    let said = python(&house, &alice, &script).await;
+    let (config, missing) = said.trim_end().split_once('\n').unwrap();
+    assert!(missing.contains("fedora-1-x86_64 does not exist"), "{missing}");
+    let config: Value = serde_json::from_str(config).unwrap();
+    for (name, value) in [
+        ("chroot", json!(CHROOT)),
+        ("timeout", json!(4321)),
+        ("is_background", json!(true)),
+        ("enable_net", json!(true)),
+        ("additional_packages", json!(["make"])),
+        ("with_opts", json!(["docs"])),
+        ("without_opts", json!([])),
+        ("isolation", json!("simple")),
+        ("bootstrap", json!("default")),
+    ] {
+        assert_eq!(config[name], value, "{name} of {config}");
+    }
+    assert!(config["memory_limit"].as_u64().unwrap() > 0, "{config}");
+    let ids: Vec<&str> = config["repos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|repo| repo["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["copr_base", "copr_coprdir"]);
 }
