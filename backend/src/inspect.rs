@@ -16,8 +16,8 @@ fn bad(message: String) -> JobError {
 /// What a package has to be.
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
-    /// Identity that it has to carry.
-    pub identity: Identity,
+    /// Identity that it has to carry; `None` for a package that was built elsewhere.
+    pub identity: Option<Identity>,
     /// URL of the project's page, the other allowed `BugURL`.
     pub project_url: String,
     /// Target.
@@ -48,7 +48,12 @@ pub(crate) fn rpm(path: &Path, artifact: &Artifact, expected: &Expectation) -> R
         )));
     }
     architecture(&rpm, &nevra, expected)?;
-    identity(&rpm, &nevra, expected)?;
+    if let Some(want) = &expected.identity {
+        identity(&rpm, &nevra, want, &expected.project_url)?;
+    } else if rpm.is_source() {
+        return Err(bad(format!("{nevra} is a source package; it has to be built")));
+    }
+    source_package(&rpm, &nevra, expected)?;
     Ok(Inspected { rpm, nevra })
 }
 
@@ -57,7 +62,7 @@ fn architecture(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<
     let fits = if rpm.is_source() {
         matches!(nevra.arch.as_str(), "src" | "nosrc")
     } else {
-        nevra.arch == "noarch" || nevra.arch == arch || compatible(arch).contains(&nevra.arch.as_str())
+        expected.chroot.takes_arch(&nevra.arch)
     };
     if fits {
         Ok(())
@@ -69,18 +74,7 @@ fn architecture(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<
     }
 }
 
-/// Architectures that a chroot's rpmbuild may name besides its own (rpm's `buildarch_compat`).
-fn compatible(arch: &str) -> &'static [&'static str] {
-    match arch {
-        "i386" => &["i486", "i586", "i686"],
-        "armhfp" => &["armv7hl", "armv7hnl"],
-        "x86_64" => &["amd64", "x86_64_v2", "x86_64_v3", "x86_64_v4"],
-        _ => &[],
-    }
-}
-
-fn identity(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), JobError> {
-    let want = &expected.identity;
+fn identity(rpm: &RpmFile, nevra: &Nevra, want: &Identity, project_url: &str) -> Result<(), JobError> {
     if !want.repotag.is_in(&nevra.release) {
         return Err(bad(format!(
             "the release of {nevra} lacks '.{}'; use 'Release: 1%{{?dist}}' in the spec and do not redefine %dist",
@@ -99,7 +93,10 @@ fn identity(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), 
     };
     is(tag::VENDOR, "Vendor", &[&want.vendor])?;
     is(tag::PACKAGER, "Packager", &[&want.packager])?;
-    is(tag::BUG_URL, "BugURL", &[&want.bugurl, &expected.project_url])?;
+    is(tag::BUG_URL, "BugURL", &[&want.bugurl, project_url])
+}
+
+fn source_package(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), JobError> {
     if rpm.is_source() {
         if nevra.name != expected.package.as_str() {
             return Err(bad(format!(

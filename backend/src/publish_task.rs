@@ -106,15 +106,17 @@ async fn prepare(
     chroot: &ChrootName,
     repository: i64,
 ) -> Result<Vec<storage::ResultFile>, JobError> {
-    let package = build.srpm.as_ref().map(|s| s.package.clone());
+    let package = build.listed_as().cloned();
     let package =
         package.ok_or_else(|| JobError::fail(format!("build {} has no source package", build.id)))?;
     let contact = &project.settings.contact;
+    let identity = context
+        .service
+        .of_project(&project.owner, &project.name, &project.repotag, contact)
+        .map_err(JobError::fail)?;
     let expected = Expectation {
-        identity: context
-            .service
-            .of_project(&project.owner, &project.name, &project.repotag, contact)
-            .map_err(JobError::fail)?,
+        // What was built elsewhere cannot carry it.
+        identity: (!build.is_foreign()).then_some(identity),
         project_url: context.service.project_url(&project.owner, &project.name),
         chroot: chroot.clone(),
         package,
@@ -186,10 +188,15 @@ async fn fetch(
     scratch: &Path,
 ) -> Result<Unsigned, JobError> {
     let index = u32::try_from(index).map_err(JobError::fail)?;
-    let key = StorageKey::Quarantine {
-        task: task.id,
-        attempt: task.attempt,
-        index,
+    let key = if expected.identity.is_some() {
+        StorageKey::Quarantine {
+            task: task.id,
+            attempt: task.attempt,
+            index,
+        }
+    } else {
+        // No builder uploaded it: the frontend stored what a user did.
+        StorageKey::Blob(artifact.sha256.clone())
     };
     let path = scratch.join(format!("{index}.rpm"));
     let lost = || {

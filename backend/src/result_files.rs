@@ -75,7 +75,12 @@ pub(crate) async fn build_info(
         .builder
         .as_ref()
         .map_or(String::new(), |name| format!("builder={name}\n"));
-    let text = format!("build_id={}\n{builder}", build.id);
+    let origin = if build.is_foreign() {
+        format!("origin={}\n", db::builds::UNVERIFIED_ORIGIN)
+    } else {
+        String::new()
+    };
+    let text = format!("build_id={}\n{builder}{origin}", build.id);
     put(context, "build.info", TEXT, text.into_bytes()).await
 }
 

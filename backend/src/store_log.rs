@@ -73,14 +73,14 @@ pub(crate) async fn store(
 }
 
 fn index(project: &Project, build: &Build, task: &TaskRow) -> Option<StorageKey> {
-    match (&task.chroot, &build.srpm) {
-        (Some(chroot), Some(srpm)) => Some(StorageKey::ResultIndex {
+    match (&task.chroot, build.listed_as()) {
+        (Some(chroot), Some(package)) => Some(StorageKey::ResultIndex {
             owner: project.owner.clone(),
             dir: build.dir.clone(),
             chroot: chroot.clone(),
             build_dir: BuildDir {
                 build: build.id,
-                package: srpm.package.clone(),
+                package: package.clone(),
             },
         }),
         (Some(_), None) => None,

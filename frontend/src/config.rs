@@ -37,6 +37,8 @@ pub struct Config {
     pub lease_s: u64,
     /// Largest source package that is taken, in bytes.
     pub max_upload_bytes: u64,
+    /// Whether packages that were built elsewhere are taken (`copr-cli uploadrpm`).
+    pub rpm_upload: bool,
     /// Seconds that creating or editing a project waits for its key and repositories.
     pub ready_wait_s: u64,
     /// What a task may use.
@@ -112,6 +114,7 @@ impl Default for Config {
             builder_token: Secret::default(),
             lease_s: 60,
             max_upload_bytes: 4 << 30,
+            rpm_upload: true,
             ready_wait_s: 60,
             limits: Limits::default(),
             token_days: 180,

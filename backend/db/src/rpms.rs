@@ -70,6 +70,26 @@ pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResul
     .await
 }
 
+/// Whether a repository has a package of this name, epoch, version, release and architecture, or is about to.
+///
+/// # Errors
+/// When the query fails.
+pub async fn holds(
+    conn: &mut Connection,
+    repository: i64,
+    (name, epoch, version, release, arch): (&str, i32, &str, &str, &str),
+) -> DbResult<bool> {
+    let same = rpms::table
+        .filter(rpms::repository_id.eq(repository))
+        .filter(rpms::name.eq(name))
+        .filter(rpms::epoch.eq(epoch))
+        .filter(rpms::version.eq(version))
+        .filter(rpms::release.eq(release))
+        .filter(rpms::arch.eq(arch))
+        .filter(rpms::scratch.eq(false));
+    Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn).await?)
+}
+
 /// Writes rows as already published in the first snapshot, for benchmarks that need a large repository.
 ///
 /// # Errors

@@ -7,13 +7,18 @@ use crate::rpm_file::{LEAD_LEN, RpmFile};
 use crate::tag;
 
 /// Signatures that a new one replaces.
-const OLD_SIGNATURES: [u32; 6] = [
+const OLD_SIGNATURES: [u32; 10] = [
     tag::SIG_DSA,
     tag::SIG_RSA,
     tag::SIG_OPENPGP,
     tag::SIG_PGP,
     tag::SIG_GPG,
     tag::SIG_PGP5,
+    // Of single files, by IMA and fs-verity: those of whoever built the package are no business of its new signer.
+    tag::SIG_FILES,
+    tag::SIG_FILES_LENGTH,
+    tag::SIG_VERITY,
+    tag::SIG_VERITY_ALGORITHM,
 ];
 /// The largest known packets (post-quantum ones) have less than 64 KiB; RSA-4096 has about 560 bytes.
 const MAX_PACKET: usize = 64 << 10;

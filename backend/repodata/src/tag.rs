@@ -19,6 +19,14 @@ pub const SIG_LONG_SIZE: u32 = 270;
 pub const SIG_LONG_ARCHIVE_SIZE: u32 = 271;
 /// Hexadecimal SHA-256 of the main header.
 pub const SIG_SHA256: u32 = 273;
+/// Signatures of files for IMA (string array).
+pub const SIG_FILES: u32 = 274;
+/// Length of each of them (int32).
+pub const SIG_FILES_LENGTH: u32 = 275;
+/// Signatures of files for fs-verity (string array).
+pub const SIG_VERITY: u32 = 276;
+/// Their hash algorithm (int32).
+pub const SIG_VERITY_ALGORITHM: u32 = 277;
 /// Base64 OpenPGP signatures over the main header (rpm 6).
 pub const SIG_OPENPGP: u32 = 278;
 /// Filler of packages in rpm 6's own format.

@@ -5,5 +5,6 @@
 
 mod devel;
 mod directories;
+mod foreign;
 mod fork;
 mod house;

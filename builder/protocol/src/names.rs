@@ -249,6 +249,18 @@ name!(
 );
 
 impl ChrootName {
+    /// Whether a binary package of this architecture belongs into it: of its own, `noarch`, or one that its rpmbuild may
+    /// name besides (rpm's `buildarch_compat`).
+    pub fn takes_arch(&self, arch: &str) -> bool {
+        let besides: &[&str] = match self.arch() {
+            "i386" => &["i486", "i586", "i686"],
+            "armhfp" => &["armv7hl", "armv7hnl"],
+            "x86_64" => &["amd64", "x86_64_v2", "x86_64_v3", "x86_64_v4"],
+            _ => &[],
+        };
+        arch == "noarch" || arch == self.arch() || besides.contains(&arch)
+    }
+
     /// The architecture, the last part.
     pub fn arch(&self) -> &str {
         self.0.rsplit('-').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `build/create/upload`: a multipart form whose file comes first and whose JSON, which says where it belongs, last.
+//! `build/create/upload` and `build/create/rpm-upload`: a multipart form whose file comes first and whose JSON, which says where it belongs, last.
 
 use std::time::Duration;
 
@@ -28,7 +28,21 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             )
             .multipart(&[Field::required("pkgs", Kind::File, "The source package.")])
             .multipart(&BUILD),
+        token(Action::Build, POST, "/build/create/rpm-upload", create_rpm)
+            .about(
+                "Publishes an uploaded binary package, which was not built here, in exactly one chroot; the file comes \
+                 first, the part `json` last.",
+            )
+            .multipart(&[Field::required("pkgs", Kind::File, "The binary package.")])
+            .multipart(&BUILD),
     ]
+}
+
+/// What is uploaded.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Source,
+    Rpm,
 }
 
 async fn create(
@@ -37,18 +51,37 @@ async fn create(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<models::Build>, Error> {
-    let mut form = Parts::new(&request, payload);
+    take(&app, &signed, &request, payload, What::Source).await
+}
+
+async fn create_rpm(
+    app: web::Data<App>,
+    signed: Signed,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<Json<models::Build>, Error> {
+    take(&app, &signed, &request, payload, What::Rpm).await
+}
+
+async fn take(
+    app: &App,
+    signed: &Signed,
+    request: &HttpRequest,
+    payload: Payload,
+    what: What,
+) -> Result<Json<models::Build>, Error> {
+    let mut form = Parts::new(request, payload);
     let mut received = None;
-    let mut fields = Fields::of(&request);
-    let read = read(&app, &signed, &mut form, &mut received, &mut fields).await;
+    let mut fields = Fields::of(request);
+    let read = read((app, signed, what), &mut form, &mut received, &mut fields).await;
     let submitted = match (read, received) {
-        (Ok(()), Some(received)) => submit(&app, &signed, &fields, received).await,
+        (Ok(()), Some(received)) => submit(app, signed, &fields, received, what).await,
         (read, received) => {
             if let Some(received) = received {
-                builds::discard_upload(&app, &received).await;
+                builds::discard_upload(app, &received).await;
             }
             read.and(Err(Error::Invalid(
-                "pkgs: The file of the source package is missing".to_owned(),
+                "pkgs: The file of the package is missing".to_owned(),
             )))
         }
     };
@@ -59,8 +92,7 @@ async fn create(
 }
 
 async fn read(
-    app: &App,
-    signed: &Signed,
+    (app, signed, what): (&App, &Signed, What),
     form: &mut Parts,
     received: &mut Option<Received>,
     fields: &mut Fields,
@@ -78,7 +110,10 @@ async fn read(
                 .and_then(|d| d.get_filename())
                 .unwrap_or_default()
                 .to_owned();
-            *received = Some(builds::receive_upload(app, &signed.actor, &file_name, field).await?);
+            *received = Some(match what {
+                What::Source => builds::receive_upload(app, &signed.actor, &file_name, field).await?,
+                What::Rpm => builds::receive_rpm(app, &signed.actor, &file_name, field).await?,
+            });
             continue;
         }
         let bytes = field
@@ -100,6 +135,7 @@ async fn submit(
     signed: &Signed,
     fields: &Fields,
     received: Received,
+    what: What,
 ) -> Result<Json<models::Build>, Error> {
     let checked = async {
         let project = build::project_of(app, fields).await?;
@@ -108,7 +144,11 @@ async fn submit(
     };
     match checked.await {
         Ok((project, request)) => {
-            let id = builds::submit_upload(app, &signed.actor, &project, &request, received).await?;
+            let actor = &signed.actor;
+            let id = match what {
+                What::Source => builds::submit_upload(app, actor, &project, &request, received).await?,
+                What::Rpm => builds::submit_rpm(app, actor, &project, &request, received).await?,
+            };
             Ok(Json(build::model(app, id).await?))
         }
         Err(error) => {

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use db::builds::Srpm;
 use db::projects::Project;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use protocol::{BuildId, DirName, FileName};
-use repodata::{Arches, HeaderError, RpmFile, SourceFacts};
+use protocol::{BuildId, DirName, FileName, PackageName};
+use repodata::{Arches, HeaderError, Nevra, RpmFile, SourceFacts, tag};
 use storage::{ResultFile, ResultIndex, StorageKey};
 
 use crate::app::App;
@@ -36,6 +36,18 @@ pub(super) fn check_file_name(name: &str) -> Result<FileName, Error> {
     if !is_source_name(bare) {
         return Err(Error::Invalid(format!(
             "pkgs: You can upload only .src.rpm, .nosrc.rpm, and .spec files ('{}' is none)",
+            shown(bare)
+        )));
+    }
+    Ok(bare.parse()?)
+}
+
+/// A file name that a binary package can have.
+pub(super) fn check_rpm_name(name: &str) -> Result<FileName, Error> {
+    let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    if is_source_name(bare) || !bare.ends_with(".rpm") {
+        return Err(Error::Invalid(format!(
+            "pkgs: You can upload only binary packages (.rpm) here ('{}' is none); 'copr-cli build' takes source packages",
             shown(bare)
         )));
     }
@@ -127,6 +139,46 @@ pub(super) async fn look_into(app: &App, received: &Received) -> Result<LookedIn
         },
         arches: facts.arches,
     })
+}
+
+/// What a binary package from elsewhere says about itself.
+pub(super) struct Foreign {
+    /// Its own name.
+    pub nevra: Nevra,
+    /// Name of the source package that it says it was built from.
+    pub package: PackageName,
+}
+
+/// Reads the header of a received binary package and checks what can be checked while the submitter waits.
+pub(super) async fn look_into_rpm(app: &App, received: &Received) -> Result<Foreign, Error> {
+    let name = &received.file_name;
+    let bad = |reason: String| Error::Invalid(format!("pkgs: {name} cannot be published: {reason}"));
+    let rpm = read_header(app, received)
+        .await?
+        .map_err(|e| bad(e.to_string()))?;
+    if rpm.is_source() {
+        return Err(bad(
+            "it is a source package; submit it with 'copr-cli build'".to_owned()
+        ));
+    }
+    repodata::verify_headers(&rpm).map_err(|e| bad(e.to_string()))?;
+    let nevra = rpm.nevra().map_err(|e| bad(e.to_string()))?;
+    let source = rpm.header().string(tag::SOURCE_RPM).unwrap_or_default();
+    let package = source_name(&source)
+        .and_then(|name| name.parse().ok())
+        .ok_or_else(|| bad("it does not say what source package it was built from".to_owned()))?;
+    if received.hashed.size < CHECK_PAYLOAD_BELOW {
+        check_payload(app, received, rpm).await?.map_err(bad)?;
+    }
+    Ok(Foreign { nevra, package })
+}
+
+/// `hello` of `hello-1.0-1.src.rpm`.
+fn source_name(file: &str) -> Option<&str> {
+    let nvr = file
+        .strip_suffix(".src.rpm")
+        .or_else(|| file.strip_suffix(".nosrc.rpm"))?;
+    Some(nvr.rsplit_once('-')?.0.rsplit_once('-')?.0)
 }
 
 async fn read_header(app: &App, received: &Received) -> Result<Result<RpmFile, HeaderError>, Error> {
@@ -265,6 +317,11 @@ mod tests {
         assert!(check_file_name("hello.spec").is_ok());
         assert!(check_file_name("hello-1-1.x86_64.rpm").is_err());
         assert!(check_file_name(".src.rpm").is_err());
+        assert!(check_rpm_name("hello-1-1.x86_64.rpm").is_ok());
+        assert!(check_rpm_name("hello-1-1.src.rpm").is_err());
+        assert!(check_rpm_name("hello.spec").is_err());
+        assert_eq!(source_name("a-b-1.0-1.src.rpm"), Some("a-b"));
+        assert_eq!(source_name("a-b.src.rpm"), None);
         assert!(check_url("http://h/a.src.rpm?x=1", true).is_ok());
         assert!(check_url("http://h/a.rpm", true).is_err());
         assert!(check_url("http://me:secret@h/a.src.rpm", true).is_err());

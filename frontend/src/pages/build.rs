@@ -140,6 +140,13 @@ fn source(app: &App, build: &Row, project: &Project) -> Link {
                 views::segment(srpm.file_name.as_str())
             )),
         },
+        (None, None) if build.is_foreign() => Link {
+            text: format!(
+                "uploaded package, not built here ({})",
+                db::builds::UNVERIFIED_ORIGIN
+            ),
+            href: None,
+        },
         (None, None) => Link {
             text: "unknown".to_owned(),
             href: None,

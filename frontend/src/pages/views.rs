@@ -132,7 +132,11 @@ pub fn build_line(build: &Build, project: &Project, now: DateTime<Utc>) -> Build
     let (package, version) = match (&build.srpm, &build.source_url) {
         (Some(srpm), _) => (srpm.package.to_string(), srpm.version.clone()),
         (None, Some(url)) => (url_file(url), String::new()),
-        (None, None) => ("source package".to_owned(), String::new()),
+        (None, None) => {
+            let name = build.package.as_ref();
+            let name = name.map_or("source package".to_owned(), ToString::to_string);
+            (name, build.version.clone().unwrap_or_default())
+        }
     };
     BuildLine {
         id: build.id.0,

@@ -72,6 +72,7 @@ async fn every_route_denies_by_default() {
     house.project(&alice, "tools").await;
     group(&house, &alice).await;
     let package = packages::source("BuildArch: noarch");
+    let binary = packages::binary();
     let form = json!({"ownername": "alice", "projectname": "tools"});
     let build = house
         .upload(Some(&alice), &package.name, &package.bytes, &form)
@@ -137,6 +138,9 @@ async fn every_route_denies_by_default() {
                 house
                     .upload(Some(&stranger), &package.name, &package.bytes, &form)
                     .await
+            } else if route.path == "/build/create/rpm-upload" {
+                let file = (binary.name.as_str(), binary.bytes.as_slice());
+                house.upload_to(route.path, Some(&stranger), file, &form).await
             } else {
                 house.send(method, &path, Some(&stranger), body(route.path)).await
             };

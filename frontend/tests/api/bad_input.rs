@@ -23,6 +23,7 @@ struct Ground {
     build: String,
     foreign_build: String,
     package: packages::Made,
+    binary: packages::Made,
     made: AtomicUsize,
 }
 
@@ -43,6 +44,7 @@ impl Ground {
             build: String::new(),
             foreign_build,
             package,
+            binary: packages::binary(),
             made: AtomicUsize::new(0),
         };
         ground.heal().await;
@@ -129,7 +131,8 @@ impl Ground {
     fn body(&self, route: &ApiRoute) -> Map<String, Value> {
         let fields = route.reads.body.iter().filter(|f| f.kind != Kind::File);
         // Not required, but nothing of what follows is reached without.
-        let needed = |f: &&Field| f.required || f.name == "chroots" && route.path.starts_with("/project/add");
+        let takes_chroots = route.path.starts_with("/project/add") || route.path.ends_with("/rpm-upload");
+        let needed = |f: &&Field| f.required || f.name == "chroots" && takes_chroots;
         fields
             .filter(needed)
             .map(|f| (f.name.to_owned(), self.good(f)))
@@ -173,6 +176,11 @@ impl Ground {
     fn form(&self, route: &ApiRoute, body: &Value) -> (&'static str, Vec<u8>) {
         let boundary = "b0undary";
         let mut form = Vec::new();
+        let package = if route.path.ends_with("/rpm-upload") {
+            &self.binary
+        } else {
+            &self.package
+        };
         let mut part = |head: &str, bytes: &[u8]| {
             form.extend_from_slice(
                 format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
@@ -187,8 +195,8 @@ impl Ground {
             .filter(|f| f.kind == Kind::File && f.required)
         {
             part(
-                &format!("name=\"{}\"; filename=\"{}\"", file.name, self.package.name),
-                &self.package.bytes,
+                &format!("name=\"{}\"; filename=\"{}\"", file.name, package.name),
+                &package.bytes,
             );
         }
         part("name=\"json\"; filename=\"json\"", body.to_string().as_bytes());

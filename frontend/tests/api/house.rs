@@ -276,6 +276,18 @@ impl House {
 
     /// Uploads as python's copr does: the file first, the JSON last.
     pub async fn upload(&self, person: Option<&Person>, file: &str, bytes: &[u8], form: &Value) -> Answer {
+        self.upload_to("/build/create/upload", person, (file, bytes), form)
+            .await
+    }
+
+    /// The same to another route that takes a file: its name and content.
+    pub async fn upload_to(
+        &self,
+        path: &str,
+        person: Option<&Person>,
+        (file, bytes): (&str, &[u8]),
+        form: &Value,
+    ) -> Answer {
         let boundary = "a1b2c3d4e5f6";
         let mut body = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"pkgs\"; filename=\"{file}\"\r\nContent-Type: application/x-rpm\r\n\r\n"
@@ -289,7 +301,7 @@ impl House {
             .as_bytes(),
         );
         let request = self
-            .request("POST", "/build/create/upload", person)
+            .request("POST", path, person)
             .header(
                 "Content-Type",
                 format!("multipart/form-data; boundary={boundary}"),

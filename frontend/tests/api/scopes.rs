@@ -42,6 +42,7 @@ struct Scene {
     house: House,
     alice: Person,
     package: Made,
+    binary: Made,
     build: String,
     delivery: String,
 }
@@ -65,6 +66,7 @@ impl Scene {
             house,
             alice,
             package,
+            binary: packages::binary(),
             build,
             delivery,
         }
@@ -95,6 +97,11 @@ impl Scene {
             let form = json!({"ownername": "alice", "projectname": "tools"});
             let (name, bytes) = (&self.package.name, &self.package.bytes);
             return self.house.upload(Some(person), name, bytes, &form).await;
+        }
+        if route.path == "/build/create/rpm-upload" {
+            let form = json!({"ownername": "alice", "projectname": "tools"});
+            let file = (self.binary.name.as_str(), self.binary.bytes.as_slice());
+            return self.house.upload_to(route.path, Some(person), file, &form).await;
         }
         let path = path_of(route, &self.build, &self.delivery);
         self.house

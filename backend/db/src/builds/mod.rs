@@ -22,7 +22,7 @@ use crate::tasks::{TaskRow, TaskState};
 
 pub use change::{accept_source, cancel, delete};
 pub use create::{NewBuild, Target, create, create_claimed};
-pub use source::{Recipe, Source, Srpm, StoredFile, is_spec};
+pub use source::{Recipe, Source, Srpm, StoredFile, UNVERIFIED_ORIGIN, is_spec};
 
 /// What a submitter may choose for one build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,17 @@ pub struct Build {
 }
 
 impl Build {
+    /// Whether its packages were built elsewhere and uploaded.
+    pub fn is_foreign(&self) -> bool {
+        self.source_kind == "rpm_upload"
+    }
+
+    /// The package's name in the names of result folders, once there can be such folders.
+    pub fn listed_as(&self) -> Option<&PackageName> {
+        let of_srpm = self.srpm.as_ref().map(|srpm| &srpm.package);
+        of_srpm.or_else(|| self.package.as_ref().filter(|_| self.is_foreign()))
+    }
+
     /// Copr's word for the whole build (`copr-compat`, states): canceled if flagged; the source part's state until it
     /// succeeded; else the first of running, pending, failed, succeeded, skipped that any chroot has.
     pub fn state(&self) -> &'static str {

@@ -3,6 +3,9 @@
 use protocol::{FileName, PackageName, Sha256};
 use serde_json::{Map, Value, json};
 
+/// Marks packages that were not built here.
+pub const UNVERIFIED_ORIGIN: &str = "unverified-origin";
+
 /// A source package that is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Srpm {
@@ -93,9 +96,10 @@ impl Source {
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Upload(srpm) => json!({"pkg": srpm.file_name}),
-            Self::Spec(file) | Self::Rpm { file, .. } => {
-                json!({"pkg": file.file_name, "sha256": file.sha256, "size": file.size})
-            }
+            Self::Spec(file) => json!({"pkg": file.file_name, "sha256": file.sha256, "size": file.size}),
+            Self::Rpm { file, .. } => json!({
+                "pkg": file.file_name, "sha256": file.sha256, "size": file.size, "origin": UNVERIFIED_ORIGIN,
+            }),
             Self::Link(url) => json!({"url": url}),
             Self::Recipe(recipe) => Value::Object(recipe.fields.clone()),
         }

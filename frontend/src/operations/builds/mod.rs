@@ -2,6 +2,7 @@
 
 mod batch;
 mod end;
+mod foreign;
 mod plan;
 mod submit;
 mod upload;
@@ -17,6 +18,7 @@ use crate::operations::projects::shown;
 
 pub use batch::find_batch;
 pub use end::{cancel_build, delete_build, delete_builds};
+pub use foreign::{receive_rpm, submit_rpm};
 pub use plan::check_before_build;
 pub use submit::{resubmit, submit_source, submit_url};
 pub use upload::{Received, discard_upload, receive_upload, submit_upload};

@@ -44,7 +44,14 @@ where
     E: Display,
 {
     actor.signed_in()?;
-    let file_name = source::check_file_name(file_name)?;
+    receive(app, source::check_file_name(file_name)?, stream).await
+}
+
+pub(super) async fn receive<S, E>(app: &App, file_name: FileName, stream: S) -> Result<Received, Error>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Display,
+{
     let name = format!("{:032x}", rand::random::<u128>()).parse::<FileName>()?;
     let key = StorageKey::Incoming(name);
     let hashed = match app

@@ -1,0 +1,133 @@
+//! Packages that were built elsewhere: taken in, marked as such, and published with the project's signature.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use db::builds::{Source, StoredFile};
+use db::projects::Project;
+use futures_util::Stream;
+use protocol::{BuildId, ChrootName};
+use repodata::Nevra;
+use storage::StorageKey;
+
+use super::plan::plan;
+use super::submit::insert;
+use super::upload::{Received, discard_upload, receive};
+use super::{BuildRequest, Plan};
+use crate::access::Actor;
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::source;
+
+/// Takes in a binary package as [`super::receive_upload`] takes in sources.
+///
+/// # Errors
+/// 403 when this service takes none, 400 for another name than a binary package's, 413 above `max_upload_bytes`.
+pub async fn receive_rpm<S, E>(
+    app: &App,
+    actor: &Actor,
+    file_name: &str,
+    stream: S,
+) -> Result<Received, Error>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Display,
+{
+    actor.signed_in()?;
+    if !app.config.rpm_upload {
+        return Err(Error::Forbidden(
+            "This service publishes only what it built itself; submit the source package with 'copr-cli build'."
+                .to_owned(),
+        ));
+    }
+    receive(app, source::check_rpm_name(file_name)?, stream).await
+}
+
+/// Makes a build of a received binary package, which the backend verifies, signs and publishes.
+///
+/// # Errors
+/// As [`super::check_before_build`], and 400 with a sentence when the package does not go into the one chroot that was
+/// named. No build exists then.
+pub async fn submit_rpm(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    received: Received,
+) -> Result<BuildId, Error> {
+    let result = submit(app, actor, project, request, &received).await;
+    discard_upload(app, &received).await;
+    result
+}
+
+async fn submit(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    received: &Received,
+) -> Result<BuildId, Error> {
+    if request.after_build.is_some() || request.with_build.is_some() {
+        return Err(Error::Invalid(
+            "after_build_id, with_build_id: An uploaded package is published at once and cannot be part of a batch"
+                .to_owned(),
+        ));
+    }
+    let plan = plan(app, Some(actor), project, request, None).await?;
+    let ([chroot], true) = (plan.chroots.as_slice(), plan.options.chroots_named) else {
+        return Err(Error::Invalid(
+            "chroots: Name exactly one chroot that the package goes into".to_owned(),
+        ));
+    };
+    let foreign = source::look_into_rpm(app, received).await?;
+    check_place(app, project, &plan, chroot, &foreign.nevra).await?;
+    let blob = StorageKey::Blob(received.hashed.sha256.clone());
+    app.storage.copy(&received.key, &blob).await?;
+    let source = Source::Rpm {
+        file: StoredFile {
+            sha256: received.hashed.sha256.clone(),
+            file_name: foreign.nevra.file_name().parse()?,
+            size: i64::try_from(received.hashed.size).unwrap_or(i64::MAX),
+        },
+        package: foreign.package,
+        version: format!("{}-{}", foreign.nevra.version, foreign.nevra.release),
+    };
+    let targets = plan.targets(None);
+    insert(app, Some(actor), project, &plan, &source, &targets, None).await
+}
+
+/// Whether the package may lie there: the architecture fits, and nothing is in its place.
+async fn check_place(
+    app: &App,
+    project: &Project,
+    plan: &Plan,
+    chroot: &ChrootName,
+    nevra: &Nevra,
+) -> Result<(), Error> {
+    if !chroot.takes_arch(&nevra.arch) {
+        return Err(Error::Invalid(format!(
+            "pkgs: {nevra} was built for {}, but the chroot {chroot} is for {}",
+            nevra.arch,
+            chroot.arch()
+        )));
+    }
+    let mut conn = app.conn().await?;
+    let known = db::repositories::of_project(&mut conn, project.id).await?;
+    let here = known.iter().find(|r| r.dir == plan.dir && r.chroot == *chroot);
+    if let Some(repository) = here.filter(|_| !plan.options.scratch) {
+        let epoch = i32::try_from(nevra.epoch.unwrap_or(0)).unwrap_or(i32::MAX);
+        let same = (
+            nevra.name.as_str(),
+            epoch,
+            nevra.version.as_str(),
+            nevra.release.as_str(),
+            nevra.arch.as_str(),
+        );
+        if db::rpms::holds(&mut conn, repository.id, same).await? {
+            return Err(Error::Invalid(format!(
+                "pkgs: The repository has {nevra} already; raise its release, or delete the build that brought it"
+            )));
+        }
+    }
+    Ok(())
+}
