@@ -370,7 +370,7 @@ async fn chroot(pool: &db::Pool) {
         description: "For tests".to_owned(),
         active: true,
     };
-    db::chroots::upsert(&mut *pool.get().await.unwrap(), &chroot)
+    db::chroots::upsert(&mut pool.get().await.unwrap(), &chroot)
         .await
         .unwrap();
 }

@@ -104,7 +104,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn chroot<'n>(&self, newest: &'n Newest, chroot: &str, state: &'n str) -> Chroot<'n> {
         let log = |name: &str| {
-            self.fields.contains(&name[..]).then(|| {
+            self.fields.contains(name).then(|| {
                 self.log_url(
                     newest,
                     chroot,
@@ -169,7 +169,7 @@ impl Teller<'_> {
     }
 }
 
-fn additional<'q>(query: &'q Query) -> Result<BTreeSet<&'q str>, Error> {
+fn additional(query: &Query) -> Result<BTreeSet<&str>, Error> {
     let fields: BTreeSet<&str> = query.all("additional_fields[]")?.into_iter().collect();
     let wrong: Vec<&str> = fields
         .iter()

@@ -5,6 +5,7 @@ mod create;
 mod source;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -290,11 +291,14 @@ pub async fn find_many(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<(Buil
     let mut known: HashMap<i64, Option<Project>> = HashMap::new();
     let mut out = Vec::new();
     for build in complete(conn, rows).await? {
-        if !known.contains_key(&build.project) {
-            let project = projects::by_id(conn, build.project).await?;
-            known.insert(build.project, project.filter(|p| p.deleted_at.is_none()));
-        }
-        if let Some(Some(project)) = known.get(&build.project) {
+        let project = match known.entry(build.project) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let project = projects::by_id(conn, build.project).await?;
+                entry.insert(project.filter(|p| p.deleted_at.is_none()))
+            }
+        };
+        if let Some(project) = project {
             out.push((build, project.clone()));
         }
     }

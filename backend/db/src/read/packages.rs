@@ -119,10 +119,10 @@ pub async fn list(
         Nullable<builds::Types>,
         Nullable<builds::Types>,
     );
+    type Found = (i64, Option<Row>, Option<Line>, Option<Line>);
     let pattern = wanted.contains.map(super::like);
     let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted, pattern.as_deref());
-    let rows: Vec<(i64, Option<Row>, Option<Line>, Option<Line>)> =
-        Prepared::<Types>::new(text, binds).load(conn).await?;
+    let rows: Vec<Found> = Prepared::<Types>::new(text, binds).load(conn).await?;
     if rows.is_empty() {
         return Ok(None);
     }

@@ -135,7 +135,7 @@ async fn ends_at_the_same_time_open_the_next_batch() {
         drop(conn);
         let ends = now.into_iter().map(|(_, task)| {
             let pool = pool.clone();
-            tokio::spawn(async move { fail(&mut *pool.get().await.unwrap(), task).await })
+            tokio::spawn(async move { fail(&mut pool.get().await.unwrap(), task).await })
         });
         let ends: Vec<_> = ends.collect();
         let (late_pool, project) = (pool.clone(), tools.clone());
@@ -179,7 +179,7 @@ async fn cancels_and_ends_never_wait_for_each_other() {
                     .unwrap();
             });
             work.spawn(async move {
-                tasks::expire_leases(&mut *expiring.get().await.unwrap(), after(1_000))
+                tasks::expire_leases(&mut expiring.get().await.unwrap(), after(1_000))
                     .await
                     .unwrap();
             });
