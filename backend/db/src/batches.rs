@@ -221,9 +221,6 @@ pub async fn unfinished(conn: &mut Connection, limit: i64) -> DbResult<Vec<Batch
     complete(conn, heads).await
 }
 
-/// Batch, build, state, package, owner, project, whether the project is listed.
-type MemberRow = (Option<i64>, i64, String, Option<String>, String, String, bool);
-
 async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch>> {
     let ids: Vec<i64> = heads.iter().map(|h| h.id).collect();
     let rows: Vec<MemberRow> = builds::table
