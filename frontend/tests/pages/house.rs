@@ -179,7 +179,9 @@ impl House {
     /// A PUT of JSON to the API, as a user.
     pub async fn put_of(&self, name: &str, path: &str, body: &str) {
         let pair = self.token(name).await;
-        let request = reqwest::Client::new()
+        let request = self
+            .anonymous()
+            .client
             .put(format!("{}{path}", self.base))
             .basic_auth(&pair.login, Some(&pair.token))
             .header("content-type", "application/json")
