@@ -262,13 +262,21 @@ async fn a_32_bit_repository_and_dependencies_come_along() {
     let house = house().await;
     add_chroots(&house, &[FEDORA, "fedora-44-i386"]).await;
     let alice = house.person("alice", false).await;
-    let depends = json!({"runtime_dependencies": ["copr://alice/tools", "https://example.org/$chroot/"]});
-    project(&house, &alice, "base", &[FEDORA], depends).await;
+    project(&house, &alice, "base", &[FEDORA], json!({})).await;
+    project(&house, &alice, "gone", &[FEDORA], json!({})).await;
     let depends = json!({
         "multilib": true, "module_hotfixes": true, "repo_priority": 7,
         "runtime_dependencies": ["copr://alice/base", "copr://alice/gone"],
     });
     project(&house, &alice, "tools", &[FEDORA, "fedora-44-i386"], depends).await;
+    let depends = json!({"runtime_dependencies": ["copr://alice/tools", "https://example.org/$chroot/"]});
+    let edit = "/project/edit/alice/base";
+    house.send("PUT", edit, Some(&alice), depends).await.ok();
+    let verify = json!({"verify": true});
+    house
+        .send("DELETE", "/project/delete/alice/gone", Some(&alice), verify)
+        .await
+        .ok();
     let machine = Machine::new(&house);
     let enabled = machine
         .copr(&["enable", "koper/alice/tools"])
