@@ -315,6 +315,13 @@ async fn every_route_that_changes_something_leaves_a_line() {
         builds.push(made["id"].to_string());
         look("/build/create/upload").await;
     }
+    let binary = packages::binary();
+    let file = (binary.name.as_str(), binary.bytes.as_slice());
+    house
+        .upload_to("/build/create/rpm-upload", Some(&alice), file, &form)
+        .await
+        .ok();
+    look("/build/create/rpm-upload").await;
     for build in &builds[1..] {
         house
             .send("PUT", &format!("/build/cancel/{build}"), Some(&alice), json!({}))

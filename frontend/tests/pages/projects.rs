@@ -1,5 +1,7 @@
 //! Making, changing and deleting projects.
 
+use db::{builds, projects};
+
 use crate::house::{CHROOT, House, RESULTS_URL, URL, location, refused};
 
 const HOSTILE: &str = "<script>alert(1)</script> & \"quoted\"";
@@ -252,4 +254,68 @@ async fn a_definition_is_the_same_however_the_project_was_made() {
     for secret in ["alice/", "bob", "2026"] {
         assert!(!texts[0].contains(secret), "{secret}:\n{}", texts[0]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_does_not_get_on_is_said_until_it_does() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let project = house.projects().await[0].id;
+    let reason = "the signer does not answer";
+    db::projects::set_trouble(&mut *house.conn().await, project, Some(reason))
+        .await
+        .unwrap();
+    let page = house.anonymous().page(&path).await;
+    assert!(
+        page.contains("Publishing does not get on") && page.contains(reason),
+        "{page}"
+    );
+    db::projects::set_trouble(&mut *house.conn().await, project, None)
+        .await
+        .unwrap();
+    let page = house.anonymous().page(&path).await;
+    assert!(!page.contains("Publishing does not get on"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_big_project_shows_its_newest_builds_and_finds_the_others() {
+    let house = House::new().await;
+    let size = db::seed::Size {
+        projects: 3,
+        builds: 3_000,
+        large_packages: 50,
+        packages: 60,
+    };
+    db::seed::fill(&mut *house.conn().await, size).await.unwrap();
+    let newest: i64 = {
+        let owner = db::seed::OWNER.parse().unwrap();
+        let name = db::seed::PROJECT.parse().unwrap();
+        let mut conn = house.conn().await;
+        let project = projects::find(&mut conn, &owner, &name).await.unwrap().unwrap();
+        builds::list(&mut conn, project.id, None, 1, 0).await.unwrap()[0]
+            .id
+            .0
+    };
+    let folder = format!("/coprs/{}/{}/", db::seed::OWNER, db::seed::PROJECT);
+    let visitor = house.anonymous();
+    let page = visitor.page(&folder).await;
+    assert!(page.contains(&format!("/build/{newest}/")), "{page}");
+
+    let row = format!("{folder}build/");
+    let failed = visitor.page(&format!("{folder}builds/?state=failed")).await;
+    assert!(failed.contains(&row), "{failed}");
+    let table = failed.split("<tbody").nth(1).unwrap_or(&failed);
+    assert!(
+        table.contains("failed") && !table.contains("succeeded"),
+        "other states are left: {table}"
+    );
+    let of_one = visitor
+        .page(&format!("{folder}builds/?package=package-00007"))
+        .await;
+    let table = of_one.split("<tbody").nth(1).unwrap_or(&of_one);
+    assert!(
+        table.contains("package-00007") && !table.contains("package-00008"),
+        "other packages are left: {table}"
+    );
 }
