@@ -168,12 +168,17 @@ fn list_query<'a>(
         Order::Name => "k.name",
     };
     let (latest, succeeded) = (columns_of!("l"), columns_of!("s"));
+    // A join would be planned as a scan of all users, once for each package.
+    let columns = COLUMNS.replace(
+        "u.name AS submitter",
+        "(SELECT u.name FROM users u WHERE u.id = b.submitter) AS submitter",
+    );
     let newest = |wanted: bool, which: &str, alias: &str| {
         // What is not asked for is not looked up, but has its columns.
         let none = if wanted { "" } else { " AND false" };
         format!(
-            "LEFT JOIN LATERAL (SELECT {COLUMNS} FROM (SELECT * FROM builds b WHERE b.package_id = k.id{which}{none} \
-             ORDER BY b.id DESC LIMIT 1) b LEFT JOIN users u ON u.id = b.submitter) {alias} ON true"
+            "LEFT JOIN LATERAL (SELECT {columns} FROM builds b WHERE b.package_id = k.id{which}{none} \
+             ORDER BY b.id DESC LIMIT 1) {alias} ON true"
         )
     };
     let text = format!(
