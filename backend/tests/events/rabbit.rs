@@ -1,6 +1,5 @@
 //! A RabbitMQ of the test's own: free ports on loopback, its own folders, ended with the test.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,19 +9,12 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties, Consumer};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use testkit::free_port;
 
 /// Erlang takes its time, and the machine may be busy.
 const START: Duration = Duration::from_secs(180);
 /// How long a message may take.
 pub const ARRIVAL: Duration = Duration::from_secs(60);
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
 
 /// A message as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +46,7 @@ fn spawn(command: &mut Command) -> Child {
 impl Rabbit {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let names = free_port();
+        let names = free_port().unwrap();
         let epmd = spawn(
             Command::new("setpriv")
                 .args(["--pdeathsig=KILL", "--", "epmd", "-address", "127.0.0.1", "-port"])
@@ -64,8 +56,8 @@ impl Rabbit {
         );
         let mut rabbit = Self {
             dir,
-            port: free_port(),
-            dist: free_port(),
+            port: free_port().unwrap(),
+            dist: free_port().unwrap(),
             names,
             epmd,
             server: None,

@@ -84,12 +84,9 @@ async fn signer(dir: &Path) -> keys::Client {
     keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap()
 }
 
-/// Free a moment ago; the frontend has to know its URLs before it binds.
+/// The frontend has to know its URLs before it binds.
 fn free() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    ([127, 0, 0, 1], testkit::free_port().unwrap()).into()
 }
 
 impl House {

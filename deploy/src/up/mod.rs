@@ -80,11 +80,11 @@ async fn start(config: &Config, supervisor: &mut Supervisor) -> anyhow::Result<(
     }
     if !config.replaced.s3 {
         supervisor.part(Part::S3)?;
-        preflight::answers("the object store", config.up.s3_listen, START, supervisor).await?;
+        preflight::answers(Part::S3, config.up.s3_listen, START, supervisor).await?;
     }
     if !config.replaced.keys {
         supervisor.part(Part::Keys)?;
-        preflight::answers("the signer", config.keys.listen, START, supervisor).await?;
+        preflight::answers(Part::Keys, config.keys.listen, START, supervisor).await?;
     }
     chroots::migrate(config).await?;
     let storage = Storage::new(&config.s3).context("the object store's settings")?;
@@ -101,7 +101,7 @@ async fn start(config: &Config, supervisor: &mut Supervisor) -> anyhow::Result<(
         config.frontend.builder_listen,
         config.frontend.results_listen,
     ] {
-        preflight::answers("the frontend", address, START, supervisor).await?;
+        preflight::answers(Part::Frontend, address, START, supervisor).await?;
     }
     if config.up.builder {
         supervisor.part(Part::Builder)?;

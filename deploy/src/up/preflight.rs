@@ -10,6 +10,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::geteuid;
 
 use crate::config::Config;
+use crate::parts::Part;
 use crate::up::supervisor::Supervisor;
 
 /// Room that a first start takes: packages of a self-made distribution, its root image, a scratch disk.
@@ -102,9 +103,12 @@ fn installed(program: &str) -> bool {
             .any(|dir| dir.join(program).exists())
 }
 
-/// Waits until something listens.
+/// Waits until a part listens.
+///
+/// # Errors
+/// When it does not in time: with the last line of its log, which mostly says why.
 pub(super) async fn answers(
-    what: &str,
+    part: Part,
     address: SocketAddr,
     at_most: Duration,
     supervisor: &mut Supervisor,
@@ -113,7 +117,9 @@ pub(super) async fn answers(
     while tokio::net::TcpStream::connect(address).await.is_err() {
         supervisor.revive()?;
         if tokio::time::Instant::now() > deadline {
-            bail!("{what} does not answer at {address}; look into the data folder's log/");
+            let name = part.name();
+            let last = supervisor.last_words(part);
+            bail!("{name} does not answer at {address}; log/{name}.log in the data folder ends with: {last}");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

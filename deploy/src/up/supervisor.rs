@@ -4,7 +4,8 @@
 //! not started again: an administrator's way to keep it down without stopping the rest.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -100,6 +101,14 @@ impl Supervisor {
         Ok(())
     }
 
+    /// The last line of a part's log.
+    pub(super) fn last_words(&self, part: Part) -> String {
+        let log = self.data.join("log").join(format!("{}.log", part.name()));
+        let text = tail(&log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().next_back().unwrap_or("(nothing)").to_owned()
+    }
+
     fn launch(&self, process: &mut Process) -> anyhow::Result<()> {
         let path = self.data.join("log").join(format!("{}.log", process.name));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
@@ -187,5 +196,27 @@ impl Supervisor {
             }
             let _ = fs_err::remove_file(self.data.join("run").join(format!("{}.pid", process.name)));
         }
+    }
+}
+
+/// The last bytes of a log, at most 4 KiB: it may be long.
+fn tail(log: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = fs_err::File::open(log)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_long_log_is_read_from_its_end() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(log.path(), format!("{}\nwhy", "x".repeat(10_000))).unwrap();
+        let text = super::tail(log.path()).unwrap();
+        assert_eq!(text.len(), 4096);
+        assert!(text.ends_with(b"\nwhy"));
     }
 }

@@ -3,11 +3,13 @@
 
 mod client;
 mod copr;
+mod ports;
 mod service;
 mod srpm;
 
 pub use client::{Client, Loop};
 pub use copr::{Copr, Ran, venv};
+pub use ports::{free_port, free_ports};
 pub use service::{Service, wait_until};
 pub use srpm::{Srpm, srpm, srpm_of};
 

@@ -268,11 +268,7 @@ pub struct FileServer {
 impl FileServer {
     /// Starts Python's own server.
     pub fn start(folder: &std::path::Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = testkit::free_port().unwrap();
         let child = std::process::Command::new("python3")
             .args([
                 "-m",

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use testkit::{Client, Copr, Service, srpm_of, wait_until};
+use testkit::{Client, Copr, Service, free_ports, srpm_of, wait_until};
 
 use crate::support::{get, project};
 
@@ -17,10 +17,7 @@ impl Own {
         let dir = tempfile::Builder::new().prefix("koper-own").tempdir().unwrap();
         // PostgreSQL's user has to get in.
         fs_err::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let free =
-            |base: u16| (base..base + 5).all(|p| std::net::TcpListener::bind(("127.0.0.1", p)).is_ok());
-        let first = 31_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 10;
-        let port = (first..60_000).step_by(10).find(|p| free(*p)).unwrap();
+        let port = free_ports(5).unwrap();
         Self { dir, port }
     }
 

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
-use testkit::{CHROOT, Client as Machine, Service, srpm};
+use testkit::{CHROOT, Client as Machine, Service, free_port, srpm};
 
 use crate::support::end;
 
@@ -17,7 +17,7 @@ struct Browser {
 
 impl Browser {
     async fn start() -> anyhow::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())

@@ -25,9 +25,8 @@ pub async fn house() -> House {
             (&mut config.listen, &mut config.url, ""),
             (&mut config.results_listen, &mut config.results_url, "/results"),
         ] {
-            // Free a moment ago; the frontend has to know its URLs before it binds.
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            *listen = free.local_addr().unwrap();
+            // The frontend has to know its URLs before it binds.
+            *listen = ([127, 0, 0, 1], testkit::free_port().unwrap()).into();
             *url = format!("http://{listen}{tail}");
         }
     })
