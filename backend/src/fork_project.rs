@@ -74,7 +74,7 @@ async fn publish(
             project: to,
             repository: repository.id,
             tasks,
-            public: !to.settings.devel_mode,
+            audience: snapshot::audience(to),
             cause: Cause::Fork(format!("{}/{}", from.owner, from.name)),
         };
         snapshot::publish_snapshot(context, &publication).await?;

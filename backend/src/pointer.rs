@@ -18,17 +18,17 @@ pub(crate) async fn write(context: &Context, project: &Project, repository: i64)
             return Ok(());
         };
         drop(conn);
-        if written == Some(now.generation) || now.newest_snapshot() == 0 {
+        if written == Some(now.generation) || now.seen_by_builds() == 0 {
             return Ok(());
         }
-        let devel = now.devel_snapshot > now.current_snapshot || project.settings.devel_mode;
+        let devel = now.seen_by_builds() != now.current_snapshot || project.settings.devel_mode;
         for (name, snapshot, wanted) in [
             (
                 PointerName::LATEST,
                 now.current_snapshot,
                 now.current_snapshot > 0,
             ),
-            (PointerName::DEVEL, now.newest_snapshot(), devel),
+            (PointerName::DEVEL, now.seen_by_builds(), devel),
         ] {
             if !wanted {
                 continue;

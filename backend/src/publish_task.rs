@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
                 project: &project,
                 repository: repository.id,
                 tasks: &[id.0],
-                public: !project.settings.devel_mode,
+                audience: snapshot::audience(&project),
                 cause: Cause::Build(build.id),
             };
             snapshot::publish_snapshot(context, &publication).await?;

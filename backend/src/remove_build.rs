@@ -1,6 +1,7 @@
 //! What a deleted build left: first its repositories get snapshots without it, then its indexes go. Blobs stay, since
 //! other builds may name the same content.
 
+use db::repositories::Audience;
 use protocol::{BuildId, ChrootName, DirName, PackageName, TaskId};
 use storage::{BuildDir, StorageKey, StoragePrefix};
 
@@ -39,14 +40,22 @@ pub(crate) async fn run(context: &Context, remains: &Remains<'_>) -> Result<(), 
     drop(conn);
     let build = BuildId(remains.build);
     for repository in remains.repositories {
-        let publication = Publication {
-            project: &project,
-            repository: *repository,
-            tasks: &[],
-            public: !project.settings.devel_mode,
-            cause: Cause::Removal(build),
+        // Builds and users lose it, and users of a project in devel mode get nothing by that.
+        let audiences: &[_] = if project.settings.devel_mode {
+            &[Audience::Builds, Audience::Users]
+        } else {
+            &[Audience::Everybody]
         };
-        snapshot::publish_snapshot(context, &publication).await?;
+        for audience in audiences {
+            let publication = Publication {
+                project: &project,
+                repository: *repository,
+                tasks: &[],
+                audience: *audience,
+                cause: Cause::Removal(build),
+            };
+            snapshot::publish_snapshot(context, &publication).await?;
+        }
         context.faults.pass("remove_build.before_pointer");
         pointer::write(context, &project, *repository).await?;
     }

@@ -1,6 +1,7 @@
 //! New snapshots of what is published already: because somebody asked for them, or because the groups of packages
 //! changed.
 
+use db::repositories::Audience;
 use protocol::ChrootName;
 
 use crate::context::Context;
@@ -33,7 +34,11 @@ pub(crate) async fn run(
             project: &project,
             repository: repository.id,
             tasks: &[],
-            public: release || !project.settings.devel_mode,
+            audience: if release {
+                Audience::Everybody
+            } else {
+                snapshot::audience(&project)
+            },
             cause: if release { Cause::Regenerate } else { Cause::Groups },
         };
         snapshot::publish_snapshot(context, &publication).await?;

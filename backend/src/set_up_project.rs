@@ -1,7 +1,7 @@
 //! A new project's key, key file and signed empty repositories; also those of chroots that were enabled later.
 
 use db::projects::Project;
-use db::repositories::Repository;
+use db::repositories::{Audience, Repository};
 use keys::{Algorithm, KeyId};
 use protocol::DirName;
 use storage::StorageKey;
@@ -71,7 +71,12 @@ pub(crate) async fn empty(
         project,
         repository: repository.id,
         tasks: &[],
-        public: true,
+        // In devel mode another task may have published something for builds meanwhile.
+        audience: if project.settings.devel_mode {
+            Audience::Users
+        } else {
+            Audience::Everybody
+        },
         cause: Cause::SetUp,
     };
     snapshot::publish_snapshot(context, &publication).await?;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use db::projects::Project;
-use db::repositories::{NewSnapshot, Repository};
+use db::repositories::{Audience, NewSnapshot, Repository};
 use protocol::MetadataCompression;
 use repodata::{Compression, Fragments, RepomdInfo, RepositoryBuilder, Tags};
 use sha2::{Digest as _, Sha256};
@@ -54,10 +54,19 @@ pub struct Publication<'a> {
     pub repository: i64,
     /// Tasks whose packages come to what is published.
     pub tasks: &'a [i64],
-    /// Whether users see it, or only builds of a project in devel mode.
-    pub public: bool,
+    /// Who gets the snapshot.
+    pub audience: Audience,
     /// Why.
     pub cause: Cause,
+}
+
+/// Who gets what is new in a project: in devel mode only builds do, until somebody asks for more.
+pub(crate) fn audience(project: &Project) -> Audience {
+    if project.settings.devel_mode {
+        Audience::Builds
+    } else {
+        Audience::Everybody
+    }
 }
 
 /// Builds and stores a snapshot with what is published and what tasks bring, and moves the pointer to it. When somebody
@@ -96,7 +105,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Op
         Some(MetadataCompression::Zstd) => Compression::Zstd,
         Some(MetadataCompression::Gzip) | None => Compression::Gzip,
     };
-    let stored = db::rpms::fragments(&mut conn, repository, tasks).await?;
+    let stored = db::rpms::fragments(&mut conn, &base, tasks, publication.audience).await?;
     let number = db::repositories::reserve_snapshot(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
@@ -123,7 +132,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Op
         packages,
         repomd_sha256: &repomd_sha256,
         tasks,
-        public: publication.public,
+        audience: publication.audience,
     };
     let moved = db::repositories::move_pointer(&mut conn, &new, (context.clock)()).await?;
     Ok(moved.then_some(number))

@@ -55,6 +55,7 @@ DROP TABLE packages;
 ALTER TABLE project_chroots DROP COLUMN disabled_at, DROP COLUMN comps_sha256, DROP COLUMN comps_name,
     DROP COLUMN settings;
 ALTER TABLE repositories DROP COLUMN devel_snapshot;
+ALTER TABLE repositories DROP COLUMN released_snapshot;
 DROP TABLE directories;
 DROP TABLE project_permissions;
 DROP INDEX projects_live_id;

@@ -80,8 +80,11 @@ INSERT INTO directories (project_id, name, created_at)
     SELECT DISTINCT r.project_id, r.dirname, p.created_at FROM repositories r JOIN projects p ON p.id = r.project_id;
 CREATE INDEX directories_pull_requests ON directories (last_build_at) WHERE name LIKE '%:pr:%';
 
--- What builds of a project in devel mode see: the newest snapshot, while `current_snapshot` stays what users see.
+-- In devel mode users and builds see different snapshots: `current_snapshot` and `devel_snapshot`, 0 for "as users".
+-- Users are to see what was published until `released_snapshot`.
 ALTER TABLE repositories ADD COLUMN devel_snapshot bigint NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN released_snapshot bigint NOT NULL DEFAULT 0;
+UPDATE repositories SET devel_snapshot = current_snapshot, released_snapshot = current_snapshot;
 
 -- What a user sets for one chroot; the crate's type ChrootSettings says which fields.
 ALTER TABLE project_chroots ADD COLUMN settings jsonb NOT NULL DEFAULT '{}';

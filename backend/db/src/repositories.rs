@@ -26,15 +26,32 @@ pub struct Repository {
     pub current_snapshot: i64,
     /// Counts pointer moves.
     pub generation: i64,
-    /// The newest snapshot that only builds of a project in devel mode see; older than the current one otherwise.
+    /// The snapshot that builds see, whether or not users do; 0 when the same as users.
     pub devel_snapshot: i64,
+    /// The last snapshot with which users got everything that was published; what came later is for builds only.
+    pub released_snapshot: i64,
 }
 
 impl Repository {
-    /// The newest snapshot, whoever sees it; 0 before the first.
-    pub fn newest_snapshot(&self) -> i64 {
-        self.current_snapshot.max(self.devel_snapshot)
+    /// The snapshot that builds of a project in devel mode see; 0 before the first.
+    pub fn seen_by_builds(&self) -> i64 {
+        if self.devel_snapshot == 0 {
+            self.current_snapshot
+        } else {
+            self.devel_snapshot
+        }
     }
+}
+
+/// Who gets a new snapshot, and so what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Users and builds; it has everything.
+    Everybody,
+    /// Builds of a project in devel mode; it has everything.
+    Builds,
+    /// Users of a project in devel mode; it has what they were given before.
+    Users,
 }
 
 #[derive(Queryable, Selectable)]
@@ -47,6 +64,7 @@ struct Row {
     current_snapshot: i64,
     generation: i64,
     devel_snapshot: i64,
+    released_snapshot: i64,
 }
 
 impl Row {
@@ -59,6 +77,7 @@ impl Row {
             current_snapshot: self.current_snapshot,
             generation: self.generation,
             devel_snapshot: self.devel_snapshot,
+            released_snapshot: self.released_snapshot,
         })
     }
 }
@@ -149,8 +168,8 @@ pub struct NewSnapshot<'a> {
     pub repomd_sha256: &'a str,
     /// The tasks whose packages appear with it.
     pub tasks: &'a [i64],
-    /// Whether users see it, or only builds of a project in devel mode.
-    pub public: bool,
+    /// Who gets it.
+    pub audience: Audience,
 }
 
 /// Moves the pointer if nobody else did since `base` was read; false when somebody did, and nothing has changed.
@@ -167,12 +186,22 @@ pub async fn move_pointer(
         let base =
             diesel::update(repositories::table.find(id)).filter(repositories::generation.eq(generation));
         let count = repositories::generation.eq(repositories::generation + 1);
-        let moved = if new.public {
-            let current = repositories::current_snapshot.eq(new.number);
-            base.set((current, count)).execute(conn).await?
-        } else {
-            let devel = repositories::devel_snapshot.eq(new.number);
-            base.set((devel, count)).execute(conn).await?
+        let current = repositories::current_snapshot.eq(new.number);
+        let devel = repositories::devel_snapshot.eq(new.number);
+        let released = repositories::released_snapshot.eq(new.number);
+        let (moved, parent) = match new.audience {
+            Audience::Everybody => (
+                base.set((current, devel, released, count)).execute(conn).await?,
+                new.base.seen_by_builds(),
+            ),
+            Audience::Builds => (
+                base.set((devel, count)).execute(conn).await?,
+                new.base.seen_by_builds(),
+            ),
+            Audience::Users => (
+                base.set((current, count)).execute(conn).await?,
+                new.base.current_snapshot,
+            ),
         };
         if moved == 0 {
             return Ok(false);
@@ -181,7 +210,7 @@ pub async fn move_pointer(
             .values((
                 snapshots::repository_id.eq(new.base.id),
                 snapshots::number.eq(new.number),
-                snapshots::parent.eq(new.base.newest_snapshot()),
+                snapshots::parent.eq(parent),
                 snapshots::created_at.eq(now),
                 snapshots::cause.eq(new.cause),
                 snapshots::packages.eq(new.packages),

@@ -7,6 +7,7 @@ use diesel::{
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 
 use crate::connect::{Connection, DbError, DbResult};
+use crate::repositories::{Audience, Repository};
 use crate::schema::{repositories, rpms, tasks};
 
 /// A package to publish.
@@ -153,18 +154,25 @@ pub struct StoredFragments {
     pub other_xml: Vec<u8>,
 }
 
-/// Fragments of everything published in a repository and of tasks about to be, in order of arrival.
+/// Fragments of what an audience gets of everything published in a repository and of tasks about to be, in order of
+/// arrival.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn fragments(
     conn: &mut Connection,
-    repository: i64,
+    repository: &Repository,
     tasks: &[i64],
+    audience: Audience,
 ) -> DbResult<Vec<StoredFragments>> {
+    // A snapshot that became one is newer than all that did before, so numbers tell what users were given.
+    let until = match audience {
+        Audience::Everybody | Audience::Builds => i64::MAX,
+        Audience::Users => repository.released_snapshot,
+    };
     Ok(rpms::table
-        .filter(rpms::repository_id.eq(repository))
-        .filter(rpms::since_snapshot.is_not_null().or(rpms::task_id.eq_any(tasks)))
+        .filter(rpms::repository_id.eq(repository.id))
+        .filter(rpms::since_snapshot.le(until).or(rpms::task_id.eq_any(tasks)))
         .order(rpms::id)
         .select(StoredFragments::as_select())
         .load(conn)

@@ -69,7 +69,7 @@ diesel::table! { usage (owner, day) { owner -> Text, day -> Date, cpu_seconds ->
 diesel::table! {
     repositories (id) {
         id -> BigInt, project_id -> BigInt, dirname -> Text, chroot -> Text, current_snapshot -> BigInt,
-        generation -> BigInt, next_snapshot -> BigInt, devel_snapshot -> BigInt,
+        generation -> BigInt, next_snapshot -> BigInt, devel_snapshot -> BigInt, released_snapshot -> BigInt,
     }
 }
 diesel::table! {

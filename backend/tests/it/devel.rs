@@ -61,6 +61,44 @@ async fn in_devel_mode_users_see_packages_on_request() {
     assert_eq!(users.sees().await, ["motd-1.0", "other-1.0", "third-1.0"]);
 }
 
+/// A deleted build leaves what users see and what builds see, and releases nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_devel_mode_a_deleted_build_leaves_both_repositories() {
+    let house = House::new().await;
+    let alice = house.copr("alice").await;
+    let create = [
+        "create",
+        "tools",
+        "--chroot",
+        CHROOT,
+        "--disable_createrepo",
+        "true",
+    ];
+    run(&alice, &create).await.expect_code(0);
+    let tools = house.project("alice", "tools").await;
+    let bad = house.build(&tools, "tools", "motd", "1.0").await;
+    house.build(&tools, "tools", "other", "1.0").await;
+    run(&alice, &["regenerate-repos", "tools"]).await.expect_code(0);
+    house.settle().await;
+    let early = house.build(&tools, "tools", "early", "1.0").await;
+    house.build(&tools, "tools", "third", "1.0").await;
+    let users = Machine::new(&house, "alice", "tools").await;
+    assert_eq!(users.sees().await, ["motd-1.0", "other-1.0"]);
+
+    for build in [bad, early] {
+        let build = build.to_string();
+        run(&alice, &["delete-build", &build]).await.expect_code(0);
+    }
+    house.settle().await;
+    assert_eq!(users.sees().await, ["other-1.0"]);
+    assert_eq!(builds_see(&house).await, ["other-1.0", "third-1.0"]);
+    users.install("other").await;
+
+    run(&alice, &["regenerate-repos", "tools"]).await.expect_code(0);
+    house.settle().await;
+    assert_eq!(users.sees().await, ["other-1.0", "third-1.0"]);
+}
+
 /// Regenerating publishes the same again in any project, and loses nothing when repeated.
 #[tokio::test(flavor = "multi_thread")]
 async fn regenerating_keeps_everything() {

@@ -117,7 +117,7 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
                 packages: 0,
                 repomd_sha256: "x",
                 tasks: &[],
-                public: true,
+                audience: db::repositories::Audience::Everybody,
             };
             assert!(
                 db::repositories::move_pointer(&mut conn, &new, crate::house::start())

@@ -1,7 +1,7 @@
 //! The pointer's compare-and-swap, and names of projects.
 
 use chrono::TimeDelta;
-use db::repositories::{self, NewSnapshot};
+use db::repositories::{self, Audience, NewSnapshot};
 use db::rpms::{self, NewRpm};
 use db::{jobs, tasks};
 use protocol::DirName;
@@ -49,7 +49,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         packages: 1,
         repomd_sha256: "x",
         tasks: &[task.id.0],
-        public: true,
+        audience: Audience::Everybody,
     };
     assert!(
         repositories::move_pointer(&mut conn, &new, start())
@@ -57,7 +57,9 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
             .unwrap()
     );
     rpms::insert(&mut conn, task.id.0, &[rpm("c")]).await.unwrap();
-    let stored = rpms::fragments(&mut conn, base.id, &[]).await.unwrap();
+    let stored = rpms::fragments(&mut conn, &base, &[], Audience::Everybody)
+        .await
+        .unwrap();
     let stored: Vec<&str> = stored.iter().map(|s| s.sha256.as_str()).collect();
     assert_eq!(stored, ["b"]);
 }
@@ -108,7 +110,7 @@ async fn of_two_movers_one_wins() {
                     packages: 0,
                     repomd_sha256: "x",
                     tasks: &[],
-                    public: true,
+                    audience: Audience::Everybody,
                 };
                 (
                     number,
