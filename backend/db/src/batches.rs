@@ -238,7 +238,9 @@ async fn complete(conn: &mut Connection, heads: Vec<Head>) -> DbResult<Vec<Batch
             builds::package_name,
             projects::owner,
             projects::name,
-            diesel::dsl::sql::<Bool>("NOT coalesce((projects.settings->>'unlisted_on_hp')::boolean, false)"),
+            diesel::dsl::sql::<Bool>(
+                "projects.delete_at IS NULL AND NOT coalesce((projects.settings->>'unlisted_on_hp')::boolean, false)",
+            ),
         ))
         .load(conn)
         .await?;

@@ -277,7 +277,7 @@ pub struct Filter {
     pub owner: Option<OwnerName>,
     /// Name contains this text.
     pub name_contains: Option<String>,
-    /// Leave out those that are hidden from the home page.
+    /// Leave out those that are hidden from the home page, and temporary ones.
     pub listed_only: bool,
     /// Newest first; else ascending by number.
     pub newest_first: bool,

@@ -92,6 +92,7 @@ pub(super) fn project(config: &Config, project: Shown) -> Project {
         name,
         settings: s,
         chroots,
+        ..
     } = project;
     Project {
         id,

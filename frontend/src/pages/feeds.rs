@@ -29,10 +29,10 @@ pub async fn projects(app: web::Data<App>) -> Result<HttpResponse, Error> {
         newest_first: true,
         ..Filter::default()
     };
-    let found = db::projects::list(&mut *app.conn().await?, &filter, ITEMS, 0).await?;
+    let found = db::read::projects::list(&mut *app.conn().await?, &filter, ITEMS, 0).await?;
     let items = found.into_iter().map(|project| Item {
         title: format!("{}/{}", project.owner, project.name),
-        path: views::project_path(&project),
+        path: format!("/coprs/{}/{}/", project.owner, project.name),
         at: project.created_at,
         text: project.settings.description,
     });

@@ -2,7 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use db::groups::GroupRole;
-use db::projects::{self, Filter};
+use db::projects::Filter;
+use db::read::projects;
 use protocol::{GroupName, OwnerName};
 
 use super::form::{Posted, about, about_none};

@@ -1,7 +1,8 @@
 //! `GET /`, `GET /coprs/`, `GET /coprs/{owner}/`
 
 use actix_web::{HttpResponse, web};
-use db::projects::{self, Filter};
+use db::projects::Filter;
+use db::read::projects;
 use protocol::OwnerName;
 use serde::Deserialize;
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use db::builds::Build;
 use db::projects::Project;
 use db::read::builds::Line;
+use db::read::projects::Shown;
 use db::tasks::{TaskRow, TaskState};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::FailureKind;
@@ -97,11 +98,11 @@ pub fn build_path(project: &Project, build: &Build) -> String {
 }
 
 /// A project in a list.
-pub fn project_line(project: &Project, now: DateTime<Utc>) -> ProjectLine {
+pub fn project_line(project: &Shown, now: DateTime<Utc>) -> ProjectLine {
     ProjectLine {
-        owner: project.owner.to_string(),
-        name: project.name.to_string(),
-        path: project_path(project),
+        owner: project.owner.clone(),
+        name: project.name.clone(),
+        path: format!("/coprs/{}/{}/", project.owner, project.name),
         description: project.settings.description.chars().take(200).collect(),
         created: moment(project.created_at, now),
     }

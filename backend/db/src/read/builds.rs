@@ -6,6 +6,7 @@ use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::RunQueryDsl as _;
 use protocol::{BuildId, OwnerName, PackageName, ProjectName};
 
+use super::projects::LISTED;
 use super::{Bind, Prepared};
 use crate::connect::{Connection, DbResult};
 
@@ -202,7 +203,7 @@ pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(String, 
     let text = format!(
         "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
          LEFT JOIN users u ON u.id = b.submitter WHERE p.deleted_at IS NULL \
-         AND NOT coalesce((p.settings->>'unlisted_on_hp')::boolean, false) ORDER BY b.id DESC LIMIT ?"
+         AND {LISTED} ORDER BY b.id DESC LIMIT ?"
     );
     let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(limit)]);
     Ok(query.load(conn).await?)

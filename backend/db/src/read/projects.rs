@@ -1,6 +1,7 @@
 //! Projects with their enabled chroots.
 
-use diesel::sql_types::{Array, BigInt, Jsonb, Text};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Jsonb, Text, Timestamptz};
 use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::RunQueryDsl as _;
 use protocol::{OwnerName, ProjectName};
@@ -20,6 +21,8 @@ pub struct Shown {
     pub holder: String,
     /// Name.
     pub name: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
     /// Texts and switches.
     pub settings: ProjectSettings,
     /// Enabled chroots, by name.
@@ -32,15 +35,20 @@ struct Row {
     owner: String,
     holder: String,
     name: String,
+    created_at: DateTime<Utc>,
     settings: Parsed<ProjectSettings>,
     chroots: Vec<String>,
 }
 
-type Types = (BigInt, Text, Text, Text, Jsonb, Array<Text>);
+type Types = (BigInt, Text, Text, Text, Timestamptz, Jsonb, Array<Text>);
 
-const SELECT: &str = "SELECT p.id, p.owner, p.holder, p.name, p.settings, \
+const SELECT: &str = "SELECT p.id, p.owner, p.holder, p.name, p.created_at, p.settings, \
     ARRAY(SELECT c.chroot FROM project_chroots c WHERE c.project_id = p.id AND c.enabled ORDER BY c.chroot) \
     FROM projects p WHERE p.deleted_at IS NULL";
+
+/// What lists for everybody show, of a project `p`: neither what its owner hides nor what ends by itself.
+pub(super) const LISTED: &str =
+    "p.delete_at IS NULL AND NOT coalesce((p.settings->>'unlisted_on_hp')::boolean, false)";
 
 impl Row {
     fn shown(self) -> Shown {
@@ -49,6 +57,7 @@ impl Row {
             owner: self.owner,
             holder: self.holder,
             name: self.name,
+            created_at: self.created_at,
             settings: self.settings.0,
             chroots: self.chroots,
         }
@@ -94,7 +103,8 @@ fn list_query<'a>(
         binds.push(pattern.into());
     }
     if filter.listed_only {
-        text.push_str(" AND NOT coalesce((p.settings->>'unlisted_on_hp')::boolean, false)");
+        text.push_str(" AND ");
+        text.push_str(LISTED);
     }
     text.push_str(if filter.newest_first {
         " ORDER BY p.id DESC LIMIT ? OFFSET ?"

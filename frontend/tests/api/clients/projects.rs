@@ -92,11 +92,7 @@ async fn every_setting_of_copr_cli_is_stored() {
         "2026-11-27T00:00:00+00:00"
     );
     let home = house.get("/project/list").await.ok();
-    assert_eq!(
-        home["items"].as_array().unwrap().len(),
-        1,
-        "temporary projects are not listed"
-    );
+    assert_eq!(home["items"].as_array().unwrap().len(), 1);
 
     house.pass(24 * 3600);
     run(&copr, &["modify", "tools", "--delete-after-days", "5"])
@@ -131,6 +127,62 @@ async fn every_setting_of_copr_cli_is_stored() {
             .expect_code(1);
         assert!(said.err.contains(text), "{option}: {}", said.err);
     }
+}
+
+#[tokio::test]
+async fn temporary_projects_are_in_their_owner_s_list_only() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    let copr = copr(&house, &alice);
+    run(&copr, &["create", "lasting", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    let create = [
+        "create",
+        "passing",
+        "--chroot",
+        CHROOT,
+        "--delete-after-days",
+        "5",
+    ];
+    run(&copr, &create).await.expect_code(0);
+    let package = crate::packages::source("BuildArch: noarch");
+    for project in ["lasting", "passing"] {
+        let form = json!({"ownername": "alice", "projectname": project, "chroots": [CHROOT]});
+        house
+            .upload(Some(&alice), &package.name, &package.bytes, &form)
+            .await
+            .ok();
+    }
+    let names = async |path: &str| -> Vec<String> {
+        let answer = house.get(path).await.ok();
+        let items = answer["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|p| p["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("/project/list").await, ["lasting"]);
+    assert_eq!(names("/project/search?query=ing").await, ["lasting"]);
+    let listed = run(&copr, &["list"]).await.expect_code(0);
+    assert!(
+        listed.out.contains("Name: passing") && listed.out.contains("Name: lasting"),
+        "{}",
+        listed.out
+    );
+    // Projects and builds.
+    for path in ["/", "/coprs/", "/coprs/alice/", "/rss/", "/rss/builds/"] {
+        let url = format!("http://{}{path}", house.addresses.web);
+        let page = house.client.get(url).send().await.unwrap().text().await.unwrap();
+        assert!(
+            page.contains("alice/lasting") && !page.contains("passing"),
+            "{path}: {page}"
+        );
+    }
+    house
+        .get("/project?ownername=alice&projectname=passing")
+        .await
+        .ok();
 }
 
 /// Scenario 5, as far as it needs no build: a directory comes into being with the first build into it.
