@@ -327,17 +327,20 @@ impl Fields {
             .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value")))
     }
 
-    /// A list, or a text of entries with white space between them.
+    /// A list, or a text of entries with white space between them. Entries of lists from command lines may hold several
+    /// words, or none: `--repo ""` is how `copr-cli` empties a list.
     pub fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
         let wrong = || Error::Invalid(format!("{name}: Not a valid list of strings"));
         match self.value(name)? {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.split_whitespace().map(str::to_owned).collect())),
-            Some(Value::Array(list)) => list
-                .iter()
-                .map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong))
-                .collect::<Result<_, _>>()
-                .map(Some),
+            Some(Value::String(text)) => Ok(Some(words_of(text).collect())),
+            Some(Value::Array(list)) => {
+                let mut words = Vec::with_capacity(list.len());
+                for entry in list {
+                    words.extend(words_of(entry.as_str().ok_or_else(wrong)?));
+                }
+                Ok(Some(words))
+            }
             Some(_) => Err(wrong()),
         }
     }
@@ -399,6 +402,10 @@ impl Fields {
     }
 }
 
+fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split_whitespace().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,7 +419,8 @@ mod tests {
     #[test]
     fn values_may_come_in_several_shapes() {
         let f = fields(
-            r#"{"a": "100", "b": 5, "c": null, "d": "x  y", "e": ["x", "y"], "f": "True", "g": "", "h": {}}"#,
+            r#"{"a": "100", "b": 5, "c": null, "d": "x  y", "e": ["x", "y"], "f": "True", "g": "", "h": {}, "i": [""],
+                "j": ["x y", " "]}"#,
         );
         assert_eq!(f.number("a").unwrap(), Some(100));
         assert_eq!(f.number("b").unwrap(), Some(5));
@@ -421,6 +429,8 @@ mod tests {
         assert!(f.number("d").is_err());
         assert_eq!(f.list("d").unwrap(), f.list("e").unwrap());
         assert_eq!(f.list("c").unwrap(), None);
+        assert_eq!(f.list("i").unwrap(), Some(Vec::new()));
+        assert_eq!(f.list("j").unwrap(), f.list("e").unwrap());
         assert_eq!(f.flag("f").unwrap(), Some(true));
         assert!(f.flag("d").is_err());
         assert_eq!(f.text("b").unwrap().as_deref(), Some("5"));

@@ -87,7 +87,7 @@ const SETTINGS: [Field; 23] = [
     Field::new(
         "delete_after_days",
         Kind::Number,
-        "Days until the project is deleted; -1: never.",
+        "Days until the project is deleted; -1 or an empty text: never.",
     ),
 ];
 
@@ -394,9 +394,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     if let Some(priority) = small("repo_priority")? {
         s.repo_priority = Some(priority);
     }
-    if let Some(days) = small("delete_after_days")? {
-        // Copr's way to turn it off.
-        s.delete_after_days = (days != -1).then_some(days);
+    if fields.has("delete_after_days")? {
+        // Copr's ways to turn it off: -1, and nothing.
+        s.delete_after_days = small("delete_after_days")?.filter(|days| *days != -1);
     }
     Ok(())
 }

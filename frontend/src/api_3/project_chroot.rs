@@ -268,25 +268,17 @@ async fn read_form(mut form: Multipart, fields: &mut Fields) -> Result<NewComps,
 }
 
 fn apply(fields: &Fields, set: &mut ChrootSettings) -> Result<(), Error> {
-    // Entries of lists from command lines may hold several words.
-    let words = |name: &str| -> Result<Option<Vec<String>>, Error> {
-        let list = fields.list(name)?;
-        Ok(list.map(|list| {
-            let words = list.iter().flat_map(|entry| entry.split_whitespace());
-            words.map(str::to_owned).collect()
-        }))
-    };
     for (name, slot) in [
         ("additional_repos", &mut set.additional_repos),
         ("additional_packages", &mut set.additional_packages),
         ("with_opts", &mut set.with_opts),
         ("without_opts", &mut set.without_opts),
     ] {
-        if let Some(list) = words(name)? {
+        if let Some(list) = fields.list(name)? {
             *slot = list;
         }
     }
-    if let Some(list) = words("additional_modules")? {
+    if let Some(list) = fields.list("additional_modules")? {
         let modules = list.iter().flat_map(|entry| entry.split(','));
         set.additional_modules = modules.filter(|m| !m.is_empty()).map(str::to_owned).collect();
     }

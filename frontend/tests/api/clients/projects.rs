@@ -107,6 +107,19 @@ async fn every_setting_of_copr_cli_is_stored() {
         .expect_code(0);
     assert_eq!(stored(&house, "tools").await.delete_at, None);
 
+    let days = async |days: &str| {
+        run(&copr, &["modify", "tools", "--delete-after-days", days])
+            .await
+            .expect_code(0);
+        stored(&house, "tools").await.delete_at
+    };
+    assert!(days("5").await.is_some());
+    // Of the help's two words for never, this is the other.
+    assert_eq!(days("").await, None);
+    let said = run(&copr, &["modify", "tools", "--repo", ""]).await;
+    said.expect_code(0);
+    assert!(stored(&house, "tools").await.settings.additional_repos.is_empty());
+
     for (option, value, text) in [
         (
             "--repo",
