@@ -220,7 +220,7 @@ pub(super) struct BuildChroot {
     pub state: String,
     pub started_on: Option<i64>,
     pub ended_on: Option<i64>,
-    /// Null until there is a result directory; else with a trailing slash.
+    /// Null until a builder has begun, and where none ever will; else with a trailing slash.
     pub result_url: Option<String>,
 }
 
@@ -238,7 +238,7 @@ pub(super) fn build_chroot(
         state: task.state.copr_word().to_owned(),
         started_on: epoch(task.started_at),
         ended_on: epoch(task.ended_at),
-        result_url: task.result_dir.as_ref().map(|dir| format!("{repository}{dir}/")),
+        result_url: task.results().map(|dir| format!("{repository}{dir}/")),
     })
 }
 

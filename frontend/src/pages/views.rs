@@ -269,10 +269,8 @@ pub fn results_url(config: &Config, project: &Project, build: &Build, task: &Tas
     let dir = format!("{}/{}/{}", config.results_url, project.owner, build.dir);
     match &task.chroot {
         Some(chroot) => {
-            let folder = task
-                .result_dir
-                .as_ref()
-                .filter(|_| task.attempt > 0 && task.state.is_final())?;
+            // The live log is a page of its own; the folder is complete at the end.
+            let folder = task.results().filter(|_| task.state.is_final())?;
             Some(format!("{dir}/{chroot}/{}/", segment(folder)))
         }
         None => task

@@ -84,10 +84,17 @@ async fn an_upload_becomes_a_build_for_every_chroot() {
         .ok();
     assert_eq!(
         one,
-        json!({
-            "name": CHROOT, "state": "pending", "started_on": null, "ended_on": null,
-            "result_url": format!("{RESULTS}/alice/tools/{CHROOT}/{id:08}-hello/"),
-        })
+        json!({"name": CHROOT, "state": "pending", "started_on": null, "ended_on": null, "result_url": null})
+    );
+    house.claim(0).await.ok();
+    let one = house
+        .get(&format!("/build-chroot?build_id={id}&chrootname={CHROOT}"))
+        .await
+        .ok();
+    assert_eq!(one["state"], "running");
+    assert_eq!(
+        one["result_url"],
+        format!("{RESULTS}/alice/tools/{CHROOT}/{id:08}-hello/")
     );
     let built = house.get(&format!("/build/built-packages/{id}")).await.ok();
     assert_eq!(built[CHROOT], json!({"packages": []}));

@@ -136,6 +136,14 @@ pub struct TaskRow {
     pub manifest: Vec<Artifact>,
 }
 
+impl TaskRow {
+    /// The result directory, once something can be in it: a builder has claimed the task, or it is a fork's copy.
+    pub fn results(&self) -> Option<&str> {
+        let begun = self.attempt > 0 || self.state == TaskState::Forked;
+        self.result_dir.as_deref().filter(|_| begun)
+    }
+}
+
 #[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = tasks)]
 struct Row {

@@ -97,6 +97,7 @@ async fn packages_logs_and_specs_are_downloaded() {
     for chroot in [CHROOT, OTHER_CHROOT] {
         leave(&house, chroot, &build_dir).await;
     }
+    house.begin_all().await;
     // Another build beside it, which is nobody's business.
     leave(&house, CHROOT, "00009999-other").await;
 
@@ -139,4 +140,38 @@ async fn packages_logs_and_specs_are_downloaded() {
         .filter(|path| !path.ends_with("/index.html"))
         .collect();
     assert_eq!(everything, in_chroots(&both, |_| true));
+}
+
+#[tokio::test]
+async fn a_chroot_that_never_ran_has_no_data() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let package = packages::source("ExclusiveArch: x86_64");
+    let form = json!({"ownername": "alice", "projectname": "tools"});
+    let build = house
+        .upload(Some(&alice), &package.name, &package.bytes, &form)
+        .await
+        .ok();
+    let id = build["id"].as_i64().unwrap();
+    let path = format!("/build-chroot?build_id={id}&chrootname={OTHER_CHROOT}");
+    let skipped = house.get(&path).await.ok();
+    assert_eq!(skipped["state"], "skipped");
+    assert_eq!(skipped["result_url"], serde_json::Value::Null);
+    house.claim(0).await.ok();
+    leave(&house, CHROOT, &format!("{id:08}-hello")).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let dest = folder.path().to_str().unwrap();
+    let copr = copr(&house, &alice);
+    let number = id.to_string();
+    let said = run(&copr, &["download-build", "--spec", "--dest", dest, &number])
+        .await
+        .expect_code(0);
+    let words = format!("No data for build id: {id} and chroot: {OTHER_CHROOT}.");
+    assert!(said.err.contains(&words), "{said:?}");
+    assert_eq!(
+        tree(folder.path()),
+        in_chroots(&[CHROOT], |name| name.ends_with(".spec"))
+    );
 }
