@@ -36,7 +36,7 @@ impl Search {
 
     /// The query of another page of the same list.
     pub fn url(&self, page: i64) -> String {
-        let q: String = url::form_urlencoded::byte_serialize(self.q.as_bytes()).collect();
+        let q = super::views::value(&self.q);
         if q.is_empty() {
             format!("?page={page}")
         } else {

@@ -96,7 +96,7 @@ fn lines(rows: &[Newest], chroots: &[String], path: &str) -> Vec<MonitorLine> {
         if lines.last().is_none_or(|last| last.name != row.package) {
             lines.push(MonitorLine {
                 name: row.package.clone(),
-                path: format!("{path}builds/?package={}", views::segment(&row.package)),
+                path: format!("{path}builds/?package={}", views::value(&row.package)),
                 cells: vec![None; chroots.len()],
             });
         }

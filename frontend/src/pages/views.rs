@@ -30,6 +30,11 @@ pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
+/// A text as a value in a query, where a bare `+` would be a space.
+pub fn value(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// A text as the rest of a path.
 pub fn segments(text: &str) -> String {
     text.split('/').map(segment).collect::<Vec<_>>().join("/")
@@ -343,5 +348,6 @@ mod tests {
     fn foreign_text_stays_in_its_segment() {
         assert_eq!(segment("a/b?c#d\r\n"), "a%2Fb%3Fc%23d%0D%0A");
         assert_eq!(segments("a/b c"), "a/b%20c");
+        assert_eq!(value("libsigc++20&x"), "libsigc%2B%2B20%26x");
     }
 }

@@ -60,8 +60,16 @@ pub async fn create(conn: &mut Connection, new: &NewBuild<'_>, now: DateTime<Utc
             None => (None, false),
         };
         let package = match (new.package, new.source.package()) {
-            (Some(id), _) => Some(id),
-            (None, Some(name)) => Some(ensure_package(conn, new.project.id, name).await?),
+            (Some(id), Some(name)) => Some((id, name.to_string())),
+            // The package's own name, until the source is known.
+            (Some(id), None) => {
+                let name = packages::table.find(id).select(packages::name).first(conn);
+                Some((id, name.await?))
+            }
+            (None, Some(name)) => {
+                let id = ensure_package(conn, new.project.id, name).await?;
+                Some((id, name.to_string()))
+            }
             (None, None) => None,
         };
         let build = insert_build(conn, new, package, batch, now).await?;
@@ -99,7 +107,7 @@ pub async fn create(conn: &mut Connection, new: &NewBuild<'_>, now: DateTime<Utc
 async fn insert_build(
     conn: &mut Connection,
     new: &NewBuild<'_>,
-    package: Option<i64>,
+    package: Option<(i64, String)>,
     batch: Option<i64>,
     now: DateTime<Utc>,
 ) -> DbResult<BuildId> {
@@ -116,6 +124,7 @@ async fn insert_build(
         Source::Rpm { version, .. } => Some(version.as_str()),
         _ => None,
     };
+    let (package, name) = package.unzip();
     let id: i64 = diesel::insert_into(builds::table)
         .values((
             (
@@ -135,7 +144,7 @@ async fn insert_build(
                 builds::srpm_sha256.eq(srpm.map(|s| s.sha256.as_str())),
                 builds::srpm_name.eq(srpm.map(|s| s.file_name.as_str())),
                 builds::srpm_size.eq(srpm.map(|s| s.size)),
-                builds::package_name.eq(new.source.package().map(PackageName::as_str)),
+                builds::package_name.eq(name),
                 builds::package_version.eq(version),
             ),
         ))

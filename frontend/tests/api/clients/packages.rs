@@ -85,6 +85,10 @@ async fn a_package_is_added_changed_built_reset_and_deleted() {
     let id = built.build();
     assert_eq!(get().await["latest_build"]["id"], id);
     assert_eq!(get().await["latest_build"]["state"], "failed");
+    let path = "/build/list?ownername=alice&projectname=tools&packagename=hello";
+    let of_package = house.get(path).await.ok();
+    assert_eq!(of_package["items"][0]["id"], id);
+    assert_eq!(of_package["items"][0]["source_package"]["name"], "hello");
 
     let listed = run(&copr, &["list-package-names", "tools"]).await.expect_code(0);
     assert_eq!(listed.out.trim(), "hello");
