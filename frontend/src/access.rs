@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use db::builds::Build;
 use db::groups::GroupRole;
 use db::projects::Project;
@@ -31,6 +32,8 @@ pub struct Account {
     pub rights: Rights,
     /// What the token that they came with is limited to; a session has no limits.
     pub scope: Scope,
+    /// When that token ends; a session's power to make tokens has no end.
+    pub ends_at: Option<DateTime<Utc>>,
 }
 
 impl Actor {
@@ -40,6 +43,7 @@ impl Actor {
             user,
             rights,
             scope: Scope::default(),
+            ends_at: None,
         }))
     }
 
@@ -163,16 +167,31 @@ impl Actor {
         )
     }
 
-    /// Whether a token with these limits may be made, seen and revoked.
+    /// Whether a token with these limits and this end may be made, seen and revoked.
     ///
     /// # Errors
-    /// When the token that asks may less.
-    pub fn may_handle_token(&self, scope: &Scope) -> Result<(), Error> {
+    /// When the token that asks may less, or ends before.
+    pub fn may_handle_token(&self, scope: &Scope, ends_at: Option<DateTime<Utc>>) -> Result<(), Error> {
         let account = self.signed_account()?;
         allow(
             account.scope.covers(scope),
             "A token cannot make, see or revoke tokens that may more than itself.",
+        )?;
+        let Some(own) = account.ends_at else {
+            return Ok(());
+        };
+        allow(
+            ends_at.is_some_and(|end| end <= own),
+            &format!(
+                "This API token ends at {}, and cannot make, see or revoke tokens that last longer; those are made on the page /api/.",
+                own.format("%Y-%m-%d %H:%M UTC")
+            ),
         )
+    }
+
+    /// When the token that asks ends, if it does.
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.account().and_then(|account| account.ends_at)
     }
 
     fn administers(&self) -> bool {

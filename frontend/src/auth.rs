@@ -60,6 +60,7 @@ impl FromRequest for Signed {
                 user: found.user.clone(),
                 rights: found.rights,
                 scope: found.scope,
+                ends_at: found.expires_at,
             }));
             match access {
                 Some(Access::Public) => {}

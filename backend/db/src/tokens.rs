@@ -158,6 +158,8 @@ pub struct Authenticated {
     pub token: i64,
     /// What the token is limited to.
     pub scope: Scope,
+    /// When the token ends, if it does.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -168,6 +170,8 @@ struct AuthRow {
     token_id: i64,
     #[diesel(sql_type = Nullable<Jsonb>)]
     scope: Option<serde_json::Value>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    expires_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     last_used_at: Option<DateTime<Utc>>,
 }
@@ -185,7 +189,7 @@ pub async fn authenticate(
     let rows: Vec<AuthRow> = diesel::sql_query(concat!(
         "SELECT ",
         rights::columns!(),
-        ", t.id AS token_id, t.scope, t.last_used_at FROM api_tokens t JOIN users u ON u.id = t.user_id
+        ", t.id AS token_id, t.scope, t.expires_at, t.last_used_at FROM api_tokens t JOIN users u ON u.id = t.user_id
          WHERE t.login = $1 AND t.token_sha256 = $2 AND coalesce(t.expires_at > $3, true)"
     ))
     .bind::<Text, _>(login)
@@ -209,6 +213,7 @@ pub async fn authenticate(
         rights,
         token: row.token_id,
         scope: Scope::read(row.scope)?,
+        expires_at: row.expires_at,
     }))
 }
 

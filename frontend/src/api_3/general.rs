@@ -21,7 +21,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         public(GET, "/gssapi_login", who_am_i)
             .about("Who one is, by a token or a browser's session. Copr's clients ask here for Kerberos, which this service does not have."),
         token(Action::Tokens, POST, "/api-token", new_token)
-            .about("A new token in place of the one that asks, with the same name and limits."),
+            .about("A new token in place of the one that asks, with the same name, limits and end."),
         public(GET, "/mock-chroots/list", mock_chroots).about("Active chroots, each with its comment."),
     ]
 }

@@ -31,7 +31,11 @@ pub(super) fn routes() -> Vec<ApiRoute> {
                     Kind::List,
                     "Only these: account, build, edit, create, delete, groups, tokens, admin. Empty: all.",
                 ),
-                Field::new("days", Kind::Number, "Days until it ends; 0 or absent: never."),
+                Field::new(
+                    "days",
+                    Kind::Number,
+                    "Days until it ends, not after the token that asks; 0: never. Absent: with the token that asks.",
+                ),
             ]),
         token(Action::Tokens, DELETE, "/token/delete/{id}", delete).about("Ends a token at once."),
     ]

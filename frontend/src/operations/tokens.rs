@@ -28,7 +28,7 @@ pub struct TokenRequest {
     pub projects: Vec<String>,
     /// Words of [`Action`]; empty: everything.
     pub actions: Vec<String>,
-    /// Days until it ends; `None` or 0: it never does.
+    /// Days until it ends; 0: it never does; `None`: when the token that asks does.
     pub days: Option<i64>,
 }
 
@@ -40,14 +40,15 @@ fn generator() -> rand::rngs::StdRng {
 /// Makes a token beside those that there are.
 ///
 /// # Errors
-/// 400 for a name that is taken and for limits that are none, 403 for limits wider than those of the token that asks.
+/// 400 for a name that is taken and for limits that are none, 403 for limits wider, or an end later, than those of the
+/// token that asks.
 pub async fn add(app: &App, actor: &Actor, request: &TokenRequest) -> Result<(Token, TokenPair), Error> {
     let user = actor.signed_in()?;
     let now = app.now();
     let scope = scope(request)?;
-    actor.may_handle_token(&scope)?;
+    let expires_at = expiry(actor, request.days, now)?;
+    actor.may_handle_token(&scope, expires_at)?;
     let name = name(&request.name)?;
-    let expires_at = expiry(request.days, now)?;
     let taken = || Error::Invalid(format!("name: You already have a token named '{name}'."));
     let mut conn = app.conn().await?;
     if tokens::list(&mut conn, user.id).await?.len() >= MAX_TOKENS {
@@ -73,17 +74,18 @@ pub async fn add(app: &App, actor: &Actor, request: &TokenRequest) -> Result<(To
 /// 400 for limits that are none, 403 for a limited token.
 pub async fn put(app: &App, actor: &Actor, request: &TokenRequest) -> Result<TokenPair, Error> {
     let user = actor.signed_in()?;
-    actor.may_handle_token(&Scope::default())?;
+    actor.may_handle_token(&Scope::default(), None)?;
     let now = app.now();
     let new = NewToken {
         name: name(&request.name)?,
         scope: &scope(request)?,
-        expires_at: expiry(request.days, now)?,
+        expires_at: expiry(actor, request.days, now)?,
     };
     Ok(tokens::replace(&mut *app.conn().await?, user, &new, now, &mut generator()).await?)
 }
 
-/// Makes a token in place of the one that asks: with its name and limits, and for as long as that one was made for.
+/// Makes a token in place of the one that asks: with its name, its limits and its end. An end that moved on with each
+/// renewal would be none.
 ///
 /// # Errors
 /// 401 when the one that asks was revoked meanwhile.
@@ -97,7 +99,7 @@ pub async fn renew(app: &App, actor: &Actor, token: i64) -> Result<TokenPair, Er
     let new = NewToken {
         name: &old.name,
         scope: &old.scope,
-        expires_at: old.expires_at.map(|end| now + (end - old.created_at)),
+        expires_at: old.expires_at,
     };
     Ok(tokens::replace(&mut conn, user, &new, now, &mut generator()).await?)
 }
@@ -111,7 +113,7 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<Token>, Error> {
     let all = tokens::list(&mut *app.conn().await?, user.id).await?;
     Ok(all
         .into_iter()
-        .filter(|token| actor.may_handle_token(&token.scope).is_ok())
+        .filter(|token| actor.may_handle_token(&token.scope, token.expires_at).is_ok())
         .collect())
 }
 
@@ -127,7 +129,7 @@ pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<Token, Error> 
     let token = tokens::find(&mut conn, user.id, number)
         .await?
         .ok_or_else(missing)?;
-    actor.may_handle_token(&token.scope)?;
+    actor.may_handle_token(&token.scope, token.expires_at)?;
     tokens::revoke(&mut conn, user, &token, app.now()).await?;
     Ok(token)
 }
@@ -142,9 +144,10 @@ fn name(text: &str) -> Result<&str, Error> {
     Ok(name)
 }
 
-fn expiry(days: Option<i64>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+fn expiry(actor: &Actor, days: Option<i64>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
     match days {
-        None | Some(0) => Ok(None),
+        None => Ok(actor.ends_at()),
+        Some(0) => Ok(None),
         Some(days @ 1..=MAX_DAYS) => Ok(Some(now + TimeDelta::days(days))),
         Some(_) => Err(Error::Invalid(format!(
             "days: Number must be between 1 and {MAX_DAYS}, or 0 for a token that does not expire"

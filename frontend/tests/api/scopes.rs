@@ -1,5 +1,6 @@
 //! Tokens with limits: every route, asked with a token of the owner that does not reach so far.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use db::tokens::{NewToken, Scope};
 use frontend::api_3::{Access, Action, ApiRoute, routes};
 use rand::SeedableRng as _;
@@ -9,13 +10,25 @@ use crate::access::{body, group, path_of};
 use crate::house::{Answer, House, Person, start};
 use crate::packages::{self, Made};
 
-/// The same user, with another token that is limited so.
-async fn limited(
+/// The same user, with another token that is limited so and does not end.
+pub async fn limited(
     house: &House,
     person: &Person,
     name: &str,
     projects: Option<&[&str]>,
     actions: Option<&[&str]>,
+) -> Person {
+    ending(house, person, name, projects, actions, None).await
+}
+
+/// The same, with an end.
+async fn ending(
+    house: &House,
+    person: &Person,
+    name: &str,
+    projects: Option<&[&str]>,
+    actions: Option<&[&str]>,
+    expires_at: Option<DateTime<Utc>>,
 ) -> Person {
     let scope = Scope {
         projects: projects.map(|list| list.iter().map(|p| p.parse().unwrap()).collect()),
@@ -24,7 +37,7 @@ async fn limited(
     let new = NewToken {
         name,
         scope: &scope,
-        expires_at: None,
+        expires_at,
     };
     let mut rng = rand::rngs::StdRng::from_os_rng();
     let mut conn = house.pool.get().await.unwrap();
@@ -270,4 +283,58 @@ async fn a_limited_token_makes_no_wider_one() {
         .send("PUT", "/project/edit/alice/tools", Some(&renewed), json!({}))
         .await
         .error(403);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_makes_none_that_lasts_longer() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    let end = Some(start() + TimeDelta::days(30));
+    let leaked = ending(&house, &alice, "leaked", None, None, end).await;
+    let forever = limited(&house, &alice, "forever", None, None).await;
+    let add = async |person: &Person, body: Value| house.send("POST", "/token/add", Some(person), body).await;
+    for days in [json!(0), json!(31), json!(3_650)] {
+        let text = add(&leaked, json!({"name": "w", "days": days})).await.error(403);
+        assert!(
+            text.contains("ends at 2026-12-21 12:00 UTC") && text.contains("the page /api/"),
+            "{text}"
+        );
+    }
+    let until = |made: &Value| made["expires_on"].as_i64();
+    let same = end.map(|end| end.timestamp());
+    assert_eq!(until(&add(&leaked, json!({"name": "as long"})).await.ok()), same);
+    assert_eq!(
+        until(&add(&leaked, json!({"name": "thirty", "days": 30})).await.ok()),
+        same
+    );
+    assert_eq!(until(&add(&forever, json!({"name": "n"})).await.ok()), None);
+
+    // It neither sees nor ends what lasts longer.
+    let list = async |person: &Person| {
+        let listed = house.send("GET", "/token/list", Some(person), json!({})).await.ok();
+        let items = listed["items"].as_array().unwrap().clone();
+        items
+            .iter()
+            .map(|t| (t["name"].as_str().unwrap().to_owned(), t["id"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let seen: Vec<String> = list(&leaked).await.into_iter().map(|t| t.0).collect();
+    assert_eq!(seen, ["as long", "leaked", "thirty"]);
+    for (name, id) in list(&forever).await {
+        if ["default", "forever", "n"].contains(&name.as_str()) {
+            let delete = format!("/token/delete/{id}");
+            house
+                .send("DELETE", &delete, Some(&leaked), json!({}))
+                .await
+                .error(403);
+        }
+    }
+
+    // Renewed ten days later, it ends on the day on which it would have ended.
+    house.pass(10 * 86_400);
+    let renewed = house
+        .send("POST", "/api-token", Some(&leaked), json!({}))
+        .await
+        .ok();
+    assert_eq!(renewed["expiration"], "2026-12-21");
 }
