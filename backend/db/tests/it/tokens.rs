@@ -2,6 +2,9 @@
 
 use db::tokens::{self, NewToken, Scope};
 use db::{DbError, users};
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl as _;
 use rand::SeedableRng as _;
 
 use crate::support::{after, pool, start};
@@ -108,5 +111,55 @@ async fn the_last_use_is_kept_to_a_minute() {
             .unwrap();
         let now = tokens::find(&mut conn, user.id, token.id).await.unwrap().unwrap();
         assert_eq!(now.last_used_at, Some(after(shown)));
+    }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[tokio::test]
+async fn no_secret_lies_in_the_tables() {
+    let pool = pool(1).await;
+    let mut conn = pool.get().await.unwrap();
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let user = users::ensure(&mut conn, &"alice".parse().unwrap(), false, start())
+        .await
+        .unwrap();
+    let scope = Scope::default();
+    let (_, pair) = tokens::add(&mut conn, &user, &new("a", &scope, None), start(), &mut rng)
+        .await
+        .unwrap();
+    let replaced = tokens::replace(&mut conn, &user, &new("b", &scope, None), start(), &mut rng)
+        .await
+        .unwrap();
+    let link = users::new_login_link(&mut conn, user.id, after(100), &mut rng)
+        .await
+        .unwrap();
+    // Every row of every table, so that a copy of a secret is found wherever it is written.
+    let tables: Vec<Line> = diesel::sql_query(
+        "SELECT table_name::text AS line FROM information_schema.tables WHERE table_schema = 'public'",
+    )
+    .load(&mut conn)
+    .await
+    .unwrap();
+    let mut dump = String::new();
+    for table in &tables {
+        let rows: Vec<Line> = diesel::sql_query(format!("SELECT t::text AS line FROM {} t", table.line))
+            .load(&mut conn)
+            .await
+            .unwrap();
+        for row in rows {
+            dump.push_str(&row.line);
+            dump.push('\n');
+        }
+    }
+    for login in [&pair.login, &replaced.login] {
+        assert!(dump.contains(login), "the dump holds the tokens' rows");
+    }
+    for secret in [&pair.token, &replaced.token, &link] {
+        assert!(!dump.contains(secret), "{dump}");
     }
 }
