@@ -76,23 +76,21 @@ impl RepoFile<'_> {
         match dependency {
             Dependency::Project {
                 owner,
-                name: project,
+                dir,
                 options,
             } => {
-                let dir = DirName::from(project.clone());
-                let base = format!("baseurl={}\n", repository_url(config, owner, &dir, chroot));
+                let base = format!("baseurl={}\n", repository_url(config, owner, dir, chroot));
                 Section {
-                    id: &repo_id("coprdep", config, owner, &dir),
+                    id: &repo_id("coprdep", config, owner, dir),
                     name: &name,
-                    location: base + &location(config, owner, &dir, chroot),
-                    key: Some(key_url(config, owner, project)),
+                    location: base + &location(config, owner, dir, chroot),
+                    key: Some(key_url(config, owner, &dir.project())),
                     options: *options,
                     cost: None,
                 }
                 .text()
             }
-            Dependency::External(url) => {
-                let (url, priority) = without_priority(url);
+            Dependency::External { url, priority, .. } => {
                 let os = self.chroot.os();
                 let url = url.replace("$chroot", chroot).replace("$distname", os);
                 Section {
@@ -102,7 +100,7 @@ impl RepoFile<'_> {
                     key: None,
                     options: RepoOptions {
                         module_hotfixes: false,
-                        priority,
+                        priority: *priority,
                     },
                     cost: None,
                 }
@@ -194,10 +192,8 @@ pub fn repo_id(kind: &str, config: &Config, owner: &OwnerName, dir: &DirName) ->
 /// Id of a dependency's repository; `None` for what does not exist.
 pub fn dependency_id(config: &Config, dependency: &Dependency) -> Option<String> {
     match dependency {
-        Dependency::Project { owner, name, .. } => {
-            Some(repo_id("coprdep", config, owner, &DirName::from(name.clone())))
-        }
-        Dependency::External(_) => Some(external_id(&url_of(dependency))),
+        Dependency::Project { owner, dir, .. } => Some(repo_id("coprdep", config, owner, dir)),
+        Dependency::External { .. } => Some(external_id(&url_of(dependency))),
         Dependency::Missing(_) => None,
     }
 }
@@ -212,10 +208,10 @@ pub fn dependency_name(config: &Config, spec: &RepoSpec, dependency: &Dependency
         spec.name
     );
     match dependency {
-        Dependency::Project { owner, name, .. } => {
-            format!("{of} runtime dependency #{number} - {owner}/{name}")
+        Dependency::Project { owner, dir, .. } => {
+            format!("{of} runtime dependency #{number} - {owner}/{dir}")
         }
-        Dependency::External(_) | Dependency::Missing(_) => {
+        Dependency::External { .. } | Dependency::Missing(_) => {
             let name = plain(&url_of(dependency));
             format!("{of} external runtime dependency #{number} - {name}")
         }
@@ -224,8 +220,8 @@ pub fn dependency_name(config: &Config, spec: &RepoSpec, dependency: &Dependency
 
 fn url_of(dependency: &Dependency) -> String {
     match dependency {
-        Dependency::External(url) | Dependency::Missing(url) => url.clone(),
-        Dependency::Project { owner, name, .. } => format!("copr://{owner}/{name}"),
+        Dependency::External { named, .. } | Dependency::Missing(named) => named.clone(),
+        Dependency::Project { owner, dir, .. } => format!("copr://{owner}/{dir}"),
     }
 }
 
@@ -238,26 +234,6 @@ fn plain(url: &str) -> String {
     let words = url.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join("_")
-}
-
-/// An external repository's URL without `priority=N` in its query, and that number.
-pub fn without_priority(text: &str) -> (String, Option<i32>) {
-    let Some((head, query)) = text.split_once('?') else {
-        return (text.to_owned(), None);
-    };
-    let mut priority = None;
-    let mut rest = Vec::new();
-    for pair in query.split('&') {
-        match pair.strip_prefix("priority=") {
-            Some(number) => priority = number.parse().ok().filter(|n| (1..=99).contains(n)),
-            None => rest.push(pair),
-        }
-    }
-    if rest.is_empty() {
-        (head.to_owned(), priority)
-    } else {
-        (format!("{head}?{}", rest.join("&")), priority)
-    }
 }
 
 /// The enabled 32-bit chroot whose packages machines of `arch` take as well, in a project that says so.
@@ -416,13 +392,17 @@ mod tests {
         let dependencies = [
             Dependency::Project {
                 owner: "@sig".parse().unwrap(),
-                name: "libs".parse().unwrap(),
+                dir: "libs".parse().unwrap(),
                 options: RepoOptions {
                     module_hotfixes: false,
                     priority: Some(7),
                 },
             },
-            Dependency::External("https://h.example/$distname/$chroot/?x=1&priority=5".to_owned()),
+            Dependency::External {
+                named: "https://h.example/$distname/$chroot/?x=1&priority=5".to_owned(),
+                url: "https://h.example/$distname/$chroot/?x=1".to_owned(),
+                priority: Some(5),
+            },
             Dependency::Missing("copr://nobody/gone".to_owned()),
         ];
         let text = text(&spec, "tools", None, &dependencies);
@@ -463,16 +443,5 @@ mod tests {
             &"tools".parse().unwrap(),
         );
         assert_eq!(id, "copr:::1:alice:tools");
-    }
-
-    #[test]
-    fn priority_leaves_a_url() {
-        for (url, rest, priority) in [
-            ("https://h/x", "https://h/x", None),
-            ("https://h/x?priority=5", "https://h/x", Some(5)),
-            ("https://h/x?a=b&priority=0", "https://h/x?a=b", None),
-        ] {
-            assert_eq!(without_priority(url), (rest.to_owned(), priority));
-        }
     }
 }

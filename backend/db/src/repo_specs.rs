@@ -1,17 +1,21 @@
-//! What clients need to know to enable a project's repositories: one query, and one more where the project depends on
+//! What clients need to know to enable a project's repositories: one query, and a few more where the project depends on
 //! others.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use diesel::{OptionalExtension as _, Queryable, QueryableByName};
+use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::RunQueryDsl as _;
-use protocol::{ChrootName, DirName, OwnerName, ProjectName};
+use protocol::{ChrootName, DirName, OwnerName, ProjectName, RepoEntry, RepoTarget};
 
 use crate::connect::{Connection, DbResult, parse};
 use crate::read::{Bind, Prepared};
 
-/// Most dependencies, transitive ones too, that are looked at.
-const MAX_DEPENDENCIES: i64 = 200;
+/// Most dependencies, transitive ones too, that are told.
+const MAX_DEPENDENCIES: usize = 200;
+/// Most steps that a dependency may be away.
+const MAX_STEPS: usize = 20;
 
 /// Options that a project sets for all of its repositories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -164,100 +168,153 @@ pub enum Dependency {
     Project {
         /// Name space.
         owner: OwnerName,
-        /// Name.
-        name: ProjectName,
+        /// Directory, mostly the main one.
+        dir: DirName,
         /// Of its repositories.
         options: RepoOptions,
     },
     /// A project that does not exist, as it is named.
     Missing(String),
-    /// A repository somewhere else, as it is named.
-    External(String),
+    /// A repository somewhere else.
+    External {
+        /// As it is named.
+        named: String,
+        /// URL without the priority.
+        url: String,
+        /// `priority=`.
+        priority: Option<i32>,
+    },
 }
 
-#[derive(QueryableByName)]
-struct EdgeRow {
-    #[diesel(sql_type = BigInt)]
-    parent: i64,
-    #[diesel(sql_type = Text)]
-    dep: String,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    id: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    owner: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    name: Option<String>,
-    #[diesel(sql_type = Bool)]
-    module_hotfixes: bool,
-    #[diesel(sql_type = Nullable<Integer>)]
-    priority: Option<i32>,
+/// A project that is needed, and what it needs.
+struct Node {
+    id: i64,
+    options: RepoOptions,
+    needs: Vec<String>,
 }
 
 /// Everything that a project's packages need at run time, with what that needs in turn: nearest first, each once, and
-/// the project itself never, so circles end.
+/// the project's own main directory never, so circles end. One query for each step away from the project.
 ///
 /// # Errors
-/// When the query fails.
+/// When a query fails.
 pub async fn dependencies(conn: &mut Connection, project: i64) -> DbResult<Vec<Dependency>> {
-    let edges: Vec<EdgeRow> = diesel::sql_query(
-        "WITH RECURSIVE edges(parent, position, dep) AS (
-             SELECT p.id, d.position, d.dep FROM projects p
-                 CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(p.settings->'runtime_dependencies', '[]'))
-                     WITH ORDINALITY AS d(dep, position)
-                 WHERE p.id = $1
-             UNION
-             SELECT p.id, d.position, d.dep FROM edges e
-                 JOIN projects p ON p.owner = split_part(substr(e.dep, 8), '/', 1)
-                     AND p.name = split_part(substr(e.dep, 8), '/', 2) AND p.deleted_at IS NULL
-                 CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(p.settings->'runtime_dependencies', '[]'))
-                     WITH ORDINALITY AS d(dep, position)
-                 WHERE e.dep LIKE 'copr://%'
-         )
-         SELECT e.parent, e.dep, p.id, p.owner, p.name,
-             coalesce((p.settings->>'module_hotfixes')::boolean, false) AS module_hotfixes,
-             (p.settings->>'repo_priority')::int AS priority
-         FROM (SELECT * FROM edges LIMIT $2) e LEFT JOIN projects p ON e.dep LIKE 'copr://%'
-             AND p.owner = split_part(substr(e.dep, 8), '/', 1)
-             AND p.name = split_part(substr(e.dep, 8), '/', 2) AND p.deleted_at IS NULL
-         ORDER BY e.parent, e.position",
-    )
-    .bind::<BigInt, _>(project)
-    .bind::<BigInt, _>(MAX_DEPENDENCIES)
-    .load(conn)
-    .await?;
-    in_order(project, &edges)
-}
-
-/// Walks the graph by breadth.
-fn in_order(project: i64, edges: &[EdgeRow]) -> DbResult<Vec<Dependency>> {
-    let mut found = Vec::new();
-    let mut projects = vec![project];
-    let mut at = 0;
-    while let Some(parent) = projects.get(at).copied() {
-        at += 1;
-        for edge in edges.iter().filter(|edge| edge.parent == parent) {
-            let dependency = match (edge.id, &edge.owner, &edge.name) {
-                (Some(id), Some(owner), Some(name)) => {
-                    if projects.contains(&id) {
-                        continue;
-                    }
-                    projects.push(id);
-                    Dependency::Project {
-                        owner: parse("project owner", owner)?,
-                        name: parse("project name", name)?,
-                        options: RepoOptions {
-                            module_hotfixes: edge.module_hotfixes,
-                            priority: edge.priority,
-                        },
-                    }
-                }
-                _ if edge.dep.starts_with("copr://") => Dependency::Missing(edge.dep.clone()),
-                _ => Dependency::External(edge.dep.clone()),
-            };
-            if !found.contains(&dependency) {
+    let mut found: Vec<Dependency> = Vec::new();
+    let mut visited = vec![project];
+    let mut needs = needs_of(conn, project).await?;
+    for _ in 0..MAX_STEPS {
+        let names = named(&needs);
+        if needs.is_empty() || found.len() >= MAX_DEPENDENCIES {
+            break;
+        }
+        let nodes = nodes(conn, &names).await?;
+        let mut next = Vec::new();
+        for text in needs {
+            let (dependency, node) = read(text, &nodes);
+            if node.is_some_and(|node| node.id == project) && is_main(&dependency) {
+                continue;
+            }
+            if let Some(node) = node.filter(|node| !visited.contains(&node.id)) {
+                visited.push(node.id);
+                next.extend_from_slice(&node.needs);
+            }
+            if found.len() < MAX_DEPENDENCIES && !found.iter().any(|other| same(other, &dependency)) {
                 found.push(dependency);
             }
         }
+        next.truncate(MAX_DEPENDENCIES);
+        needs = next;
     }
     Ok(found)
+}
+
+fn is_main(dependency: &Dependency) -> bool {
+    matches!(dependency, Dependency::Project { dir, .. } if dir.is_main())
+}
+
+/// Whether two name the same repository; the first says with which options.
+fn same(one: &Dependency, other: &Dependency) -> bool {
+    match (one, other) {
+        (Dependency::Project { owner, dir, .. }, Dependency::Project { owner: o, dir: d, .. }) => {
+            owner == o && dir == d
+        }
+        _ => one == other,
+    }
+}
+
+/// The projects among these entries.
+fn named(needs: &[String]) -> Vec<(OwnerName, ProjectName)> {
+    let entries = needs.iter().filter_map(|text| RepoEntry::stored(text));
+    entries
+        .filter_map(|entry| match entry.target {
+            RepoTarget::Project { owner, dir } => Some((owner, dir.project())),
+            RepoTarget::Url(_) => None,
+        })
+        .collect()
+}
+
+fn read(text: String, nodes: &Nodes) -> (Dependency, Option<&Node>) {
+    let Some(RepoEntry { target, priority }) = RepoEntry::stored(&text) else {
+        return (Dependency::Missing(text), None);
+    };
+    let priority = priority.map(i32::from);
+    match target {
+        RepoTarget::Url(url) => {
+            let named = text;
+            (Dependency::External { named, url, priority }, None)
+        }
+        RepoTarget::Project { owner, dir } => match nodes.get(&(owner.clone(), dir.project())) {
+            None => (Dependency::Missing(text), None),
+            Some(node) => {
+                let options = RepoOptions {
+                    priority: priority.or(node.options.priority),
+                    ..node.options
+                };
+                (Dependency::Project { owner, dir, options }, Some(node))
+            }
+        },
+    }
+}
+
+async fn needs_of(conn: &mut Connection, project: i64) -> DbResult<Vec<String>> {
+    let rows: Vec<Vec<String>> = Prepared::<Array<Text>>::new(
+        "SELECT ARRAY(SELECT jsonb_array_elements_text(coalesce(p.settings->'runtime_dependencies', '[]')))
+         FROM projects p WHERE p.id = ?",
+        [Bind::from(project)],
+    )
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+type Nodes = HashMap<(OwnerName, ProjectName), Node>;
+type NodeTypes = (BigInt, Text, Text, Bool, Nullable<Integer>, Array<Text>);
+
+/// The live ones among these projects.
+async fn nodes(conn: &mut Connection, names: &[(OwnerName, ProjectName)]) -> DbResult<Nodes> {
+    if names.is_empty() {
+        return Ok(Nodes::new());
+    }
+    let owners: Vec<&str> = names.iter().map(|(owner, _)| owner.as_str()).collect();
+    let projects: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
+    let rows: Vec<(i64, String, String, bool, Option<i32>, Vec<String>)> = Prepared::<NodeTypes>::new(
+        "SELECT DISTINCT ON (p.id) p.id, p.owner, p.name,
+             coalesce((p.settings->>'module_hotfixes')::boolean, false), (p.settings->>'repo_priority')::int,
+             ARRAY(SELECT jsonb_array_elements_text(coalesce(p.settings->'runtime_dependencies', '[]')))
+         FROM unnest(?::text[], ?::text[]) AS w (owner, name)
+             JOIN projects p ON p.owner = w.owner AND p.name = w.name AND p.deleted_at IS NULL",
+        [Bind::Texts(&owners), Bind::Texts(&projects)],
+    )
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(id, owner, name, module_hotfixes, priority, needs)| {
+            let key = (parse("project owner", &owner)?, parse("project name", &name)?);
+            let options = RepoOptions {
+                module_hotfixes,
+                priority,
+            };
+            Ok((key, Node { id, options, needs }))
+        })
+        .collect()
 }

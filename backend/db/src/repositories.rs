@@ -1,14 +1,16 @@
 //! Repositories (a directory's chroot), snapshots and the pointer's compare-and-swap.
 
 use chrono::{DateTime, Utc};
+use diesel::sql_types::{Bool, Text};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
     SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
-use protocol::{ChrootName, DirName};
+use protocol::{ChrootName, DirName, OwnerName, ProjectName};
 
 use crate::connect::{Connection, DbError, DbResult, parse};
+use crate::read::{Bind, Prepared};
 use crate::schema::{repositories, rpms, snapshots};
 
 /// A repository.
@@ -137,6 +139,80 @@ pub async fn of_project(conn: &mut Connection, project: i64) -> DbResult<Vec<Rep
         .load(conn)
         .await?;
     rows.into_iter().map(Row::repository).collect()
+}
+
+/// A project's repository in one directory and chroot, if something was ever built there.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(
+    conn: &mut Connection,
+    project: i64,
+    dir: &DirName,
+    chroot: &ChrootName,
+) -> DbResult<Option<Repository>> {
+    let row: Option<Row> = repositories::table
+        .filter(repositories::project_id.eq(project))
+        .filter(repositories::dirname.eq(dir.as_str()))
+        .filter(repositories::chroot.eq(chroot.as_str()))
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Row::repository).transpose()
+}
+
+/// A directory of a live project, as builds in one chroot see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name space.
+    pub owner: OwnerName,
+    /// Directory.
+    pub dir: DirName,
+    /// Whether the project's packages win over modules.
+    pub module_hotfixes: bool,
+    /// Whether the chroot's repository there has a snapshot for users.
+    pub published: bool,
+}
+
+/// What builds in a chroot see of these directories: one query. Those of projects that there are not are left out.
+///
+/// # Errors
+/// When the query fails.
+pub async fn places(
+    conn: &mut Connection,
+    chroot: &ChrootName,
+    wanted: &[(&OwnerName, &DirName)],
+) -> DbResult<Vec<Place>> {
+    let projects: Vec<ProjectName> = wanted.iter().map(|(_, dir)| dir.project()).collect();
+    let owners: Vec<&str> = wanted.iter().map(|(owner, _)| owner.as_str()).collect();
+    let names: Vec<&str> = projects.iter().map(ProjectName::as_str).collect();
+    let dirs: Vec<&str> = wanted.iter().map(|(_, dir)| dir.as_str()).collect();
+    let rows: Vec<(String, String, bool, bool)> = Prepared::<(Text, Text, Bool, Bool)>::new(
+        "SELECT w.owner, w.dir, coalesce((p.settings->>'module_hotfixes')::boolean, false),
+             coalesce(r.current_snapshot > 0, false)
+         FROM unnest(?::text[], ?::text[], ?::text[]) AS w (owner, name, dir)
+             JOIN projects p ON p.owner = w.owner AND p.name = w.name AND p.deleted_at IS NULL
+             LEFT JOIN repositories r ON r.project_id = p.id AND r.dirname = w.dir AND r.chroot = ?",
+        [
+            Bind::Texts(&owners),
+            Bind::Texts(&names),
+            Bind::Texts(&dirs),
+            Bind::from(chroot.as_str()),
+        ],
+    )
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(owner, dir, module_hotfixes, published)| {
+            Ok(Place {
+                owner: parse("project owner", &owner)?,
+                dir: parse("directory", &dir)?,
+                module_hotfixes,
+                published,
+            })
+        })
+        .collect()
 }
 
 /// Takes a number for a new snapshot; numbers are never given twice, so a half-written snapshot is never confused

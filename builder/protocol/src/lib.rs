@@ -10,6 +10,7 @@ pub mod guest;
 pub mod identity;
 pub mod names;
 pub mod pattern;
+pub mod repo_entry;
 pub mod repotag;
 pub mod verdict;
 
@@ -20,5 +21,6 @@ pub use names::{
     ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
 pub use pattern::fnmatch;
+pub use repo_entry::{RepoEntry, RepoEntryError, RepoTarget};
 pub use repotag::RepoTag;
 pub use verdict::{FailureKind, Limits, Outcome};

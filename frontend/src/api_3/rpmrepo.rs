@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::operations::repo_specs;
 use crate::repo_file::{
-    MULTILIB_COST, dependency_id, dependency_name, key_url, multilib_partner, without_priority,
+    MULTILIB_COST, dependency_id, dependency_name, key_url, multilib_partner,
 };
 
 /// Days without a build after which the directory of a pull request is removed (Copr's `KEEP_PR_DIRS_DAYS`).
@@ -181,16 +181,17 @@ fn repos(spec: &RepoSpec) -> BTreeMap<String, Release> {
 fn runtime(config: &Config, spec: &RepoSpec, dependencies: &[Dependency]) -> Vec<RuntimeDependency> {
     let describe = |(index, dependency): (usize, &Dependency)| {
         let (options, at) = match dependency {
-            Dependency::Project { owner, name, options } => {
-                let (owner, projectname) = (owner.to_string(), name.to_string());
+            // The plugin makes both URLs, of the repository and of the key, from this name.
+            Dependency::Project { owner, dir, options } => {
+                let (owner, projectname) = (owner.to_string(), dir.to_string());
                 (*options, Location::Copr { owner, projectname })
             }
-            Dependency::External(url) => {
-                let (pattern, priority) = without_priority(url);
+            Dependency::External { url, priority, .. } => {
                 let options = RepoOptions {
                     module_hotfixes: false,
-                    priority,
+                    priority: *priority,
                 };
+                let pattern = url.clone();
                 (options, Location::ExternalBaseurl { pattern })
             }
             Dependency::Missing(_) => return None,

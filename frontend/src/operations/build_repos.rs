@@ -3,15 +3,13 @@
 
 use db::project_chroots::ChrootSettings;
 use db::projects::Project;
-use db::repositories::Repository;
-use protocol::{ChrootName, DirName, OwnerName, ProjectName, RepositorySource};
+use db::repositories::Place;
+use protocol::{ChrootName, DirName, OwnerName, RepoEntry, RepoTarget, RepositorySource};
 
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::is_web_url;
-
-/// What starts the name of a project of this service.
-const COPR_SCHEME: &str = "copr://";
+use crate::repo_file::key_url;
 
 /// A repository of a build.
 #[derive(Debug, Clone)]
@@ -26,40 +24,7 @@ pub struct BuildRepo {
     pub exists: bool,
 }
 
-/// One entry of a list of repositories: a URL or `copr://owner/project`, with `?priority=N` behind it or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// Without the priority.
-    pub url: &'a str,
-    /// Smaller wins.
-    pub priority: Option<u32>,
-}
-
-impl<'a> Entry<'a> {
-    /// Cuts the priority off.
-    pub fn new(text: &'a str) -> Self {
-        match text.split_once("?priority=") {
-            Some((url, number)) => Self {
-                url,
-                priority: number.parse().ok(),
-            },
-            None => Self {
-                url: text,
-                priority: None,
-            },
-        }
-    }
-
-    /// The project and directory of this service that it names; an error's text for what only looks like one.
-    pub fn project(&self) -> Option<Result<(OwnerName, DirName), String>> {
-        let name = self.url.strip_prefix(COPR_SCHEME)?;
-        let parsed = name.trim_end_matches('/').split_once('/');
-        let parsed = parsed.and_then(|(owner, dir)| Some((owner.parse().ok()?, dir.parse().ok()?)));
-        Some(parsed.ok_or_else(|| format!("write {COPR_SCHEME}owner/project")))
-    }
-}
-
-/// Lists them, in the order in which builders get them.
+/// Lists them, in the order in which builders get them: one query, however many there are.
 ///
 /// # Errors
 /// When the database fails.
@@ -71,58 +36,52 @@ pub async fn of(
     set: &ChrootSettings,
 ) -> Result<Vec<BuildRepo>, Error> {
     let main = DirName::from(project.name.clone());
-    let known = db::repositories::of_project(&mut *app.conn().await?, project.id).await?;
-    let base = Own {
-        app,
-        project,
-        known: &known,
-        chroot,
-    };
-    let mut repos = vec![base.repo(&main, "copr_base", false)];
-    if project.settings.devel_mode {
-        repos.push(base.repo(&main, "copr_base_devel", true));
-    }
-    if !dir.is_main() {
-        repos.push(base.repo(dir, "copr_coprdir", project.settings.devel_mode));
-    }
-    let entries = project
-        .settings
+    let settings = &project.settings;
+    let entries: Vec<Option<RepoEntry>> = settings
         .additional_repos
         .iter()
-        .chain(&set.additional_repos);
-    for (n, entry) in entries.enumerate() {
+        .chain(&set.additional_repos)
+        .map(|text| RepoEntry::stored(text))
+        .collect();
+    let mut wanted = vec![(&project.owner, &main), (&project.owner, dir)];
+    for entry in entries.iter().flatten() {
+        if let RepoTarget::Project { owner, dir } = &entry.target {
+            wanted.push((owner, dir));
+        }
+    }
+    let known = db::repositories::places(&mut *app.conn().await?, chroot, &wanted).await?;
+    let ours = |owner: &OwnerName, dir: &DirName, id: &str, devel| {
+        let place = known.iter().find(|p| p.owner == *owner && p.dir == *dir);
+        Own { app, owner, dir, chroot }.repo(place, id, devel)
+    };
+    let mut repos = vec![ours(&project.owner, &main, "copr_base", false)];
+    if settings.devel_mode {
+        repos.push(ours(&project.owner, &main, "copr_base_devel", true));
+    }
+    if !dir.is_main() {
+        repos.push(ours(&project.owner, dir, "copr_coprdir", settings.devel_mode));
+    }
+    for (n, entry) in entries.iter().enumerate() {
+        // What looks like a project and names none is left out, and so is a project that is gone.
+        let Some(entry) = entry else { continue };
         let id = format!("additional_{}", n + 1);
-        let entry = Entry::new(entry);
-        match entry.project() {
-            Some(Ok((owner, dir))) => {
-                if let Some(other) = find(app, &owner, &dir.project()).await? {
-                    let known = db::repositories::of_project(&mut *app.conn().await?, other.id).await?;
-                    let own = Own {
-                        app,
-                        project: &other,
-                        known: &known,
-                        chroot,
-                    };
-                    let mut repo = own.repo(&dir, &id, false);
-                    repo.source.priority = entry.priority;
+        match &entry.target {
+            RepoTarget::Project { owner, dir } => {
+                if known.iter().any(|p| p.owner == *owner && p.dir == *dir) {
+                    let mut repo = ours(owner, dir, &id, false);
+                    repo.source.priority = entry.priority.map(u32::from);
                     repos.push(repo);
                 }
             }
-            Some(Err(_)) => {}
-            None => repos.extend(external(id, &entry, chroot)),
+            RepoTarget::Url(url) => repos.extend(external(id, url, entry.priority, chroot)),
         }
     }
     Ok(repos)
 }
 
-async fn find(app: &App, owner: &OwnerName, name: &ProjectName) -> Result<Option<Project>, Error> {
-    Ok(db::projects::find(&mut *app.conn().await?, owner, name).await?)
-}
-
 /// A repository of somebody else; dnf's own variables stay for dnf.
-fn external(id: String, entry: &Entry<'_>, chroot: &ChrootName) -> Option<BuildRepo> {
-    let url = entry
-        .url
+fn external(id: String, url: &str, priority: Option<u8>, chroot: &ChrootName) -> Option<BuildRepo> {
+    let url = url
         .replace("$chroot", chroot.as_str())
         .replace("$distname", chroot.os());
     is_web_url(&url).then(|| BuildRepo {
@@ -135,7 +94,7 @@ fn external(id: String, entry: &Entry<'_>, chroot: &ChrootName) -> Option<BuildR
             gpgkey: Vec::new(),
             gpgcheck: false,
             repo_gpgcheck: false,
-            priority: entry.priority,
+            priority: priority.map(u32::from),
         },
         baseurl: url,
         module_hotfixes: false,
@@ -143,26 +102,23 @@ fn external(id: String, entry: &Entry<'_>, chroot: &ChrootName) -> Option<BuildR
     })
 }
 
-/// Repositories of a project of this service.
+/// A directory of a project of this service.
 struct Own<'a> {
     app: &'a App,
-    project: &'a Project,
-    known: &'a [Repository],
+    owner: &'a OwnerName,
+    dir: &'a DirName,
     chroot: &'a ChrootName,
 }
 
 impl Own<'_> {
-    fn repo(&self, dir: &DirName, id: &str, devel: bool) -> BuildRepo {
+    /// `place`: what the database knows of it.
+    fn repo(&self, place: Option<&Place>, id: &str, devel: bool) -> BuildRepo {
         let config = &self.app.config;
-        let owner = &self.project.owner;
-        let mut baseurl = config.repository_url(owner, dir, self.chroot);
+        let Self { owner, dir, chroot, .. } = *self;
+        let mut baseurl = config.repository_url(owner, dir, chroot);
         if devel {
             baseurl.push_str("devel/");
         }
-        let mut here = self
-            .known
-            .iter()
-            .filter(|r| r.dir == *dir && r.chroot == *self.chroot);
         BuildRepo {
             source: RepositorySource {
                 id: id.to_owned(),
@@ -170,32 +126,14 @@ impl Own<'_> {
                 baseurl: None,
                 metalink: None,
                 mirrorlist: Some(format!("{baseurl}mirrorlist")),
-                gpgkey: vec![format!(
-                    "{}/pubkey.gpg",
-                    config.dir_url(owner, &self.project.name.clone().into())
-                )],
+                gpgkey: vec![key_url(config, owner, &dir.project())],
                 gpgcheck: true,
                 repo_gpgcheck: true,
                 priority: None,
             },
             baseurl,
-            module_hotfixes: self.project.settings.module_hotfixes,
-            exists: here.any(|r| r.current_snapshot > 0),
+            module_hotfixes: place.is_some_and(|p| p.module_hotfixes),
+            exists: place.is_some_and(|p| p.published),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_read() {
-        let entry = Entry::new("copr://@sig/libs:custom:x?priority=10");
-        assert_eq!(entry.priority, Some(10));
-        let (owner, dir) = entry.project().unwrap().unwrap();
-        assert_eq!((owner.as_str(), dir.as_str()), ("@sig", "libs:custom:x"));
-        assert!(Entry::new("copr://libs").project().unwrap().is_err());
-        assert!(Entry::new("https://example.org/$chroot/").project().is_none());
     }
 }

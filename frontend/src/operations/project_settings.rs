@@ -1,11 +1,11 @@
 //! What a project may be set to.
 
 use db::projects::ProjectSettings;
+use protocol::{RepoEntry, RepoTarget};
 
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::build_repos::Entry;
 use crate::operations::projects::{is_web_url, shown};
 
 /// Longest text of a setting, in bytes.
@@ -72,16 +72,17 @@ pub(crate) async fn repos(
     }
     let mut named = Vec::new();
     for text in list {
-        let entry = Entry::new(text);
-        match entry.project() {
-            Some(Ok((owner, dir))) if !before.contains(text) => named.push((owner, dir.project())),
-            Some(Ok(_)) => {}
-            Some(Err(how)) => wrong.push(format!("{field}: '{}' names no project; {how}", shown(text))),
-            None if is_web_url(entry.url) => {}
-            None => wrong.push(format!(
+        if before.contains(text) {
+            continue;
+        }
+        match text.parse::<RepoEntry>().map(|entry| entry.target) {
+            Ok(RepoTarget::Project { owner, dir }) => named.push((owner, dir.project())),
+            Ok(RepoTarget::Url(url)) if is_web_url(&url) => {}
+            Ok(RepoTarget::Url(_)) => wrong.push(format!(
                 "{field}: '{}' is no http://, https:// or copr:// URL",
                 shown(text)
             )),
+            Err(error) => wrong.push(format!("{field}: '{}' {error}", shown(text))),
         }
     }
     for (owner, name) in db::projects::missing(&mut *app.conn().await?, &named).await? {

@@ -36,6 +36,8 @@ impl Gateway {
         owner: OwnerName,
         dir: DirName,
     ) -> Result<HttpResponse, GatewayError> {
+        // A project has one key, whichever of its directories is asked: dnf 5's plugin composes this for dependencies.
+        let dir = dir.project().into();
         let key = StorageKey::PublicKey { owner, dir };
         let bytes = self.small(&key).await?;
         Ok(send_bytes(

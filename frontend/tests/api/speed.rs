@@ -3,7 +3,9 @@
 use db::seed::{OWNER, PROJECT, Size};
 use db::testing::{explain, record_statements, take_statements};
 
-use crate::house::House;
+use serde_json::json;
+
+use crate::house::{CHROOT, House};
 
 /// Large enough that a walk through a whole table is never the cheapest way.
 const SIZE: Size = Size {
@@ -67,6 +69,10 @@ fn asked() -> Vec<Asked> {
         api(format!("/monitor?{of}"), 2),
         api("/build-chroot/list?build_id=19995".to_owned(), 4),
         api("/build/built-packages/19995".to_owned(), 5),
+        api(
+            format!("/project-chroot/build-config?{of}&chrootname=fedora-44-x86_64"),
+            3,
+        ),
         api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
         page(&format!("{OWNER}/{PROJECT}/repo/fedora-44/x.repo"), 1),
         page(&format!("{OWNER}/{PROJECT}/"), 5),
@@ -122,4 +128,75 @@ async fn each_address_asks_a_fixed_number_of_queries_along_indexes() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_build_s_repositories_are_one_query_however_many() {
+    record_statements().unwrap();
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    for name in ["tools", "libs", "base"] {
+        house.project(&alice, name).await;
+    }
+    let mut conn = house.pool.get().await.unwrap();
+    let project = db::projects::find(&mut conn, &"alice".parse().unwrap(), &"libs".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    let libs = db::repositories::ensure(
+        &mut conn,
+        project.id,
+        &"libs:custom:x".parse().unwrap(),
+        &CHROOT.parse().unwrap(),
+    )
+    .await
+    .unwrap();
+    let found = db::repositories::find(&mut conn, project.id, &libs.dir, &libs.chroot)
+        .await
+        .unwrap();
+    assert_eq!(found.map(|r| r.id), Some(libs.id));
+    let config = format!("/project-chroot/build-config?ownername=alice&projectname=tools&chrootname={CHROOT}");
+    let asked = async || {
+        take_statements();
+        let json = house.get(&config).await.ok();
+        // The small task that stands for the backend looks for new projects now and then.
+        let looks = |statement: &String| statement.contains("unnest") || statement.contains("\"repositories\"");
+        let statements: Vec<String> = take_statements().into_iter().filter(looks).collect();
+        (json, statements.len())
+    };
+    let (_, alone) = asked().await;
+    let repos = json!({"additional_repos": [
+        "copr://alice/libs?priority=3", "copr://alice/libs:custom:x", "copr://alice/base",
+        "https://h/x?a=b&priority=5", "https://h/y?priority=6&a=b",
+    ]});
+    house
+        .send("PUT", "/project/edit/alice/tools", Some(&alice), repos)
+        .await
+        .ok();
+    let (config, with) = asked().await;
+    assert_eq!((alone, with), (1, 1));
+    let repos: Vec<(&str, Option<u64>)> = config["repos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|repo| {
+            let url = repo["baseurl"].as_str().unwrap();
+            (
+                url.strip_prefix(&house.results_url).unwrap_or(url),
+                repo["priority"].as_u64(),
+            )
+        })
+        .collect();
+    let of = |dir: &str| format!("/alice/{dir}/{CHROOT}/");
+    assert_eq!(
+        repos,
+        [
+            (of("tools").as_str(), None),
+            (of("libs").as_str(), Some(3)),
+            (of("libs:custom:x").as_str(), None),
+            (of("base").as_str(), None),
+            ("https://h/x?a=b", Some(5)),
+            ("https://h/y?a=b", Some(6)),
+        ]
+    );
 }

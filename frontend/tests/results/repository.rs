@@ -89,7 +89,8 @@ async fn a_client_that_has_the_current_repomd_gets_304_until_it_changes() {
 #[actix_web::test]
 async fn the_key_is_served_at_both_addresses() {
     let house = House::new().await;
-    let (owner, dir): (OwnerName, DirName) = ("@sig".parse().unwrap(), "tools:pr:1".parse().unwrap());
+    // The project's only one, which its directories have as well.
+    let (owner, dir): (OwnerName, DirName) = ("@sig".parse().unwrap(), "tools".parse().unwrap());
     house
         .storage
         .put(&StorageKey::PublicKey { owner, dir }, "a key")
@@ -110,7 +111,7 @@ async fn the_key_is_served_at_both_addresses() {
         house.text("/results/%40sig/tools%3Apr%3A1/pubkey.gpg").await,
         "a key"
     );
-    assert_eq!(house.get("/results/@sig/tools/pubkey.gpg").await.status(), 404);
+    assert_eq!(house.get("/results/@sig/other/pubkey.gpg").await.status(), 404);
 }
 
 #[actix_web::test]

@@ -112,8 +112,7 @@ async fn check_place(
         )));
     }
     let mut conn = app.conn().await?;
-    let known = db::repositories::of_project(&mut conn, project.id).await?;
-    let here = known.iter().find(|r| r.dir == plan.dir && r.chroot == *chroot);
+    let here = db::repositories::find(&mut conn, project.id, &plan.dir, chroot).await?;
     if let Some(repository) = here.filter(|_| !plan.options.scratch) {
         let epoch = i32::try_from(nevra.epoch.unwrap_or(0)).unwrap_or(i32::MAX);
         let same = (

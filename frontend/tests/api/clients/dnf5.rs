@@ -376,3 +376,74 @@ async fn what_ends_says_when() {
         ])
     );
 }
+
+#[tokio::test]
+async fn dependencies_have_priorities_and_directories() {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "libs").await;
+    house.project(&alice, "tools").await;
+    let edit = async |settings: Value| {
+        house
+            .send("PUT", "/project/edit/alice/tools", Some(&alice), settings)
+            .await
+    };
+    edit(json!({"runtime_dependencies": [
+        "copr://alice/libs?priority=10", "copr://alice/libs:custom:x", "https://h/x?priority=5&a=b",
+    ]}))
+    .await
+    .ok();
+    // The key is composed from the directory as well, and a project has one key.
+    let (owner, dir) = ("alice".parse().unwrap(), "libs".parse().unwrap());
+    let key = StorageKey::PublicKey { owner, dir };
+    house.storage.put(&key, "the key").await.unwrap();
+    let json = ask(&house, "alice", "tools", "debian-12").await;
+    let parts = compose(&json, "koper.test", "alice", "tools", "debian-12", "x86_64");
+    let told: Vec<_> = parts[1..]
+        .iter()
+        .map(|part| {
+            (
+                part.baseurl.rsplit_once("/results").map_or(part.baseurl.as_str(), |p| p.1),
+                part.opts.get("priority").map(String::as_str),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/alice/libs/debian-12-$basearch/", Some("10")),
+            ("/alice/libs:custom:x/debian-12-$basearch/", None),
+            ("https://h/x?a=b", Some("5")),
+        ]
+    );
+    let url = format!("{}/alice/libs:custom:x/pubkey.gpg", house.results_url);
+    assert_eq!(parts[2].gpgkey, url);
+    let served = house.client.get(url).send().await.unwrap();
+    assert_eq!(served.text().await.unwrap(), "the key");
+
+    let url = format!(
+        "http://{}/coprs/alice/tools/repo/debian-12/x.repo",
+        house.addresses.web
+    );
+    let text = house.client.get(url).send().await.unwrap().text().await.unwrap();
+    assert!(!text.contains("no such project"), "{text}");
+    for section in [
+        "[coprdep:127.0.0.1:alice:libs]\n",
+        "[coprdep:127.0.0.1:alice:libs:custom:x]\n",
+        "\nbaseurl=https://h/x?a=b\n",
+    ] {
+        assert!(text.contains(section), "{section}: {text}");
+    }
+
+    for (list, said) in [
+        ("copr://alice/libs:x", "names no project; write copr://owner/project"),
+        ("copr://alice/libs?a=b", "names no project; write copr://owner/project"),
+        ("https://h/x?priority=100", "write ?priority=N with N between 1 and 99"),
+        ("copr://alice/gone:custom:x", "The project copr://alice/gone does not exist"),
+    ] {
+        for field in ["runtime_dependencies", "additional_repos"] {
+            let text = edit(json!({field: [list]})).await.error(400);
+            assert!(text.contains(field) && text.contains(said), "{list}: {text}");
+        }
+    }
+}
