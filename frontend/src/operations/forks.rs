@@ -7,8 +7,8 @@ use protocol::{OwnerName, ProjectName};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::project_settings;
 use crate::operations::projects::wait_until_ready;
+use crate::operations::{project_settings, quotas};
 
 /// Most packages of a project that is forked (Copr's number).
 const MAX_PACKAGES: i64 = 1_000;
@@ -17,7 +17,7 @@ const MAX_PACKAGES: i64 = 1_000;
 /// returns; the packages follow.
 ///
 /// # Errors
-/// 403 for another's name space, 400 for the project itself, for one that exists without `confirm`, and for more than
+/// 403 for another's name space, 429 where its holder's space or time is used up, 400 for the project itself, for one that exists without `confirm`, and for more than
 /// 1000 packages; 503 as [`crate::operations::projects::create_project`].
 pub async fn fork_project(
     app: &App,
@@ -47,11 +47,15 @@ pub async fn fork_project(
             if !confirm {
                 return Err(exists(&to));
             }
+            quotas::check(app, &to.holder, 0).await?;
             let now = app.now();
             db::forks::update(&mut *app.conn().await?, &to, from, actor.name(), now).await?;
             wait_until_ready(app, to).await
         }
-        None => make(app, actor, from, owner, name).await,
+        None => {
+            quotas::check(app, owner, 0).await?;
+            make(app, actor, from, owner, name).await
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What owners may use: shown, set, and held to.
 
-use db::projects::Project;
 use db::quotas::{self, DAYS, Limits, Usage};
 use protocol::OwnerName;
 
@@ -55,13 +54,12 @@ pub async fn set(app: &App, actor: &Actor, owner: &OwnerName, limits: &Limits) -
     Ok(())
 }
 
-/// Refuses so many new builds where their project's holder has used up what they may use. How many parts run at the same time
-/// is no reason: they wait for each other.
+/// Refuses so many new builds where the holder of their project has used up what they may use. How many parts run at the
+/// same time is no reason: they wait for each other. With none, as a fork has, a full queue is no reason either.
 ///
 /// # Errors
 /// [`Error::TooMany`] with the numbers.
-pub async fn check(app: &App, project: &Project, builds: usize) -> Result<(), Error> {
-    let holder = &project.holder;
+pub async fn check(app: &App, holder: &OwnerName, builds: usize) -> Result<(), Error> {
     let mut conn = app.conn().await?;
     let limits = effective(
         &quotas::limits(&mut conn, holder).await?,
@@ -93,7 +91,8 @@ pub async fn check(app: &App, project: &Project, builds: usize) -> Result<(), Er
     let days = format!("in the last {DAYS} days");
     // The one that reaches the limit is still taken.
     let queued = used.queued_builds + i64::try_from(builds).unwrap_or(i64::MAX) - 1;
-    if let Some(limit) = reached(queued, queued_builds.map(i64::from)) {
+    let queue = queued_builds.map(i64::from).filter(|_| builds > 0);
+    if let Some(limit) = reached(queued, queue) {
         return refuse(
             used.queued_builds,
             limit,

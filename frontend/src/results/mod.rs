@@ -150,10 +150,10 @@ async fn answer(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse
     let address = Address::parse(request.uri().path()).ok_or(GatewayError::NotFound)?;
     let project = address.project();
     let response = find(request, gateway, address).await?;
-    if let (Some(project), &Method::GET) = (project, request.method()) {
-        gateway.served.count(project, &response);
-    }
-    Ok(response)
+    Ok(match (project, request.method()) {
+        (Some(project), &Method::GET) => Served::count(&gateway.served, project, response),
+        _ => response,
+    })
 }
 
 async fn find(

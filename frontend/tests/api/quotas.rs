@@ -104,9 +104,14 @@ async fn time_and_space_and_downloads_count() {
     );
     assert_eq!(used["cpu_seconds"]["limit"], Value::Null);
 
+    let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
+    db::quotas::served(&mut *house.pool.get().await.unwrap(), &owner, &name, 1)
+        .await
+        .unwrap();
     for (field, words) in [
         ("cpu_seconds", "CPU-seconds in the last 30 days"),
         ("stored_bytes", "bytes of packages are stored"),
+        ("served_bytes", "1 of 1 bytes were downloaded in the last 30 days"),
     ] {
         house
             .send("PUT", "/quota/alice", Some(&admin), json!({field: 1}))
@@ -173,4 +178,45 @@ async fn quotas_are_the_owners_to_see_and_the_administrators_to_set() {
         .await
         .error(400);
     assert_eq!(quota(&house, &alice).await["owner"], "alice");
+}
+
+#[tokio::test]
+async fn a_fork_needs_room() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    let bob = house.person("bob", false).await;
+    let admin = house.person("admin", true).await;
+    house.project(&alice, "tools").await;
+    house.project(&bob, "mine").await;
+    let package = packages::source("BuildArch: noarch");
+    let form = json!({"ownername": "bob", "projectname": "mine"});
+    house
+        .upload(Some(&bob), &package.name, &package.bytes, &form)
+        .await
+        .ok();
+    let fork = async |name: &str| {
+        let body = json!({"name": name, "ownername": "bob", "confirm": true});
+        house.send("PUT", "/project/fork/alice/tools", Some(&bob), body).await
+    };
+    let limit = async |body: Value| {
+        house.send("PUT", "/quota/bob", Some(&admin), body).await.ok();
+    };
+    limit(json!({"stored_bytes": 1})).await;
+    // A new project, and one that there is.
+    for name in ["new", "mine"] {
+        let said = fork(name).await.error(429);
+        assert!(
+            said.contains("The quota of bob is used up") && said.contains("bytes of packages are stored"),
+            "{said}"
+        );
+    }
+    house
+        .get("/project?ownername=bob&projectname=new")
+        .await
+        .error(404);
+    // Nothing of a fork waits in the queue.
+    limit(json!({"queued_builds": 0})).await;
+    for name in ["new", "mine"] {
+        fork(name).await.ok();
+    }
 }

@@ -42,7 +42,7 @@ pub(super) async fn plan(
         actor.may_build(project)?;
     }
     check_options(project, request)?;
-    quotas::check(app, project, 1).await?;
+    quotas::check(app, &project.holder, 1).await?;
     let batch = batch::check(app, actor, request).await?;
     let dir = directory(project, request)?;
     let mut conn = app.conn().await?;

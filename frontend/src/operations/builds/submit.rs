@@ -36,7 +36,7 @@ pub async fn submit_url(
             "pkgs: At most {MAX_URLS} URLs are taken at once"
         )));
     }
-    quotas::check(app, project, urls.len()).await?;
+    quotas::check(app, &project.holder, urls.len()).await?;
     for url in urls {
         source::check_url(url, is_web_url(url))?;
     }
