@@ -100,6 +100,15 @@ impl Error {
         }
     }
 
+    /// Seconds after which the same request may be answered otherwise.
+    pub fn retry_after(&self) -> Option<&'static str> {
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some("1"),
+            StatusCode::TOO_MANY_REQUESTS => Some(QUOTA_RETRY_S),
+            _ => None,
+        }
+    }
+
     /// The sentence for whoever asked; faults of the service say no more than that.
     pub fn public_message(&self) -> String {
         match self {
@@ -140,11 +149,8 @@ impl ResponseError for Error {
             tracing::warn!("a request has to be tried again: {self}");
         }
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, "1"));
-        }
-        if matches!(self, Self::TooMany(_)) {
-            response.insert_header((RETRY_AFTER, QUOTA_RETRY_S));
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(self, Self::Unauthenticated(_)) {
             response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"api\""));

@@ -57,8 +57,8 @@ fn page(app: &App, error: &Error, session: Option<&Session>) -> Option<HttpRespo
         .ok()?;
     let mut response = HttpResponse::build(status);
     response.content_type(ContentType::html());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header((RETRY_AFTER, "1"));
+    if let Some(seconds) = error.retry_after() {
+        response.insert_header((RETRY_AFTER, seconds));
     }
     Some(
         response
@@ -87,6 +87,10 @@ fn describe(error: &Error, status: StatusCode) -> Failure {
         413 => (
             "Too large",
             "Make it smaller, or ask whoever runs this service to raise the limit.",
+        ),
+        429 => (
+            "Quota used up",
+            "Wait, cancel waiting builds, or ask an administrator for more. Your own page shows what is used.",
         ),
         400 => ("This cannot be used", "Go back, correct it, and send it again."),
         503 => (

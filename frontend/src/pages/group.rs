@@ -7,7 +7,7 @@ use db::read::projects;
 use protocol::{GroupName, OwnerName};
 
 use super::form::{Posted, about, about_none};
-use super::home::{PAGE, Search};
+use super::home::{PAGE, Search, quota_lines};
 use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
@@ -92,6 +92,7 @@ async fn group_page(app: &App, visitor: &Visitor, name: &GroupName, search: &Sea
     let group = find_group(app, name.as_str()).await?;
     let owner = OwnerName::from(&group.name);
     let may_create = visitor.actor.may_create_for(&owner).is_ok();
+    let quota = quota_lines(app, visitor, &owner).await?;
     let filter = Filter {
         owner: Some(owner),
         newest_first: true,
@@ -123,6 +124,7 @@ async fn group_page(app: &App, visitor: &Visitor, name: &GroupName, search: &Sea
         error: None,
         username: Field::default(),
         description: Field::of(&group.description),
+        quota,
         projects: rows.iter().map(|p| views::project_line(p, now)).collect(),
         older: more.then(|| search.url(number + 1)),
         newer: (number > 1).then(|| search.url(number - 1)),

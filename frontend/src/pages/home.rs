@@ -10,7 +10,8 @@ use super::visitor::Visitor;
 use super::{html, views};
 use crate::app::App;
 use crate::error::Error;
-use crate::templates::context::{Home, Projects};
+use crate::operations::quotas;
+use crate::templates::context::{Home, Projects, QuotaLine};
 
 /// Projects on one page.
 pub(super) const PAGE: i64 = 30;
@@ -90,6 +91,7 @@ pub async fn projects(
         searchable: true,
         may_create: visitor.actor.user().is_some(),
         groups: Vec::new(),
+        quota: Vec::new(),
         nothing: if text.is_empty() {
             "There is no project yet.".to_owned()
         } else {
@@ -146,12 +148,26 @@ pub async fn owner(
         searchable: false,
         may_create: is_own,
         groups,
+        quota: quota_lines(&app, &visitor, &owner).await?,
         nothing: format!("{owner} has no project yet."),
         projects: Vec::new(),
         older: None,
         newer: None,
     };
     list(&app, &visitor, &search, filter, page).await
+}
+
+/// What an owner uses and may use, where the visitor may see that.
+pub(super) async fn quota_lines(
+    app: &App,
+    visitor: &Visitor,
+    owner: &OwnerName,
+) -> Result<Vec<QuotaLine>, Error> {
+    if visitor.actor.may_see_quota(owner).is_err() {
+        return Ok(Vec::new());
+    }
+    let quota = quotas::show(app, &visitor.actor, owner).await?;
+    Ok(views::quota(&quota))
 }
 
 async fn list(

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use db::builds::Build;
 use db::projects::Project;
+use db::quotas::DAYS;
 use db::read::builds::Line;
 use db::read::projects::Shown;
 use db::tasks::{TaskRow, TaskState};
@@ -13,7 +14,8 @@ use protocol::builder_api::Phase;
 use crate::config::Config;
 use crate::live_log::SOURCE;
 use crate::operations::projects::is_web_url;
-use crate::templates::context::{BuildLine, Link, Moment, ProjectLine, TaskFailure, TaskLine};
+use crate::operations::quotas::Quota;
+use crate::templates::context::{BuildLine, Link, Moment, ProjectLine, QuotaLine, TaskFailure, TaskLine};
 
 /// What stays as it is in a path's segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -66,12 +68,16 @@ pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
 
 /// A time span for people.
 pub fn took(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Option<String> {
-    let seconds = (to? - from?).num_seconds().max(0);
-    Some(match seconds {
+    Some(span((to? - from?).num_seconds().max(0)))
+}
+
+/// Seconds for people.
+fn span(seconds: i64) -> String {
+    match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    })
+    }
 }
 
 /// A number of bytes for people.
@@ -90,6 +96,43 @@ pub fn size(bytes: u64) -> String {
     } else {
         format!("{n}.{rest} {unit}")
     }
+}
+
+/// What an owner uses and may use.
+pub fn quota(quota: &Quota) -> Vec<QuotaLine> {
+    let (used, limits) = (&quota.usage, &quota.limits);
+    let line = |what: &str, used: i64, limit: Option<i64>, shown: fn(i64) -> String| QuotaLine {
+        what: what.to_owned(),
+        used: shown(used),
+        limit: limit.map(shown),
+        full: limit.is_some_and(|limit| used >= limit),
+    };
+    let bytes = |n: i64| size(n.max(0).unsigned_abs());
+    let lately = |what: &str| format!("{what} in the last {DAYS} days");
+    vec![
+        line(
+            "Parts of builds that run",
+            used.concurrent_builds,
+            limits.concurrent_builds.map(i64::from),
+            |n| n.to_string(),
+        ),
+        line(
+            "Builds that wait",
+            used.queued_builds,
+            limits.queued_builds.map(i64::from),
+            |n| n.to_string(),
+        ),
+        line(&lately("CPU time"), used.cpu_seconds, limits.cpu_seconds, |n| {
+            span(n.max(0))
+        }),
+        line(
+            "Packages stored",
+            used.stored_bytes.unwrap_or_default(),
+            limits.stored_bytes,
+            bytes,
+        ),
+        line(&lately("Downloads"), used.served_bytes, limits.served_bytes, bytes),
+    ]
 }
 
 /// URL path of a project's page.

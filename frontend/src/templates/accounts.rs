@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{ChrootChoice, Field, Moment, ProjectHead, ProjectLine};
+use super::context::{ChrootChoice, Field, Moment, ProjectHead, ProjectLine, QuotaLine};
 
 /// A token in the list.
 #[derive(Debug, Clone, Serialize)]
@@ -108,6 +108,8 @@ pub struct Group {
     pub username: Field,
     /// A new description.
     pub description: Field,
+    /// What it uses, for those who may see it.
+    pub quota: Vec<QuotaLine>,
     /// One page of them.
     pub projects: Vec<ProjectLine>,
     /// URL of the next page.
@@ -254,6 +256,11 @@ mod samples {
                 error: full.then(|| HOSTILE.to_owned()),
                 username: if full { wrong() } else { Field::default() },
                 description: if full { wrong() } else { Field::default() },
+                quota: if full {
+                    crate::templates::context::samples::quota_lines()
+                } else {
+                    vec![]
+                },
                 projects: if full { vec![project_line()] } else { vec![] },
                 older: full.then(|| "?page=3".to_owned()),
                 newer: full.then(|| "?page=1".to_owned()),

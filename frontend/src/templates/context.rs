@@ -131,6 +131,19 @@ pub struct Home {
     pub builds: Vec<BuildLine>,
 }
 
+/// Something that an owner may use so much of.
+#[derive(Debug, Clone, Serialize)]
+pub struct QuotaLine {
+    /// What it is.
+    pub what: String,
+    /// How much is used.
+    pub used: String,
+    /// How much may be; none: as much as one likes.
+    pub limit: Option<String>,
+    /// It is used up.
+    pub full: bool,
+}
+
 /// A list of projects.
 #[derive(Debug, Clone, Serialize)]
 pub struct Projects {
@@ -144,6 +157,8 @@ pub struct Projects {
     pub may_create: bool,
     /// Groups of the user whose projects these are.
     pub groups: Vec<String>,
+    /// What they use, for those who may see it.
+    pub quota: Vec<QuotaLine>,
     /// One page of them.
     pub projects: Vec<ProjectLine>,
     /// What to say when there is none.

@@ -114,6 +114,16 @@ impl Home {
     }
 }
 
+pub(crate) fn quota_lines() -> Vec<QuotaLine> {
+    let line = |limit: Option<&str>, full| QuotaLine {
+        what: HOSTILE.to_owned(),
+        used: HOSTILE.to_owned(),
+        limit: limit.map(str::to_owned),
+        full,
+    };
+    vec![line(None, false), line(Some(HOSTILE), true)]
+}
+
 impl Projects {
     pub(crate) fn samples() -> Vec<Self> {
         let of = |yes: bool, projects| Self {
@@ -122,6 +132,7 @@ impl Projects {
             searchable: yes,
             may_create: yes,
             groups: if yes { vec!["@sig".to_owned()] } else { vec![] },
+            quota: if yes { quota_lines() } else { vec![] },
             projects,
             nothing: HOSTILE.to_owned(),
             older: yes.then(|| "/coprs/?page=3".to_owned()),

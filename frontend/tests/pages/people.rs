@@ -1,6 +1,6 @@
 //! Signing in, tokens, and what everybody may see.
 
-use crate::house::{House, URL, location, refused};
+use crate::house::{CHROOT, House, URL, location, refused};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_signs_in_once() {
@@ -182,4 +182,50 @@ async fn pages_come_with_strict_headers() {
     assert_eq!(response.headers()["content-type"], "text/css; charset=utf-8");
     let response = house.anonymous().get("/static/style.css").await;
     assert_eq!(response.headers()["cache-control"], "no-cache");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_is_shown_to_its_owner_and_when_it_is_used_up() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let bob = house.browser_of("bob").await;
+    let path = alice.make_project("tools").await;
+    let limits = db::quotas::Limits {
+        queued_builds: Some(1),
+        stored_bytes: Some(5 << 30),
+        ..db::quotas::Limits::default()
+    };
+    let owner = "alice".parse().unwrap();
+    db::quotas::set_limits(&mut *house.conn().await, &owner, &limits, "admin", (house.clock)())
+        .await
+        .unwrap();
+    let page = alice.page("/coprs/alice/").await;
+    for part in ["id=\"quota\"", "0 of 1<", "0 B of 5 GiB<", "0 s, no limit<"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("used up"), "{page}");
+    for other in [&bob, &house.anonymous()] {
+        assert!(!other.page("/coprs/alice/").await.contains("id=\"quota\""));
+    }
+    let build = async || {
+        let fields = [("urls", "https://example.org/a-1-1.src.rpm"), ("chroots", CHROOT)];
+        alice.post(&format!("{path}add_build/url/"), &fields).await
+    };
+    location(build().await).await;
+    let answer = build().await;
+    assert_eq!(answer.headers()["retry-after"], "300");
+    let page = refused(answer, 429).await;
+    for part in [
+        "Quota used up",
+        "1 of 1 builds wait already",
+        "cancel waiting builds, or ask an administrator for more",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let page = alice.page("/coprs/alice/").await;
+    assert!(page.contains("1 of 1<") && page.contains("used up"), "{page}");
+
+    location(alice.post("/groups/add/", &[("name", "sig")]).await).await;
+    assert!(alice.page("/coprs/@sig/").await.contains("id=\"quota\""));
+    assert!(!bob.page("/coprs/@sig/").await.contains("id=\"quota\""));
 }

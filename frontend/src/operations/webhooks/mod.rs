@@ -211,7 +211,7 @@ async fn rebuild(
                         });
                         continue;
                     }
-                    Err(reason) => reason,
+                    Err((_, reason)) => reason,
                 }
             }
         };
@@ -223,14 +223,15 @@ async fn rebuild(
     Ok(())
 }
 
-/// Starts a build; the text says why a user's settings stand against it.
+/// Starts a build; the text says why a user's settings or their quota stand against it, and the number is the status
+/// that programs are told.
 async fn start(
     app: &App,
     project: &Project,
     package: &Package,
     dir: Option<&str>,
     change: Option<(&str, Value)>,
-) -> Result<Result<BuildId, String>, Error> {
+) -> Result<Result<BuildId, (u16, String)>, Error> {
     let request = BuildRequest {
         dir: dir.map(str::to_owned),
         options: BuildOptions {
@@ -241,7 +242,8 @@ async fn start(
     };
     match build_by_webhook(app, project, package, &request, change).await {
         Ok(build) => Ok(Ok(build)),
-        Err(error) if error.status().is_client_error() => Ok(Err(error.public_message())),
+        Err(error @ Error::TooMany(_)) => Ok(Err((429, error.public_message()))),
+        Err(error) if error.status().is_client_error() => Ok(Err((400, error.public_message()))),
         Err(error) => Err(error),
     }
 }
@@ -319,8 +321,8 @@ async fn custom(app: &App, project: &Project, request: &Request) -> Result<Verdi
                 });
                 verdict
             }
-            Err(reason) => {
-                let mut verdict = Verdict::coded(400, "BUILD_REQUEST_ERROR", reason.clone());
+            Err((status, reason)) => {
+                let mut verdict = Verdict::coded(status, "BUILD_REQUEST_ERROR", reason.clone());
                 verdict.decision.not_started.push(NotStarted {
                     package: name.to_owned(),
                     reason,

@@ -162,3 +162,46 @@ async fn other_methods_and_addresses_are_refused_in_json() {
         assert!(json["error"].is_string(), "{json}");
     }
 }
+
+#[tokio::test]
+async fn a_used_up_quota_is_said_to_whoever_delivers() {
+    let hooked = hooked().await;
+    let admin = hooked.house.person("admin", true).await;
+    hooked.package("hello", "custom", json!({"script": "true"})).await;
+    hooked
+        .package("world", "scm", json!({"clone_url": super::HELLO}))
+        .await;
+    let none = json!({"queued_builds": 0});
+    hooked
+        .house
+        .send("PUT", "/quota/alice", Some(&admin), none)
+        .await
+        .ok();
+    let quota = "The quota of alice is used up: 0 of 0 builds wait already.";
+    let told = hooked.deliver("custom", "hello/", &[], "").await;
+    assert_eq!(told.status.as_u16(), 429, "{}", told.text);
+    assert!(
+        told.text.starts_with("BUILD_REQUEST_ERROR\n") && told.text.contains(quota),
+        "{}",
+        told.text
+    );
+    // A forge has delivered all the same: its page would show a failure that it can do nothing about.
+    let told = hooked.github("push", super::GITHUB_PUSH).await;
+    assert!(told.started().is_empty());
+    assert!(told.reason("world").contains(quota), "{}", told.text);
+    let logged = hooked
+        .api("GET", "/webhook/deliveries/alice/tools", Value::Null)
+        .await
+        .ok();
+    let statuses: Vec<&Value> = logged["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| &d["status"])
+        .collect();
+    assert_eq!(statuses, [200, 429]);
+    assert!(logged["items"][0]["not_started"][0]["reason"]
+        .as_str()
+        .unwrap()
+        .contains(quota));
+}
