@@ -74,11 +74,7 @@ impl RepoFile<'_> {
         let config = self.config;
         let name = dependency_name(config, self.spec, dependency, number);
         match dependency {
-            Dependency::Project {
-                owner,
-                dir,
-                options,
-            } => {
+            Dependency::Project { owner, dir, options } => {
                 let base = format!("baseurl={}\n", repository_url(config, owner, dir, chroot));
                 Section {
                     id: &repo_id("coprdep", config, owner, dir),

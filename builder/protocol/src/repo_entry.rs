@@ -130,7 +130,11 @@ mod tests {
             ("https://h/x?a=b&priority=5", "https://h/x?a=b", Some(5)),
             ("https://h/x?priority=5&a=b", "https://h/x?a=b", Some(5)),
             ("https://h/x?a=b", "https://h/x?a=b", None),
-            ("https://h/$chroot/?a&priority=99", "https://h/$chroot/?a", Some(99)),
+            (
+                "https://h/$chroot/?a&priority=99",
+                "https://h/$chroot/?a",
+                Some(99),
+            ),
         ] {
             let entry: RepoEntry = text.parse().unwrap();
             assert_eq!((entry.target, entry.priority), (url(target), priority), "{text}");
@@ -151,7 +155,13 @@ mod tests {
                 (named, priority)
             );
         }
-        for bad in ["copr://libs", "copr://a/b/c", "copr://a/b?x=1", "copr://a/b:x:y", "copr://"] {
+        for bad in [
+            "copr://libs",
+            "copr://a/b/c",
+            "copr://a/b?x=1",
+            "copr://a/b:x:y",
+            "copr://",
+        ] {
             assert_eq!(bad.parse::<RepoEntry>(), Err(RepoEntryError::Project), "{bad}");
             assert_eq!(RepoEntry::stored(bad), None, "{bad}");
         }

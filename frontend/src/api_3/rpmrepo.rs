@@ -17,9 +17,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::Error;
 use crate::operations::repo_specs;
-use crate::repo_file::{
-    MULTILIB_COST, dependency_id, dependency_name, key_url, multilib_partner,
-};
+use crate::repo_file::{MULTILIB_COST, dependency_id, dependency_name, key_url, multilib_partner};
 
 /// Days without a build after which the directory of a pull request is removed (Copr's `KEEP_PR_DIRS_DAYS`).
 const PULL_REQUEST_DAYS: i64 = 40;

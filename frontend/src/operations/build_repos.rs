@@ -52,7 +52,13 @@ pub async fn of(
     let known = db::repositories::places(&mut *app.conn().await?, chroot, &wanted).await?;
     let ours = |owner: &OwnerName, dir: &DirName, id: &str, devel| {
         let place = known.iter().find(|p| p.owner == *owner && p.dir == *dir);
-        Own { app, owner, dir, chroot }.repo(place, id, devel)
+        Own {
+            app,
+            owner,
+            dir,
+            chroot,
+        }
+        .repo(place, id, devel)
     };
     let mut repos = vec![ours(&project.owner, &main, "copr_base", false)];
     if settings.devel_mode {
@@ -114,7 +120,9 @@ impl Own<'_> {
     /// `place`: what the database knows of it.
     fn repo(&self, place: Option<&Place>, id: &str, devel: bool) -> BuildRepo {
         let config = &self.app.config;
-        let Self { owner, dir, chroot, .. } = *self;
+        let Self {
+            owner, dir, chroot, ..
+        } = *self;
         let mut baseurl = config.repository_url(owner, dir, chroot);
         if devel {
             baseurl.push_str("devel/");

@@ -131,7 +131,12 @@ pub fn quota(quota: &Quota) -> Vec<QuotaLine> {
             limits.stored_bytes,
             bytes,
         ),
-        line(&lately("Downloads"), used.served_bytes, limits.served_bytes, bytes),
+        line(
+            &lately("Downloads"),
+            used.served_bytes,
+            limits.served_bytes,
+            bytes,
+        ),
     ]
 }
 

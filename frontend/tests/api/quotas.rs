@@ -196,7 +196,9 @@ async fn a_fork_needs_room() {
         .ok();
     let fork = async |name: &str| {
         let body = json!({"name": name, "ownername": "bob", "confirm": true});
-        house.send("PUT", "/project/fork/alice/tools", Some(&bob), body).await
+        house
+            .send("PUT", "/project/fork/alice/tools", Some(&bob), body)
+            .await
     };
     let limit = async |body: Value| {
         house.send("PUT", "/quota/bob", Some(&admin), body).await.ok();

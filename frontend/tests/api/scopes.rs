@@ -311,7 +311,10 @@ async fn a_token_that_ends_makes_none_that_lasts_longer() {
 
     // It neither sees nor ends what lasts longer.
     let list = async |person: &Person| {
-        let listed = house.send("GET", "/token/list", Some(person), json!({})).await.ok();
+        let listed = house
+            .send("GET", "/token/list", Some(person), json!({}))
+            .await
+            .ok();
         let items = listed["items"].as_array().unwrap().clone();
         items
             .iter()

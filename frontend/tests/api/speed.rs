@@ -155,12 +155,14 @@ async fn a_build_s_repositories_are_one_query_however_many() {
         .await
         .unwrap();
     assert_eq!(found.map(|r| r.id), Some(libs.id));
-    let config = format!("/project-chroot/build-config?ownername=alice&projectname=tools&chrootname={CHROOT}");
+    let config =
+        format!("/project-chroot/build-config?ownername=alice&projectname=tools&chrootname={CHROOT}");
     let asked = async || {
         take_statements();
         let json = house.get(&config).await.ok();
         // The small task that stands for the backend looks for new projects now and then.
-        let looks = |statement: &String| statement.contains("unnest") || statement.contains("\"repositories\"");
+        let looks =
+            |statement: &String| statement.contains("unnest") || statement.contains("\"repositories\"");
         let statements: Vec<String> = take_statements().into_iter().filter(looks).collect();
         (json, statements.len())
     };

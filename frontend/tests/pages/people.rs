@@ -196,9 +196,15 @@ async fn a_quota_is_shown_to_its_owner_and_when_it_is_used_up() {
         ..db::quotas::Limits::default()
     };
     let owner = "alice".parse().unwrap();
-    db::quotas::set_limits(&mut *house.conn().await, &owner, &limits, "admin", (house.clock)())
-        .await
-        .unwrap();
+    db::quotas::set_limits(
+        &mut *house.conn().await,
+        &owner,
+        &limits,
+        "admin",
+        (house.clock)(),
+    )
+    .await
+    .unwrap();
     let page = alice.page("/coprs/alice/").await;
     for part in ["id=\"quota\"", "0 of 1<", "0 B of 5 GiB<", "0 s, no limit<"] {
         assert!(page.contains(part), "{part}: {page}");

@@ -403,7 +403,9 @@ async fn dependencies_have_priorities_and_directories() {
         .iter()
         .map(|part| {
             (
-                part.baseurl.rsplit_once("/results").map_or(part.baseurl.as_str(), |p| p.1),
+                part.baseurl
+                    .rsplit_once("/results")
+                    .map_or(part.baseurl.as_str(), |p| p.1),
                 part.opts.get("priority").map(String::as_str),
             )
         })
@@ -436,10 +438,22 @@ async fn dependencies_have_priorities_and_directories() {
     }
 
     for (list, said) in [
-        ("copr://alice/libs:x", "names no project; write copr://owner/project"),
-        ("copr://alice/libs?a=b", "names no project; write copr://owner/project"),
-        ("https://h/x?priority=100", "write ?priority=N with N between 1 and 99"),
-        ("copr://alice/gone:custom:x", "The project copr://alice/gone does not exist"),
+        (
+            "copr://alice/libs:x",
+            "names no project; write copr://owner/project",
+        ),
+        (
+            "copr://alice/libs?a=b",
+            "names no project; write copr://owner/project",
+        ),
+        (
+            "https://h/x?priority=100",
+            "write ?priority=N with N between 1 and 99",
+        ),
+        (
+            "copr://alice/gone:custom:x",
+            "The project copr://alice/gone does not exist",
+        ),
     ] {
         for field in ["runtime_dependencies", "additional_repos"] {
             let text = edit(json!({field: [list]})).await.error(400);

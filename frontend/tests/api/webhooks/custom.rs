@@ -200,8 +200,10 @@ async fn a_used_up_quota_is_said_to_whoever_delivers() {
         .map(|d| &d["status"])
         .collect();
     assert_eq!(statuses, [200, 429]);
-    assert!(logged["items"][0]["not_started"][0]["reason"]
-        .as_str()
-        .unwrap()
-        .contains(quota));
+    assert!(
+        logged["items"][0]["not_started"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains(quota)
+    );
 }
