@@ -196,6 +196,14 @@ impl Client {
         Ok(said)
     }
 
+    /// Packages that dnf has downloaded and kept (with `keepcache`), whose names end in `suffix`.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn downloaded(&self, suffix: &str) -> anyhow::Result<Vec<PathBuf>> {
+        self.files(&self.path("cache"), suffix)
+    }
+
     /// Files below a folder of the machine that end in `suffix`.
     ///
     /// # Errors

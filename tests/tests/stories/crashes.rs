@@ -1,11 +1,13 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
+use std::io::BufRead as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use testkit::{Client, Copr, Service, srpm, srpm_of, wait_until};
 
-use crate::support::{end, get, project, submit, until};
+use crate::support::{FileServer, end, get, project, snapshot, submit, until};
 
 /// Stories that kill parts of the shared service take turns; others only wait a little longer meanwhile.
 async fn turn() -> nix::fcntl::Flock<std::fs::File> {
@@ -24,17 +26,19 @@ async fn turn() -> nix::fcntl::Flock<std::fs::File> {
 }
 
 async fn packages(service: &Service, project: &str) -> usize {
-    let client = Client::new(service, service.owner(), project).await.unwrap();
-    let out = client
-        .run(&[
-            "--disablerepo=distro",
-            "--setopt=*.skip_if_unavailable=False",
-            "repoquery",
-            "--qf",
-            "%{arch} %{name}",
-        ])
-        .unwrap();
-    out.lines().filter(|l| l.starts_with("noarch ")).count()
+    seen(service, project).await.unwrap()
+}
+
+async fn seen(service: &Service, project: &str) -> anyhow::Result<usize> {
+    let client = Client::new(service, service.owner(), project).await?;
+    let out = client.run(&[
+        "--disablerepo=distro",
+        "--setopt=*.skip_if_unavailable=False",
+        "repoquery",
+        "--qf",
+        "%{arch} %{name}",
+    ])?;
+    Ok(out.lines().filter(|l| l.starts_with("noarch ")).count())
 }
 
 /// K10: the lease ends, the task is offered again, there is exactly one result.
@@ -96,6 +100,147 @@ async fn a_backend_killed_between_any_two_steps() {
         assert_eq!(packages(&service, "lost-backend").await, n + 1, "{place}");
     }
     clients.expect_no_failure();
+}
+
+/// Makes the backend die at a place that a change of a project leads it past, and waits until that is done all the same.
+async fn survives(service: &Service, place: &str, change: impl AsyncFnOnce(), done: impl AsyncFn() -> bool) {
+    let wish = service.die_at(place).unwrap();
+    change().await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+    // The change may show before the backend passes the place.
+    while wish.exists() || !done().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{place}: nothing comes of it"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The same for what happens to a project that has builds: making, fork, publication anew and deletion.
+#[tokio::test]
+async fn a_backend_killed_while_projects_change() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    let service = &service;
+    let wish = service.die_at("set_up_project.before_pointer").unwrap();
+    project(&copr, "lost-changes").unwrap();
+    assert!(!wish.exists(), "the backend never passed there");
+    let client = Client::new(service, service.owner(), "lost-changes")
+        .await
+        .unwrap();
+    let clients = Arc::new(client).makecache_loop();
+    // The source comes by a URL, so that the backend looks into it.
+    let package = srpm("motd-koper").unwrap();
+    let server = FileServer::start(package.path().parent().unwrap());
+    let file = package.path().file_name().unwrap().to_str().unwrap();
+    let wish = service.die_at("accept_source.after_store").unwrap();
+    let build = submit(&copr, "lost-changes", &format!("{}/{file}", server.url), &[]).unwrap();
+    assert_eq!(end(service, build).await, "succeeded");
+    assert!(!wish.exists(), "the backend never passed there");
+
+    for place in ["after_rows", "after_store", "before_pointer"] {
+        let name = format!("lost-{}", place.replace('_', "-"));
+        let fork = async || {
+            let fork = ["fork", "lost-changes", &name];
+            copr.run(&fork).unwrap().expect_code(0);
+        };
+        // A fork has no repository until it is set up.
+        let done = async || seen(service, &name).await.is_ok_and(|all| all == 1);
+        survives(service, &format!("fork_project.{place}"), fork, done).await;
+    }
+    let before = snapshot(service, "lost-changes").await;
+    let regenerate = async || {
+        copr.run(&["regenerate-repos", "lost-changes"])
+            .unwrap()
+            .expect_code(0);
+    };
+    let done = async || snapshot(service, "lost-changes").await > before;
+    survives(service, "republish.before_pointer", regenerate, done).await;
+
+    for (place, project) in [
+        ("remove_build.before_pointer", "lost-changes"),
+        ("remove_build.before_objects", "lost-after-rows"),
+    ] {
+        let listed = get(
+            service,
+            &format!("build/list?ownername=admin&projectname={project}"),
+        )
+        .await;
+        let id = listed.unwrap()["items"][0]["id"].to_string();
+        let delete = async || {
+            copr.run(&["delete-build", &id]).unwrap().expect_code(0);
+        };
+        let done = async || packages(service, project).await == 0;
+        survives(service, place, delete, done).await;
+    }
+    clients.expect_no_failure();
+}
+
+/// Scenario 20: the frontend is killed while a client watches. The client, which tries three times, five seconds apart,
+/// meets it dead, sees it again after the restart, and ends as if nothing had happened.
+#[tokio::test]
+async fn a_frontend_killed_under_a_watching_client() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "lost-frontend").unwrap();
+    let build = submit(&copr, "lost-frontend", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
+    // Its words show each connection that it tries.
+    let watch = ["--debug", "watch-build", &build.to_string()];
+    let watch = copr.start(&watch).unwrap();
+    let watch = Watch::of(watch);
+    watch.until(1, "that the client asks");
+    let hold = service.hold("frontend").unwrap();
+    let old = service.kill("frontend").unwrap();
+    // Half a minute after it asked first; it has two more tries.
+    watch.until(2, "that the client meets a dead frontend");
+    drop(hold);
+    wait_until("a new frontend", Duration::from_secs(60), || {
+        service.pid("frontend").filter(|p| *p != old)
+    });
+    let said = watch.end();
+    assert!(said.contains(&format!("Build {build}: succeeded")), "{said}");
+    assert_eq!(packages(&service, "lost-frontend").await, 1);
+}
+
+/// A running `copr-cli --debug watch-build`.
+struct Watch {
+    child: std::process::Child,
+    /// How many connections it has tried.
+    tried: Arc<AtomicUsize>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Watch {
+    fn of(mut child: std::process::Child) -> Self {
+        let tried = Arc::new(AtomicUsize::new(0));
+        let (counted, errors) = (tried.clone(), child.stderr.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            for line in std::io::BufReader::new(errors).lines() {
+                if line.unwrap().contains("Starting new HTTP connection") {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { child, tried, reader }
+    }
+
+    fn until(&self, connections: usize, what: &str) {
+        wait_until(what, Duration::from_secs(120), || {
+            (self.tried.load(Ordering::Relaxed) >= connections).then_some(())
+        });
+    }
+
+    /// Waits for the client's success and returns what it printed.
+    fn end(self) -> String {
+        let output = self.child.wait_with_output().unwrap();
+        self.reader.join().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    }
 }
 
 /// PostgreSQL, then the object store, are gone for 20 s while a build is under way.

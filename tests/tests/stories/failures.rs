@@ -1,6 +1,8 @@
 //! When things go wrong: a reason that a packager understands, and the service goes on.
 
-use testkit::{Copr, Service, srpm, srpm_of};
+use std::sync::Arc;
+
+use testkit::{CHROOT, Client, Copr, Service, srpm, srpm_of};
 
 use crate::support::{end, get, log, page, project, submit};
 
@@ -124,28 +126,45 @@ async fn a_missing_build_requirement_is_named() {
     assert!(page.contains("no-such-thing-devel"), "{page}");
 }
 
+/// Scenario 2: whoever watches learns it by the exit code, and the log says more.
 #[tokio::test]
 async fn a_failing_build_section_leaves_its_log() {
-    let (build, page) = fails(
-        "failing",
-        &spec("failing", "%build\necho words before the end\nexit 3"),
-        &[],
-    )
-    .await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    project(&copr, "failing").unwrap();
+    let spec = spec("failing", "%build\necho words before the end\nexit 3");
+    let package = srpm_of("failing", &spec, None).unwrap();
+    let watched = copr
+        .run(&["build", "failing", package.arg()])
+        .unwrap()
+        .expect_code(4);
+    let build = watched.build();
+    assert!(
+        watched.out.contains(&format!("Build {build}: failed"))
+            && watched
+                .err
+                .contains(&format!("Build error: Build(s) {build} failed.")),
+        "{watched:?}"
+    );
+    let page = page(&service, build).await.unwrap();
     assert!(page.contains("%build"), "{page}");
-    let log = log(&Service::shared().unwrap(), build).await.unwrap();
+    let log = log(&service, build).await.unwrap();
     assert!(log.contains("words before the end"), "{log}");
 }
 
 #[tokio::test]
 async fn a_check_that_never_ends_is_stopped() {
-    let (_, page) = fails(
+    let (build, page) = fails(
         "endless",
         &spec("endless", "%check\nsleep 100000"),
         &["--timeout", "60"],
     )
     .await;
-    assert!(page.contains("60"), "{page}");
+    let words = "the build took longer than 60 s and was stopped";
+    assert!(page.contains(words), "{page}");
+    // Whoever reads the log alone learns it as well.
+    let log = log(&Service::shared().unwrap(), build).await.unwrap();
+    assert!(log.ends_with(&format!("\nkoper: {words}\n")), "{log}");
 }
 
 /// K13: what a build can do to its machine ends with the machine.
@@ -250,16 +269,25 @@ async fn cancel_acts_at_once() {
     copr.run(&["cancel", &build.to_string()]).unwrap().expect_code(1);
 }
 
-/// The same name, version and release twice is refused, and the repository keeps the first.
+/// Scenario 17, and a pain: the same name, version and release twice is refused, the repository keeps the first build's
+/// file, and a loop of clients that check both signatures sees no failure meanwhile.
 #[tokio::test]
 async fn the_same_nevra_twice_is_refused() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
     project(&copr, "twice").unwrap();
-    let package = srpm("motd-koper").unwrap();
-    let first = submit(&copr, "twice", package.arg(), &[]).unwrap();
+    let watching = Arc::new(Client::new(&service, "admin", "twice").await.unwrap());
+    let clients = watching.makecache_loop();
+    // Other content under the same name, so that the two files differ.
+    let build = |words: &str| {
+        let body = format!("%install\nmkdir -p %{{buildroot}}/opt\necho {words} > %{{buildroot}}/opt/twice");
+        let spec = format!("{}/opt/twice\n", spec("twice", &body));
+        let package = srpm_of("twice", &spec, None).unwrap();
+        submit(&copr, "twice", package.arg(), &[]).unwrap()
+    };
+    let first = build("first");
     assert_eq!(end(&service, first).await, "succeeded");
-    let second = submit(&copr, "twice", package.arg(), &[]).unwrap();
+    let second = build("second");
     assert_eq!(end(&service, second).await, "failed");
     assert!(
         page(&service, second)
@@ -267,4 +295,29 @@ async fn the_same_nevra_twice_is_refused() {
             .unwrap()
             .contains("raise Version or Release")
     );
+    let late = Client::new(&service, "admin", "twice").await.unwrap();
+    late.run(&["--setopt=keepcache=True", "install", "twice"])
+        .unwrap();
+    let installed = fs_err::read_to_string(late.root().join("opt/twice")).unwrap();
+    assert_eq!(installed.trim(), "first");
+    let of_first = result(&service, first, ".noarch.rpm").await;
+    let [given] = late.downloaded(".noarch.rpm").unwrap().try_into().unwrap();
+    assert!(
+        fs_err::read(given).unwrap() == of_first,
+        "the repository gives another file than the first build's"
+    );
+    // Until here clients looked all the time.
+    clients.expect_no_failure();
+}
+
+/// The only file of a build's chroot with such a name.
+async fn result(service: &Service, build: u64, suffix: &str) -> Vec<u8> {
+    let path = format!("build-chroot?build_id={build}&chrootname={CHROOT}");
+    let chroot = get(service, &path).await.unwrap();
+    let url = chroot["result_url"].as_str().unwrap();
+    let listing = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let mut names = listing.split("href=\"").filter_map(|rest| rest.split('"').next());
+    let name = names.find(|name| name.ends_with(suffix)).unwrap();
+    let file = reqwest::get(format!("{url}{name}")).await.unwrap();
+    file.error_for_status().unwrap().bytes().await.unwrap().to_vec()
 }

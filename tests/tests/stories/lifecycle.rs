@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use testkit::{CHROOT, Client, Copr, Service, srpm, srpm_of, wait_until};
 
-use crate::support::{BUILD, end, get, project, submit};
+use crate::support::{BUILD, end, get, project, snapshot, submit};
 
 /// A program of the API that `copr-cli` has no word for, with the administrator's token.
 fn call(service: &Service, path: &str, arguments: &[&str]) -> Value {
@@ -25,12 +25,6 @@ fn call(service: &Service, path: &str, arguments: &[&str]) -> Value {
         .output()
         .unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{path}: {e}: {output:?}"))
-}
-
-async fn snapshot(service: &Service, project: &str) -> u64 {
-    let url = format!("{}/admin/{project}/{CHROOT}/latest.json", service.results_url());
-    let json: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-    json["snapshot"].as_u64().unwrap()
 }
 
 /// K07, and pains of deletion: a scratch build can be downloaded and changes no repository; a deleted build is gone from

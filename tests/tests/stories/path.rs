@@ -1,8 +1,8 @@
 //! One source package all the way.
 
-use testkit::{CHROOT, Client, Copr, Service, srpm};
+use testkit::{CHROOT, Client, Copr, Service, srpm, srpm_of};
 
-use crate::support::{end, get, project, submit};
+use crate::support::{FileServer, end, get, project, submit};
 
 /// `rpm -qp` of a file.
 fn query(file: &std::path::Path, format: &str) -> String {
@@ -162,37 +162,45 @@ async fn a_noarch_package_without_the_dist_macro_gets_the_identity_too() {
     );
 }
 
-/// K16: two projects build the same source and their packages differ in name-version-release; one installs both
-/// projects' repositories side by side. The source comes from a URL, fetched by the builder.
+/// K16, scenario 3: two projects build the same source and their packages differ in name-version-release; one installs
+/// both projects' repositories side by side. The sources come from URLs, fetched by the builder, two of them in one
+/// call, and one client watches all of them to their ends.
 #[tokio::test]
-async fn a_url_is_fetched_by_the_builder_and_two_projects_never_collide() {
+async fn urls_are_fetched_by_the_builder_and_two_projects_never_collide() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
-    let package = srpm("motd-koper").unwrap();
-    let server = FileServer::start(package.path().parent().unwrap());
-    let url = format!(
-        "{}/{}",
-        server.url,
-        package.path().file_name().unwrap().to_str().unwrap()
-    );
-    let mut releases = Vec::new();
+    let folder = tempfile::tempdir().unwrap();
+    let server = FileServer::start(folder.path());
+    let spec = "Name: other\nVersion: 1\nRelease: 1\nSummary: Other\nLicense: MIT\nBuildArch: noarch\n\
+                %description\nOther.\n%files\n";
+    let [motd, other] = [srpm("motd-koper"), srpm_of("other", spec, None)].map(|package| {
+        let package = package.unwrap();
+        let name = package.path().file_name().unwrap();
+        fs_err::copy(package.path(), folder.path().join(name)).unwrap();
+        format!("{}/{}", server.url, name.to_str().unwrap())
+    });
     for name in ["motd-one", "motd-two"] {
         project(&copr, name).unwrap();
-        let build = submit(&copr, name, &url, &[]).unwrap();
-        assert_eq!(end(&service, build).await, "succeeded");
-        let source = get(&service, &format!("build/source-chroot/{build}"))
-            .await
-            .unwrap();
-        assert_eq!(source["state"], "succeeded");
-        let built = get(&service, &format!("build/built-packages/{build}"))
-            .await
-            .unwrap();
-        releases.push(
-            built[CHROOT]["packages"][0]["release"]
-                .as_str()
-                .unwrap()
-                .to_owned(),
-        );
+    }
+    let made = copr.run(&["build", "--nowait", "motd-one", &motd, &other]);
+    let mut builds = made.unwrap().expect_code(0).builds();
+    assert_eq!(builds.len(), 2);
+    builds.push(submit(&copr, "motd-two", &motd, &[]).unwrap());
+    let mut watch = vec!["watch-build".to_owned()];
+    watch.extend(builds.iter().map(u64::to_string));
+    let watch: Vec<&str> = watch.iter().map(String::as_str).collect();
+    let watched = copr.run(&watch).unwrap().expect_code(0);
+    for build in &builds {
+        let end = format!("Build {build}: succeeded");
+        assert!(watched.out.contains(&end), "{watched:?}");
+    }
+    let mut releases = Vec::new();
+    for build in [builds[0], builds[2]] {
+        let source = get(&service, &format!("build/source-chroot/{build}")).await;
+        assert_eq!(source.unwrap()["state"], "succeeded");
+        let built = get(&service, &format!("build/built-packages/{build}")).await;
+        let package = built.unwrap()[CHROOT]["packages"][0].clone();
+        releases.push(package["release"].as_str().unwrap().to_owned());
     }
     assert_eq!(
         releases,
@@ -219,17 +227,37 @@ async fn a_new_project_is_an_empty_signed_repository_at_once() {
         "{}",
         again.err
     );
+    // Copr's words for each field.
+    for (arguments, words) in [
+        (["create", "a b", "--chroot", CHROOT], "name: "),
+        (["create", "123", "--chroot", CHROOT], "name: "),
+        (
+            ["create", "other", "--chroot", "nothing-1-x86_64"],
+            "chroots: 'nothing-1-x86_64' is not a valid choice for this field",
+        ),
+    ] {
+        let refused = copr.run(&arguments).unwrap().expect_code(1);
+        assert!(
+            refused.err.contains(words) && refused.out.is_empty(),
+            "{refused:?}"
+        );
+    }
     let chroots = copr.run(&["list-chroots"]).unwrap().expect_code(0);
     assert!(chroots.out.contains(CHROOT), "{}", chroots.out);
-    copr.run(&["modify", "empty", "--description", "Still empty"])
-        .unwrap()
-        .expect_code(0);
+    let modified = copr.run(&["modify", "empty", "--description", "Still empty"]);
+    assert_eq!(
+        modified.unwrap().expect_code(0).out,
+        "",
+        "copr-cli says nothing here"
+    );
     let got = copr.run(&["get", "empty"]).unwrap().expect_code(0);
     assert!(got.out.contains("Still empty"), "{}", got.out);
     let listed = copr.run(&["list"]).unwrap().expect_code(0);
     assert!(listed.out.contains("empty"), "{}", listed.out);
-    copr.run(&["delete", "empty"]).unwrap().expect_code(0);
-    copr.run(&["get", "empty"]).unwrap().expect_code(1);
+    let deleted = copr.run(&["delete", "empty"]).unwrap().expect_code(0);
+    assert_eq!(deleted.out, "Project empty has been deleted.\n");
+    let gone = copr.run(&["get", "empty"]).unwrap().expect_code(1);
+    assert!(gone.err.contains("admin/empty"), "{gone:?}");
 }
 
 /// GNU hello: configure, make and the test suite, minutes on an emulated machine; once.
@@ -257,46 +285,4 @@ async fn gnu_hello_builds() {
     let client = Client::new(&service, service.owner(), "gnu").await.unwrap();
     client.run(&["install", "bash", "hello"]).unwrap();
     assert_eq!(client.chroot("hello").unwrap().trim(), "Hello, world!");
-}
-
-/// A folder served over HTTP on loopback.
-pub struct FileServer {
-    url: String,
-    child: std::process::Child,
-}
-
-impl FileServer {
-    /// Starts Python's own server.
-    pub fn start(folder: &std::path::Path) -> Self {
-        let port = testkit::free_port().unwrap();
-        let child = std::process::Command::new("python3")
-            .args([
-                "-m",
-                "http.server",
-                "--bind",
-                "127.0.0.1",
-                &port.to_string(),
-                "--directory",
-            ])
-            .arg(folder)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        testkit::wait_until("the file server", std::time::Duration::from_secs(20), || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        Self {
-            url: format!("http://127.0.0.1:{port}"),
-            child,
-        }
-    }
-}
-
-impl Drop for FileServer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -2,7 +2,7 @@
 
 use testkit::{CHROOT, Client, Copr, Service, srpm_of};
 
-use crate::support::{end, project, submit};
+use crate::support::{FileServer, end, log, project, submit};
 
 /// Builds only with `--with extra`, only without `gui`, and only where `tree` is installed, which it does not ask for.
 const SPEC: &str = "%bcond_with extra
@@ -52,7 +52,7 @@ async fn settings_of_a_chroot_reach_a_build_in_a_directory() {
     let package = srpm_of("picky", SPEC, None).unwrap();
     let build = submit(&copr, "picky:pr:1", package.arg(), &[]).unwrap();
     let state = end(&service, build).await;
-    let log = crate::support::log(&service, build).await.unwrap();
+    let log = log(&service, build).await.unwrap();
     assert_eq!(state, "succeeded", "{log}");
     let main = Client::new(&service, service.owner(), "picky").await.unwrap();
     assert!(
@@ -68,5 +68,64 @@ async fn settings_of_a_chroot_reach_a_build_in_a_directory() {
             .unwrap()
             .trim(),
         "picky"
+    );
+}
+
+/// A `noarch` package whose `%build` is given, and which installs a file of its name that says hello.
+fn talker(name: &str, head: &str, build: &str) -> String {
+    format!(
+        "Name: {name}\nVersion: 1.0\nRelease: 1%{{?dist}}\nSummary: Talks\nLicense: MIT\nBuildArch: noarch\n{head}\
+         %description\nTalks.\n%build\n{build}\n%install\nmkdir -p %{{buildroot}}/opt\n\
+         echo hello from {name} > %{{buildroot}}/opt/{name}\n%files\n/opt/{name}\n"
+    )
+}
+
+/// `enable_net` and repositories: a build reaches a server while its project lets it and not otherwise, and a build
+/// requirement comes from another project of the service, named as `copr://owner/project`.
+#[tokio::test]
+async fn a_build_uses_the_network_and_another_projects_packages_where_it_may() {
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::write(folder.path().join("words"), "words of the server\n").unwrap();
+    let server = FileServer::start(folder.path());
+    // Python heeds the proxy of its surroundings, which stands for the network in a build.
+    let ask = format!(
+        "python3 -c 'from urllib.request import urlopen; print(urlopen(\"{}/words\", timeout=100).read().decode())'",
+        server.url
+    );
+
+    project(&copr, "lender").unwrap();
+    let spec = talker(
+        "lent",
+        "",
+        &format!("export http_proxy=http://10.0.2.100:80\nif {ask}; then exit 1; fi"),
+    );
+    let package = srpm_of("lent", &spec, None).unwrap();
+    let first = submit(&copr, "lender", package.arg(), &[]).unwrap();
+    let state = end(&service, first).await;
+    let said = log(&service, first).await.unwrap();
+    assert_eq!(state, "succeeded", "{said}");
+    assert!(
+        said.contains("urlopen error") && !said.contains("words of the server"),
+        "{said}"
+    );
+
+    let create = ["create", "borrower", "--chroot", CHROOT, "--enable-net", "on"];
+    let create = [&create[..], &["--repo", "copr://admin/lender"]].concat();
+    copr.run(&create).unwrap().expect_code(0);
+    let spec = talker(
+        "borrower",
+        "BuildRequires: lent\n",
+        &format!("cat /opt/lent\n{ask}"),
+    );
+    let package = srpm_of("borrower", &spec, None).unwrap();
+    let second = submit(&copr, "borrower", package.arg(), &[]).unwrap();
+    let state = end(&service, second).await;
+    let said = log(&service, second).await.unwrap();
+    assert_eq!(state, "succeeded", "{said}");
+    assert!(
+        said.contains("\nwords of the server\n") && said.contains("\nhello from lent\n"),
+        "{said}"
     );
 }

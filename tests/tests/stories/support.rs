@@ -63,6 +63,13 @@ pub fn submit(copr: &Copr, project: &str, srpm: &str, options: &[&str]) -> anyho
     Ok(copr.run(&arguments)?.expect_code(0).build())
 }
 
+/// The number of the snapshot that users of a project of the administrator's see.
+pub async fn snapshot(service: &Service, project: &str) -> u64 {
+    let url = format!("{}/admin/{project}/{CHROOT}/latest.json", service.results_url());
+    let json: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    json["snapshot"].as_u64().unwrap()
+}
+
 /// What a packager reads of a failed build: the build page's text.
 pub async fn page(service: &Service, build: u64) -> anyhow::Result<String> {
     Ok(reqwest::get(format!("{}/coprs/build/{build}", service.url()))
@@ -89,4 +96,47 @@ pub async fn log(service: &Service, build: u64) -> anyhow::Result<String> {
     fs_err::write(&file, &packed)?;
     let open = gunzip.arg("-dc").arg(&file).output()?;
     Ok(String::from_utf8_lossy(&open.stdout).into_owned())
+}
+
+/// A folder served over HTTP on loopback.
+pub struct FileServer {
+    /// Its address, without a final slash.
+    pub url: String,
+    child: std::process::Child,
+}
+
+impl FileServer {
+    /// Starts Python's own server.
+    pub fn start(folder: &std::path::Path) -> Self {
+        let port = testkit::free_port().unwrap();
+        let child = std::process::Command::new("python3")
+            .args([
+                "-m",
+                "http.server",
+                "--bind",
+                "127.0.0.1",
+                &port.to_string(),
+                "--directory",
+            ])
+            .arg(folder)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        testkit::wait_until("the file server", std::time::Duration::from_secs(20), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+        }
+    }
+}
+
+impl Drop for FileServer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
