@@ -539,11 +539,17 @@ async fn excluded_chroots_are_skipped_or_left_out() {
     assert_eq!(chroots(&["--exclude-chroot", "*-aarch64"]).await, json!([CHROOT]));
     assert_eq!(chroots(&["--chroot", "fedora-*"]).await, json!([OTHER_CHROOT]));
     // The package is known by now, and its denylist counts where no chroots are named.
-    {
-        let mut conn = set.house.pool.get().await.unwrap();
-        let deny = "UPDATE packages SET chroot_denylist = 'fedora-*' WHERE name = 'hello'";
-        db::testing::execute(&mut conn, deny).await.unwrap();
-    }
+    let deny = async |patterns: &str| {
+        let url = "https://example.org/hello.git";
+        let edit = ["edit-package-scm", "tools", "--name", "hello", "--clone-url", url];
+        let edit = [&edit[..], &["--chroot-denylist", patterns]].concat();
+        let said = set.run(&edit).await.expect_code(0);
+        assert!(
+            said.out.contains("Create or edit operation was successful."),
+            "{said:?}"
+        );
+    };
+    deny("fedora-*").await;
     assert_eq!(chroots(&[]).await, json!([CHROOT]));
     assert_eq!(chroots(&["--chroot", OTHER_CHROOT]).await, json!([OTHER_CHROOT]));
 }
