@@ -1,7 +1,9 @@
 //! The unmodified clients against a frontend: what needs no build in a VM.
 
 mod builds;
+mod calls;
 mod chroots;
+mod commands;
 mod dnf;
 mod dnf5;
 mod downloads;
