@@ -1,5 +1,7 @@
 //! Builds as lists show them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, Queryable};
@@ -24,7 +26,7 @@ pub const STATES: [&str; 9] = [
 ];
 
 /// A build without its tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Number.
     pub id: i64,
@@ -61,6 +63,69 @@ impl Line {
     }
 }
 
+/// A [`Line`] as it is stored.
+#[derive(Queryable)]
+pub(super) struct Row {
+    id: i64,
+    dir: String,
+    state: String,
+    package: Option<String>,
+    version: Option<String>,
+    srpm: Option<String>,
+    source_url: Option<String>,
+    submitted_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    submitter: Option<i64>,
+    chroots: Vec<String>,
+    background: bool,
+}
+
+impl Row {
+    fn line(self, submitter: Option<String>) -> Line {
+        Line {
+            id: self.id,
+            dir: self.dir,
+            state: self.state,
+            package: self.package,
+            version: self.version,
+            srpm: self.srpm,
+            source_url: self.source_url,
+            submitted_at: self.submitted_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            submitter,
+            chroots: self.chroots,
+            background: self.background,
+        }
+    }
+}
+
+/// Names of submitters.
+pub(super) struct Names(HashMap<i64, String>);
+
+impl Names {
+    /// Those of some builds, in one query: a join would be planned as a scan of all users, once for each build.
+    pub(super) async fn of(conn: &mut Connection, rows: impl Iterator<Item = &Row>) -> DbResult<Self> {
+        let ids: BTreeSet<i64> = rows.filter_map(|row| row.submitter).collect();
+        if ids.is_empty() {
+            return Ok(Self(HashMap::new()));
+        }
+        let ids = Vec::from_iter(ids);
+        let query = Prepared::<(BigInt, Text)>::new(
+            "SELECT id, name FROM users WHERE id = ANY(?)",
+            [Bind::Numbers(&ids)],
+        );
+        let names: Vec<(i64, String)> = query.load(conn).await?;
+        Ok(Self(names.into_iter().collect()))
+    }
+
+    pub(super) fn line(&self, row: Row) -> Line {
+        let name = row.submitter.and_then(|id| self.0.get(&id).cloned());
+        row.line(name)
+    }
+}
+
 /// The types of [`COLUMNS`].
 pub(super) type Types = (
     BigInt,
@@ -73,15 +138,15 @@ pub(super) type Types = (
     Timestamptz,
     Nullable<Timestamptz>,
     Nullable<Timestamptz>,
-    Nullable<Text>,
+    Nullable<BigInt>,
     Array<Text>,
     Bool,
 );
 
-/// Columns of a [`Line`], of `builds b LEFT JOIN users u`.
+/// Columns of a [`Row`], of `builds b`.
 pub(super) const COLUMNS: &str = "b.id, b.dirname, b.state, b.package_name, b.package_version, b.srpm_name, \
     CASE WHEN b.srpm_name IS NULL THEN b.source_url END AS source_url, b.submitted_at, b.started_at, b.ended_at, \
-    u.name AS submitter, b.chroots, coalesce((b.options->>'background')::boolean, false) AS background";
+    b.submitter, b.chroots, coalesce((b.options->>'background')::boolean, false) AS background";
 
 /// The same, of a subquery that was called `$alias`.
 macro_rules! columns_of {
@@ -118,17 +183,22 @@ macro_rules! columns_of {
 }
 pub(super) use columns_of;
 
+/// The same columns, all of them NULL.
+pub(super) const NO_COLUMNS: &str = "NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, \
+    NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::text[], NULL::boolean";
+
 /// A build of a live project, with the names of its owner and project.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<(String, String, Line)>> {
     let text = format!(
-        "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+        "SELECT p.owner, p.name, u.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
          LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ? AND p.deleted_at IS NULL"
     );
-    let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(id.0)]);
-    Ok(query.get_result(conn).await.optional()?)
+    let query = Prepared::<(Text, Text, Nullable<Text>, Types)>::new(text, [Bind::from(id.0)]);
+    let found: Option<(String, String, Option<String>, Row)> = query.get_result(conn).await.optional()?;
+    Ok(found.map(|(owner, project, submitter, row)| (owner, project, row.line(submitter))))
 }
 
 /// Which builds of a project to list.
@@ -155,13 +225,15 @@ pub async fn list(
     wanted: Wanted<'_>,
 ) -> DbResult<Option<Vec<Line>>> {
     let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted);
-    let rows: Vec<(i64, Option<Line>)> = Prepared::<(BigInt, Nullable<Types>)>::new(text, binds)
+    let rows: Vec<(i64, Option<Row>)> = Prepared::<(BigInt, Nullable<Types>)>::new(text, binds)
         .load(conn)
         .await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    Ok(Some(rows.into_iter().filter_map(|(_, line)| line).collect()))
+    let names = Names::of(conn, rows.iter().filter_map(|(_, row)| row.as_ref())).await?;
+    let rows = rows.into_iter().filter_map(|(_, row)| row);
+    Ok(Some(rows.map(|row| names.line(row)).collect()))
 }
 
 fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (String, Vec<Bind<'a>>) {
@@ -185,11 +257,9 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
     ];
     binds.extend(part);
     let shown = columns_of!("l");
-    // The submitters' names are looked up after the builds were chosen.
     let text = format!(
         "SELECT p.id, {shown} FROM projects p LEFT JOIN LATERAL (SELECT {COLUMNS} \
-         FROM (SELECT * FROM builds b WHERE {filter} ORDER BY b.id DESC LIMIT ? OFFSET ?) b \
-         LEFT JOIN users u ON u.id = b.submitter) l ON true \
+         FROM builds b WHERE {filter} ORDER BY b.id DESC LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) l ON true \
          WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY l.id DESC"
     );
     (text, binds)
@@ -202,9 +272,13 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
 pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(String, String, Line)>> {
     let text = format!(
         "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
-         LEFT JOIN users u ON u.id = b.submitter WHERE p.deleted_at IS NULL \
-         AND {LISTED} ORDER BY b.id DESC LIMIT ?"
+         WHERE p.deleted_at IS NULL AND {LISTED} ORDER BY b.id DESC LIMIT (SELECT ?::bigint)"
     );
     let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(limit)]);
-    Ok(query.load(conn).await?)
+    let rows: Vec<(String, String, Row)> = query.load(conn).await?;
+    let names = Names::of(conn, rows.iter().map(|(_, _, row)| row)).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(owner, project, row)| (owner, project, names.line(row)))
+        .collect())
 }

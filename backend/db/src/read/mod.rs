@@ -1,6 +1,10 @@
 //! What is asked for most: builds, packages, projects and the monitor as clients see them. Each function is one query
 //! whose prepared statement its connection keeps, asks for the columns that are shown and no others, and reads along an
-//! index, however large the tables are.
+//! index, however large the tables are. Lists of builds ask once more, for the names of the submitters.
+//!
+//! A limit is written `(SELECT ?::bigint)`: PostgreSQL then plans for one that it does not know, always along the index,
+//! and once per connection. With a number it would plan each execution anew, and take a project of average size for
+//! granted.
 
 pub mod builds;
 pub mod monitor;
@@ -23,6 +27,7 @@ pub(crate) enum Bind<'a> {
     Text(&'a str),
     Texts(&'a [&'a str]),
     Number(i64),
+    Numbers(&'a [i64]),
 }
 
 impl<'a> From<&'a str> for Bind<'a> {
@@ -73,6 +78,7 @@ impl<ST> QueryFragment<Pg> for Prepared<'_, ST> {
             match bind {
                 Bind::Text(text) => out.push_bind_param::<Text, &str>(text)?,
                 Bind::Texts(texts) => out.push_bind_param::<Array<Text>, [&str]>(texts)?,
+                Bind::Numbers(numbers) => out.push_bind_param::<Array<BigInt>, [i64]>(numbers)?,
                 Bind::Number(number) => out.push_bind_param::<BigInt, i64>(number)?,
             }
             out.push_sql(part);

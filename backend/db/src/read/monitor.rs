@@ -113,7 +113,7 @@ pub async fn newest_of_some(
     let text = format!(
         "{SELECT} JOIN (SELECT DISTINCT s.package_name FROM newest_builds s \
              WHERE s.project_id = ? AND s.dirname = ? AND s.package_name ILIKE ? \
-             ORDER BY s.package_name LIMIT ? OFFSET ?) some_of ON some_of.package_name = n.package_name \
+             ORDER BY s.package_name LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) some_of ON some_of.package_name = n.package_name \
          WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id"
     );
     let (project, dir) = (Bind::from(project), Bind::from(dir.as_str()));

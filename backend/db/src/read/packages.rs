@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl as _;
 use protocol::{OwnerName, PackageName, ProjectName};
 use serde_json::{Map, Value};
 
-use super::builds::{self, COLUMNS, Line, columns_of};
+use super::builds::{self, COLUMNS, Line, NO_COLUMNS, Names, columns_of};
 use super::{Bind, Parsed, Prepared};
 use crate::connect::{Connection, DbResult};
 use crate::package_edit::{Package, PackageSettings};
@@ -119,24 +119,25 @@ pub async fn list(
         Nullable<builds::Types>,
         Nullable<builds::Types>,
     );
-    type Found = (i64, Option<Row>, Option<Line>, Option<Line>);
+    type Found = (i64, Option<Row>, Option<builds::Row>, Option<builds::Row>);
     let pattern = wanted.contains.map(super::like);
     let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted, pattern.as_deref());
     let rows: Vec<Found> = Prepared::<Types>::new(text, binds).load(conn).await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    Ok(Some(
-        rows.into_iter()
-            .filter_map(|(_, package, latest, latest_succeeded)| {
-                Some(WithBuilds {
-                    package: package?.package(),
-                    latest,
-                    latest_succeeded,
-                })
-            })
-            .collect(),
-    ))
+    let builds = rows
+        .iter()
+        .flat_map(|(_, _, latest, succeeded)| [latest, succeeded]);
+    let names = Names::of(conn, builds.flatten()).await?;
+    let with_builds = |(_, package, latest, succeeded): Found| {
+        Some(WithBuilds {
+            package: package?.package(),
+            latest: latest.map(|row| names.line(row)),
+            latest_succeeded: succeeded.map(|row| names.line(row)),
+        })
+    };
+    Ok(Some(rows.into_iter().filter_map(with_builds).collect()))
 }
 
 fn list_query<'a>(
@@ -167,28 +168,26 @@ fn list_query<'a>(
         Order::LastFirst => "k.id DESC",
         Order::Name => "k.name",
     };
-    let (latest, succeeded) = (columns_of!("l"), columns_of!("s"));
-    // A join would be planned as a scan of all users, once for each package.
-    let columns = COLUMNS.replace(
-        "u.name AS submitter",
-        "(SELECT u.name FROM users u WHERE u.id = b.submitter) AS submitter",
-    );
-    let newest = |wanted: bool, which: &str, alias: &str| {
-        // What is not asked for is not looked up, but has its columns.
-        let none = if wanted { "" } else { " AND false" };
-        format!(
-            "LEFT JOIN LATERAL (SELECT {columns} FROM builds b WHERE b.package_id = k.id{which}{none} \
+    // What is not asked for is not looked up, but has its columns.
+    let newest = |wanted: bool, columns: &'static str, which: &str, alias: &str| {
+        if !wanted {
+            return (NO_COLUMNS, String::new());
+        }
+        let join = format!(
+            "LEFT JOIN LATERAL (SELECT {COLUMNS} FROM builds b WHERE b.package_id = k.id{which} \
              ORDER BY b.id DESC LIMIT 1) {alias} ON true"
-        )
+        );
+        (columns, join)
     };
+    let succeeded = " AND b.state = 'succeeded'";
+    let (latest, join_latest) = newest(wanted.with.latest, columns_of!("l"), "", "l");
+    let (succeeded, join_succeeded) = newest(wanted.with.latest_succeeded, columns_of!("s"), succeeded, "s");
     let text = format!(
         "SELECT p.id, k.id, k.project_id, k.name, k.source_type, k.source, k.webhook_rebuild, k.max_builds, k.timeout_s, \
              k.chroot_denylist, {latest}, {succeeded} \
          FROM projects p LEFT JOIN LATERAL (SELECT * FROM packages k WHERE k.project_id = p.id{filter} \
-             ORDER BY {order} LIMIT ? OFFSET ?) k ON true {} {} \
-         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY {order}",
-        newest(wanted.with.latest, "", "l"),
-        newest(wanted.with.latest_succeeded, " AND b.state = 'succeeded'", "s"),
+             ORDER BY {order} LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) k ON true {join_latest} {join_succeeded} \
+         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY {order}"
     );
     (text, binds)
 }
