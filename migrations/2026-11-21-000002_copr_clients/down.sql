@@ -24,6 +24,7 @@ DROP FUNCTION build_state(bigint);
 -- The older schema knows neither these states nor these sources.
 DELETE FROM tasks WHERE state = 'forked';
 DROP INDEX tasks_build;
+DROP INDEX rpms_repository;
 DROP INDEX rpms_nevra;
 DELETE FROM rpms WHERE scratch;
 ALTER TABLE rpms ADD CONSTRAINT rpms_repository_id_name_epoch_version_release_arch_key

@@ -161,6 +161,8 @@ CREATE INDEX tasks_pending ON tasks (priority DESC, id) WHERE state = 'pending' 
 ALTER TABLE rpms ADD COLUMN scratch boolean NOT NULL DEFAULT false;
 ALTER TABLE rpms DROP CONSTRAINT rpms_repository_id_name_epoch_version_release_arch_key;
 CREATE UNIQUE INDEX rpms_nevra ON rpms (repository_id, name, epoch, version, release, arch) WHERE NOT scratch;
+-- In the order of metadata; and for sizes and removals, which mean all rows of a repository.
+CREATE INDEX rpms_repository ON rpms (repository_id, id);
 
 -- Copr's word for a whole build: canceled if flagged; the source part's state until it succeeded; else the first of
 -- running, pending, failed, canceled, succeeded, forked that any chroot has; else skipped.
@@ -342,6 +344,7 @@ CREATE TABLE webhook_deliveries (
     redelivery_of bigint REFERENCES webhook_deliveries (id) ON DELETE SET NULL
 );
 CREATE INDEX webhook_deliveries_project ON webhook_deliveries (project_id, id DESC);
+CREATE INDEX webhook_deliveries_redelivery ON webhook_deliveries (redelivery_of) WHERE redelivery_of IS NOT NULL;
 
 -- Events leave through here, in the order of `id`; written in the transaction that made them true.
 CREATE TABLE outbox (

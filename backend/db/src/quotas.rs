@@ -135,7 +135,7 @@ pub async fn usage(conn: &mut Connection, owner: &OwnerName, stored: bool) -> Db
     Ok(diesel::sql_query(format!(
         "WITH mine AS MATERIALIZED (SELECT id FROM projects WHERE holder = $1 AND deleted_at IS NULL),
              used AS (SELECT coalesce(sum(cpu_seconds), 0)::bigint AS cpu, coalesce(sum(served_bytes), 0)::bigint AS served
-                 FROM usage WHERE owner = $1 AND day > (now() AT TIME ZONE 'UTC')::date - $2)
+                 FROM usage WHERE owner = $1 AND day > (now() AT TIME ZONE 'UTC')::date - $2::integer)
          SELECT (SELECT count(*) FROM tasks t JOIN builds b ON b.id = t.build_id
                  WHERE t.state = 'running' AND b.project_id IN (SELECT id FROM mine)) AS concurrent_builds,
              (SELECT count(*) FROM mine m JOIN builds b ON b.project_id = m.id AND b.state = 'pending') AS queued_builds,

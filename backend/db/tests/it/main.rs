@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod migrations;
 mod newest;
+mod plans;
 mod quotas;
 mod repositories;
 mod states;

@@ -1,0 +1,39 @@
+//! What reads all of one repository, or of one delivery, reads nothing of the others.
+
+use db::repositories::Audience;
+use db::testing::{execute, explain, record_statements, take_statements};
+
+use crate::support::{CHROOT, pool, project};
+
+#[tokio::test]
+async fn packages_of_a_repository_are_found_along_an_index() {
+    record_statements().unwrap();
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    let dir = project.name.clone().into();
+    let repository = db::repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
+        .await
+        .unwrap();
+    take_statements();
+    db::rpms::fragments(&mut conn, &repository, &[1, 2], Audience::Everybody)
+        .await
+        .unwrap();
+    db::rpms::count(&mut conn, repository.id).await.unwrap();
+    db::quotas::usage(&mut conn, &project.owner, true).await.unwrap();
+    let mut asked = take_statements();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    // What foreign keys ask when a repository or a delivery goes.
+    asked.push("DELETE FROM ONLY rpms x WHERE $1::bigint OPERATOR(pg_catalog.=) repository_id".to_owned());
+    asked.push(
+        "UPDATE ONLY webhook_deliveries SET redelivery_of = NULL WHERE $1::bigint OPERATOR(pg_catalog.=) redelivery_of"
+            .to_owned(),
+    );
+    // The tables are empty, and one page is read fastest as it is; what counts is whether there is another way.
+    execute(&mut conn, "SET enable_seqscan = off").await.unwrap();
+    for statement in asked {
+        let plan = explain(&mut conn, &statement).await.unwrap();
+        let indexes = ["rpms_repository", "webhook_deliveries_redelivery"];
+        assert!(indexes.iter().any(|i| plan.contains(i)), "{statement}\n{plan}");
+    }
+}
