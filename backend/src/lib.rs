@@ -16,7 +16,7 @@ mod groups;
 mod inspect;
 mod pointer;
 mod publish_task;
-mod remove_build;
+mod remove_builds;
 mod remove_directory;
 mod remove_project;
 mod republish;

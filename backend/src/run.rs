@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
 use crate::{
-    accept_source, events, expire, fork_project, publish_task, remove_build, remove_directory,
+    accept_source, events, expire, fork_project, publish_task, remove_builds, remove_directory,
     remove_project, republish, set_up_project, store_log,
 };
 
@@ -188,30 +188,11 @@ async fn extend(context: &Context, claimed: &Claimed, lease: TimeDelta) -> Resul
 
 async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
     match job {
-        Job::RemoveBuild {
-            project,
-            build,
-            dirname,
-            package,
-            chroots,
-            repositories,
-            tasks,
-        } => {
-            let remains = remove_build::Remains {
-                project: *project,
-                build: *build,
-                dirname,
-                package: package.as_deref(),
-                chroots,
-                repositories,
-                tasks,
-            };
-            remove_build::run(context, &remains).await
-        }
         Job::SetUpProject { project } => set_up_project::run(context, *project).await,
         Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(*task), *attempt).await,
         Job::StoreLog { task, attempt } => store_log::run(context, TaskId(*task), *attempt).await,
         Job::AcceptSource { task, attempt } => accept_source::run(context, TaskId(*task), *attempt).await,
+        Job::RemoveBuilds { project } => remove_builds::run(context, *project).await,
         Job::RemoveProject { project } => remove_project::run(context, *project).await,
         Job::Republish {
             project,

@@ -22,8 +22,8 @@ pub enum Cause {
     SetUp,
     /// A build's packages.
     Build(protocol::BuildId),
-    /// A build was deleted.
-    Removal(protocol::BuildId),
+    /// Builds were deleted: the first of them, and how many more.
+    Removal(protocol::BuildId, usize),
     /// Somebody asked for it.
     Regenerate,
     /// The groups of packages changed.
@@ -37,7 +37,8 @@ impl fmt::Display for Cause {
         match self {
             Self::SetUp => f.write_str("set-up"),
             Self::Build(build) => write!(f, "build {build}"),
-            Self::Removal(build) => write!(f, "build {build} deleted"),
+            Self::Removal(build, 0) => write!(f, "build {build} deleted"),
+            Self::Removal(build, more) => write!(f, "build {build} and {more} more deleted"),
             Self::Regenerate => f.write_str("regenerate"),
             Self::Groups => f.write_str("groups"),
             Self::Fork(from) => write!(f, "fork of {from}"),

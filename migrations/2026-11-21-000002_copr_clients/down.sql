@@ -2,6 +2,7 @@ DROP TABLE usage;
 DROP TABLE quotas;
 DROP TABLE outbox;
 DROP TABLE webhook_deliveries;
+DROP TABLE removed_builds;
 DROP TRIGGER batches_open_deleted ON builds;
 DROP TRIGGER batches_open ON builds;
 DROP FUNCTION batches_open();

@@ -11,6 +11,8 @@ INSERT INTO builds (project_id, dirname, source_kind, source, package_id, batch_
     FROM packages k JOIN projects p ON p.id = k.project_id WHERE k.name = 'sample-scm';
 INSERT INTO tasks (build_id, kind, state, created_at, ended_at)
     SELECT id, 'source', 'failed', '2026-11-21T00:00:00Z', '2026-11-21T00:00:00Z' FROM builds WHERE source_kind = 'scm';
+INSERT INTO removed_builds (build, project_id, dirname, package, chroots, repositories, tasks)
+    SELECT 1000000 + id, id, name, 'sample', '{}', '{}', '{}' FROM projects;
 INSERT INTO webhook_deliveries (project_id, at, kind, headers, body, status, decision)
     SELECT id, '2026-11-21T00:00:00Z', 'github', '{}', '', 200, '{"message": "nothing to build"}' FROM projects;
 INSERT INTO outbox (at, topic, message_id, body) VALUES ('2026-11-21T00:00:00Z', 'copr.build.end', 'sample', '{}');

@@ -323,6 +323,21 @@ CREATE TRIGGER builds_newest_gone AFTER DELETE ON builds FOR EACH ROW
     WHEN (OLD.package_id IS NOT NULL) EXECUTE FUNCTION builds_newest();
 SELECT count(summarise_build(id)) FROM builds;
 
+-- What deleted builds left, until a job has made snapshots without their packages and removed their objects. No number
+-- here is a foreign key, since it says what is gone.
+CREATE TABLE removed_builds (
+    build bigint PRIMARY KEY,
+    project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    dirname text NOT NULL,
+    package text,
+    chroots text[] NOT NULL,
+    -- `repositories.id` of those with packages of it.
+    repositories bigint[] NOT NULL,
+    -- `tasks.id`, which name folders.
+    tasks bigint[] NOT NULL
+);
+CREATE INDEX removed_builds_project ON removed_builds (project_id, build);
+
 -- What was sent to a project's webhooks and what came of it.
 CREATE TABLE webhook_deliveries (
     id bigserial PRIMARY KEY,

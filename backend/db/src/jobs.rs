@@ -41,22 +41,10 @@ pub enum Job {
         /// The attempt.
         attempt: i32,
     },
-    /// Make snapshots without a deleted build's packages, and remove its objects. The rows are gone, so it says all.
-    RemoveBuild {
+    /// Make snapshots without the packages of a project's deleted builds, and remove their objects.
+    RemoveBuilds {
         /// `projects.id`.
         project: i64,
-        /// Number of the build.
-        build: i64,
-        /// Its directory.
-        dirname: String,
-        /// Its package, if that was known.
-        package: Option<String>,
-        /// Its chroots.
-        chroots: Vec<String>,
-        /// `repositories.id` of those that had its packages.
-        repositories: Vec<i64>,
-        /// Its tasks.
-        tasks: Vec<i64>,
     },
     /// Remove the objects of a deleted project.
     RemoveProject {
@@ -97,7 +85,7 @@ impl Job {
             Self::PublishTask { .. } => "publish_task",
             Self::StoreLog { .. } => "store_log",
             Self::AcceptSource { .. } => "accept_source",
-            Self::RemoveBuild { .. } => "remove_build",
+            Self::RemoveBuilds { .. } => "remove_builds",
             Self::RemoveProject { .. } => "remove_project",
             Self::Republish { .. } => "republish",
             Self::ForkProject { .. } => "fork_project",
@@ -113,7 +101,7 @@ impl Job {
             Self::Republish { .. } => 8,
             Self::ForkProject { .. } => 6,
             Self::StoreLog { .. } => 5,
-            Self::RemoveBuild { .. } => 8,
+            Self::RemoveBuilds { .. } => 8,
             Self::RemoveProject { .. } | Self::RemoveDirectory { .. } => 0,
         }
     }

@@ -22,6 +22,7 @@ pub mod project_chroots;
 pub mod projects;
 pub mod quotas;
 pub mod read;
+pub mod removals;
 pub mod repo_specs;
 pub mod repositories;
 pub mod rights;

@@ -85,6 +85,12 @@ diesel::table! {
     }
 }
 diesel::table! {
+    removed_builds (build) {
+        build -> BigInt, project_id -> BigInt, dirname -> Text, package -> Nullable<Text>, chroots -> Array<Text>,
+        repositories -> Array<BigInt>, tasks -> Array<BigInt>,
+    }
+}
+diesel::table! {
     tasks (id) {
         id -> BigInt, build_id -> BigInt, kind -> Text, chroot -> Nullable<Text>, state -> Text, priority -> Integer,
         attempt -> Integer, max_attempts -> Integer, not_before -> Nullable<Timestamptz>,
@@ -142,6 +148,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     project_chroots,
     repositories,
     builds,
+    removed_builds,
     tasks,
     log_chunks,
     rpms,

@@ -15,7 +15,7 @@ use db::testing::Cluster;
 use db::tokens::{DEFAULT_NAME, NewToken, Scope};
 use protocol::builder_api::{Artifact, ClaimRequest, PROTOCOL};
 use protocol::{
-    BuildId, BuildRoot, ChrootDefinition, DirName, MetadataCompression, Outcome, PackageManager,
+    BuildId, BuildRoot, ChrootDefinition, DirName, FailureKind, MetadataCompression, Outcome, PackageManager,
     ServiceIdentity,
 };
 use rand::SeedableRng as _;
@@ -216,7 +216,45 @@ impl House {
         id
     }
 
+    /// A build that fails.
+    pub async fn fail(&self, project: &Project, dir: &str, name: &str) -> BuildId {
+        let build = self.claimed(project, dir, name, "1.0").await;
+        let failed = Outcome::Failed {
+            kind: FailureKind::BuildFailed,
+            message: "no".to_owned(),
+        };
+        self.finish(&build, &failed, &[]).await;
+        build.id
+    }
+
+    async fn finish(&self, build: &Build, outcome: &Outcome, artifacts: &[Artifact]) {
+        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
+        let (mut conn, now) = (self.conn().await, (self.context.clock)());
+        assert!(
+            db::tasks::finish(&mut conn, task, attempt, outcome, artifacts, None, now)
+                .await
+                .unwrap()
+        );
+    }
+
     async fn upload(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
+        let (file, bytes) = self.rpm(project, name, version).await;
+        let build = self.claimed(project, dir, name, version).await;
+        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
+        let artifact = Artifact {
+            name: file.parse().unwrap(),
+            size: bytes.len() as u64,
+            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
+        };
+        let index = 0;
+        let key = StorageKey::Quarantine { task, attempt, index };
+        self.context.storage.put(&key, bytes).await.unwrap();
+        self.finish(&build, &Outcome::Succeeded, &[artifact]).await;
+        build.id
+    }
+
+    /// A build that a builder has.
+    async fn claimed(&self, project: &Project, dir: &str, name: &str, version: &str) -> Build {
         let srpm = Srpm {
             sha256: "0".repeat(64).parse().unwrap(),
             file_name: format!("{name}-{version}-1.src.rpm").parse().unwrap(),
@@ -248,29 +286,12 @@ impl House {
             memory_mib: 0,
             wait_s: 0,
         };
-        let (file, bytes) = self.rpm(project, name, version).await;
         let mut conn = self.conn().await;
         let now = (self.context.clock)();
         let id = db::builds::create_claimed(&mut conn, &new, &request, now)
             .await
             .unwrap();
-        let build = db::builds::find(&mut conn, id).await.unwrap().unwrap();
-        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
-        let artifact = Artifact {
-            name: file.parse().unwrap(),
-            size: bytes.len() as u64,
-            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
-        };
-        let index = 0;
-        let key = StorageKey::Quarantine { task, attempt, index };
-        self.context.storage.put(&key, bytes).await.unwrap();
-        let done = Outcome::Succeeded;
-        assert!(
-            db::tasks::finish(&mut conn, task, attempt, &done, &[artifact], None, now)
-                .await
-                .unwrap()
-        );
-        id
+        db::builds::find(&mut conn, id).await.unwrap().unwrap()
     }
 
     /// A package with the project's identity: file name and content.

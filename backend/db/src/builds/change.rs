@@ -1,7 +1,10 @@
 //! What happens to builds as a whole.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+use diesel::sql_types::{Array, BigInt};
+use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{BuildId, ChrootName, TaskId};
 
@@ -11,7 +14,8 @@ use crate::audit;
 use crate::connect::{Connection, DbError, DbResult};
 use crate::jobs::{self, Job};
 use crate::notify::{Topic, notify};
-use crate::schema::{builds, rpms, tasks};
+use crate::removals;
+use crate::schema::{builds, tasks};
 
 /// Takes the source package that a source task made: its build's waiting tasks become pending, or skipped where
 /// `skips` says so. Nothing happens when the task is no longer being looked into.
@@ -104,74 +108,67 @@ pub async fn cancel(conn: &mut Connection, build: &Build, actor: &str, now: Date
     .await
 }
 
-/// Deletes builds with all that is known of them, at whatever state they are. What they published is left to jobs, one a
-/// build, which make snapshots without it and then remove the objects.
+/// Deletes builds with all that is known of them, at whatever state they are. What they published is left to one job a
+/// project, which makes snapshots without it and then removes the objects.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn delete(conn: &mut Connection, ids: &[BuildId], actor: &str, now: DateTime<Utc>) -> DbResult<()> {
-    let mut ids: Vec<BuildId> = ids.to_vec();
-    ids.sort();
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     conn.transaction::<_, DbError, _>(async |conn| {
-        for id in &ids {
-            delete_one(conn, *id, actor, now).await?;
+        // Whoever follows the events of a build sees its end.
+        let stopped = crate::tasks::end_builds(conn, &ids, now).await?;
+        if !stopped.is_empty() {
+            diesel::update(builds::table.filter(builds::id.eq_any(&stopped)))
+                .set(builds::canceled_at.eq(now))
+                .execute(conn)
+                .await?;
+            look_at_the_end(conn, &ids).await?;
+        }
+        let found: Vec<(i64, i64)> = builds::table
+            .filter(builds::id.eq_any(&ids))
+            .order(builds::id)
+            .select((builds::id, builds::project_id))
+            .load(conn)
+            .await?;
+        // The history finds the project by the build, which is still there.
+        for (build, project) in &found {
+            let detail = serde_json::json!({"project_id": project});
+            audit::record(
+                conn,
+                now,
+                actor,
+                "build.delete",
+                &format!("build:{build}"),
+                detail,
+            )
+            .await?;
+        }
+        removals::note(conn, &ids).await?;
+        diesel::delete(builds::table.filter(builds::id.eq_any(&ids)))
+            .execute(conn)
+            .await?;
+        let projects: BTreeSet<i64> = found.into_iter().map(|(_, project)| project).collect();
+        for project in projects {
+            jobs::enqueue(conn, &Job::RemoveBuilds { project }, now).await?;
         }
         notify(conn, Topic::Progress).await
     })
     .await
 }
 
-async fn delete_one(conn: &mut Connection, id: BuildId, actor: &str, now: DateTime<Utc>) -> DbResult<()> {
-    // The tasks first, as everywhere.
-    crate::tasks::lock_build(conn, id).await?;
-    let row: Option<(i64, String, Option<String>)> = builds::table
-        .find(id.0)
-        .select((builds::project_id, builds::dirname, builds::package_name))
-        .for_update()
-        .first(conn)
-        .await
-        .optional()?;
-    let Some((project, dirname, package)) = row else {
-        return Ok(());
-    };
-    // Whoever follows the build's events sees its end.
-    if crate::tasks::cancel_build(conn, id, now).await? > 0 {
-        diesel::update(builds::table.find(id.0))
-            .set(builds::canceled_at.eq(now))
-            .execute(conn)
-            .await?;
-    }
-    let of_build: Vec<(i64, Option<String>)> = tasks::table
-        .filter(tasks::build_id.eq(id.0))
-        .select((tasks::id, tasks::chroot))
-        .load(conn)
-        .await?;
-    let numbers: Vec<i64> = of_build.iter().map(|(task, _)| *task).collect();
-    let repositories: Vec<i64> = rpms::table
-        .filter(rpms::task_id.eq_any(&numbers))
-        .filter(rpms::scratch.eq(false))
-        .select(rpms::repository_id)
-        .distinct()
-        .load(conn)
-        .await?;
-    let job = Job::RemoveBuild {
-        project,
-        build: id.0,
-        dirname,
-        package,
-        chroots: of_build.iter().filter_map(|(_, chroot)| chroot.clone()).collect(),
-        repositories,
-        tasks: numbers,
-    };
-    jobs::enqueue(conn, &job, now).await?;
-    diesel::delete(builds::table.find(id.0)).execute(conn).await?;
-    audit::record(
-        conn,
-        now,
-        actor,
-        "build.delete",
-        &format!("build:{id}"),
-        serde_json::json!({"project_id": project}),
+/// Runs now what would look at the builds when the transaction ends, and find none. Their packages are locked before,
+/// as the last of these triggers locks the row that counts the owner's use, and whoever has that waits for nothing else.
+async fn look_at_the_end(conn: &mut Connection, ids: &[i64]) -> DbResult<()> {
+    diesel::sql_query(
+        "SELECT FROM packages WHERE id IN (SELECT package_id FROM builds WHERE id = ANY ($1))
+         ORDER BY id FOR NO KEY UPDATE",
     )
-    .await
+    .bind::<Array<BigInt>, _>(ids)
+    .execute(conn)
+    .await?;
+    diesel::sql_query("SET CONSTRAINTS ALL IMMEDIATE")
+        .execute(conn)
+        .await?;
+    Ok(())
 }

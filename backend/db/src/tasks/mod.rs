@@ -2,7 +2,7 @@
 //! later change is fenced by the attempt, and zero rows means that the lease is lost.
 //!
 //! Locks are taken in one order: tasks by number, then their build (by the triggers), then its batch, then the tasks of
-//! builds that the batch held back.
+//! builds that the batch held back. So whoever wants several builds goes from batch to batch.
 
 mod cancel;
 mod claim;
@@ -22,7 +22,7 @@ use crate::connect::{Connection, DbResult, from_json, parse, to_json};
 use crate::schema::tasks;
 
 pub use cancel::cancel_build;
-pub(crate) use cancel::cancel_project;
+pub(crate) use cancel::{cancel_project, end_builds};
 pub use claim::{claim, expire_leases, heartbeat, is_held, refuse};
 pub use finish::{fail_publishing, finish, is_publishing, succeed};
 

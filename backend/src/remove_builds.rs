@@ -1,0 +1,130 @@
+//! What deleted builds left: first their repositories get snapshots without them, one each however many builds went,
+//! then their indexes go. Blobs stay, since other builds may name the same content.
+
+use std::collections::BTreeMap;
+
+use db::projects::Project;
+use db::removals::RemovedBuild;
+use db::repositories::Audience;
+use protocol::{BuildId, TaskId};
+use storage::{BuildDir, StorageKey, StoragePrefix};
+
+use crate::context::Context;
+use crate::error::JobError;
+use crate::pointer;
+use crate::snapshot::{self, Cause, Publication};
+
+pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    let Some(project) = db::projects::by_id(&mut conn, id).await? else {
+        return Ok(());
+    };
+    let removed = db::removals::of_project(&mut conn, id).await?;
+    // Another job looks after all that a deleted project left.
+    if project.deleted_at.is_some() {
+        let builds: Vec<BuildId> = removed.iter().map(|r| r.build).collect();
+        return Ok(db::removals::forget(&mut conn, &builds).await?);
+    }
+    // One that publishes a task of a build has read the rows, and may still write an index.
+    let (mut ready, mut busy) = (Vec::new(), Vec::new());
+    for build in removed {
+        if db::jobs::is_at_work_on(&mut conn, &build.tasks, (context.clock)()).await? {
+            busy.push(build.build.to_string());
+        } else {
+            ready.push(build);
+        }
+    }
+    drop(conn);
+    publish_without(context, &project, &ready).await?;
+    context.faults.pass("remove_builds.before_objects");
+    for build in &ready {
+        remove_objects(context, &project, build).await?;
+    }
+    let builds: Vec<BuildId> = ready.iter().map(|r| r.build).collect();
+    db::removals::forget(&mut *context.conn().await?, &builds).await?;
+    if busy.is_empty() {
+        return Ok(());
+    }
+    Err(JobError::retry(format!(
+        "jobs of deleted builds are still under way: {}",
+        busy.join(", ")
+    )))
+}
+
+/// Makes a new snapshot of each repository that had packages of the builds.
+async fn publish_without(
+    context: &Context,
+    project: &Project,
+    removed: &[RemovedBuild],
+) -> Result<(), JobError> {
+    // Those of a directory that has expired are gone.
+    let repositories = db::repositories::of_project(&mut *context.conn().await?, project.id).await?;
+    let mut causes: BTreeMap<i64, Cause> = BTreeMap::new();
+    for build in removed {
+        for repository in &build.repositories {
+            match causes.get_mut(repository) {
+                Some(Cause::Removal(_, more)) => *more += 1,
+                _ => {
+                    causes.insert(*repository, Cause::Removal(build.build, 0));
+                }
+            }
+        }
+    }
+    // Builds and users lose them, and users of a project in devel mode get nothing by that.
+    let audiences: &[_] = if project.settings.devel_mode {
+        &[Audience::Builds, Audience::Users]
+    } else {
+        &[Audience::Everybody]
+    };
+    for repository in repositories {
+        let Some(cause) = causes.remove(&repository.id) else {
+            continue;
+        };
+        for audience in audiences {
+            let publication = Publication {
+                project,
+                repository: repository.id,
+                tasks: &[],
+                audience: *audience,
+                cause: cause.clone(),
+            };
+            snapshot::publish_snapshot(context, &publication).await?;
+        }
+        context.faults.pass("remove_builds.before_pointer");
+        pointer::write(context, project, repository.id).await?;
+    }
+    Ok(())
+}
+
+async fn remove_objects(
+    context: &Context,
+    project: &Project,
+    removed: &RemovedBuild,
+) -> Result<(), JobError> {
+    let owner = &project.owner;
+    if let Some(package) = &removed.package {
+        for chroot in &removed.chroots {
+            let key = StorageKey::ResultIndex {
+                owner: owner.clone(),
+                dir: removed.dir.clone(),
+                chroot: chroot.clone(),
+                build_dir: BuildDir {
+                    build: removed.build,
+                    package: package.clone(),
+                },
+            };
+            context.storage.delete(&key).await?;
+        }
+    }
+    let source = StorageKey::SourceIndex {
+        owner: owner.clone(),
+        dir: removed.dir.clone(),
+        build: removed.build,
+    };
+    context.storage.delete(&source).await?;
+    for task in &removed.tasks {
+        let prefix = StoragePrefix::Task { task: TaskId(*task) };
+        context.storage.delete_prefix(&prefix).await?;
+    }
+    Ok(())
+}
