@@ -50,6 +50,9 @@ impl BatchState {
 /// Finds or makes the batch that a new build belongs to, inside the transaction that makes the build. Says whether the
 /// build has to wait.
 ///
+/// Batches are locked from the earliest on, as by whoever ends one, and no build is held while a batch is waited for:
+/// the end of a batch changes the builds that waited for it.
+///
 /// # Errors
 /// When the query fails.
 pub(crate) async fn enter(conn: &mut Connection, of: BatchOf) -> DbResult<(Option<i64>, bool)> {
@@ -57,11 +60,7 @@ pub(crate) async fn enter(conn: &mut Connection, of: BatchOf) -> DbResult<(Optio
         BatchOf::After(build) => {
             let before = of_build(conn, build).await?;
             let batch = insert(conn, before).await?;
-            let held = match before {
-                Some(before) => is_open(conn, before).await?,
-                None => false,
-            };
-            Ok((Some(batch), held))
+            Ok((Some(batch), is_blocked_by(conn, before).await?))
         }
         BatchOf::With(build) => {
             let Some(batch) = of_build(conn, build).await? else {
@@ -72,16 +71,20 @@ pub(crate) async fn enter(conn: &mut Connection, of: BatchOf) -> DbResult<(Optio
                 .select(batches::blocked_by)
                 .first(conn)
                 .await?;
-            let held = match before {
-                Some(before) => {
-                    lock(conn, before).await?;
-                    is_open(conn, before).await?
-                }
-                None => false,
-            };
+            let held = is_blocked_by(conn, before).await?;
+            lock(conn, batch).await?;
             Ok((Some(batch), held))
         }
     }
+}
+
+/// Whether what comes after a batch has to wait; the batch is locked, so that its end is not overlooked.
+async fn is_blocked_by(conn: &mut Connection, before: Option<i64>) -> DbResult<bool> {
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    lock(conn, before).await?;
+    is_open(conn, before).await
 }
 
 async fn insert(conn: &mut Connection, blocked_by: Option<i64>) -> DbResult<i64> {
@@ -92,28 +95,23 @@ async fn insert(conn: &mut Connection, blocked_by: Option<i64>) -> DbResult<i64>
         .await?)
 }
 
-/// The batch of a build, which is made if it has none, locked; `None` when the build is gone.
+/// The batch of a build, which is made if it has none; `None` when the build is gone. A build that has a batch keeps it,
+/// so it need not be locked.
 async fn of_build(conn: &mut Connection, build: BuildId) -> DbResult<Option<i64>> {
-    let found: Option<Option<i64>> = builds::table
-        .find(build.0)
-        .select(builds::batch_id)
-        .for_no_key_update()
-        .first(conn)
-        .await
-        .optional()?;
-    let batch = match found {
-        None => return Ok(None),
-        Some(Some(batch)) => batch,
-        Some(None) => {
-            let batch = insert(conn, None).await?;
-            diesel::update(builds::table.find(build.0))
-                .set(builds::batch_id.eq(batch))
-                .execute(conn)
-                .await?;
-            batch
-        }
-    };
-    lock(conn, batch).await?;
+    let row = builds::table.find(build.0).select(builds::batch_id);
+    let found: Option<Option<i64>> = row.first(conn).await.optional()?;
+    if !matches!(found, Some(None)) {
+        return Ok(found.flatten());
+    }
+    let found: Option<Option<i64>> = row.for_no_key_update().first(conn).await.optional()?;
+    if !matches!(found, Some(None)) {
+        return Ok(found.flatten());
+    }
+    let batch = insert(conn, None).await?;
+    diesel::update(builds::table.find(build.0))
+        .set(builds::batch_id.eq(batch))
+        .execute(conn)
+        .await?;
     Ok(Some(batch))
 }
 

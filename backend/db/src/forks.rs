@@ -145,11 +145,11 @@ pub async fn adopt(
     now: DateTime<Utc>,
 ) -> DbResult<Vec<Piece>> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        // Two forks into one project take turns.
+        // Two forks into one project take turns. Whoever adds rows that refer to it need not wait.
         let _: i64 = table::table
             .find(to.id)
             .select(table::id)
-            .for_update()
+            .for_no_key_update()
             .first(conn)
             .await?;
         let builds = format!(

@@ -693,7 +693,7 @@ pub async fn end_one(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<Opti
             ))
             .order(projects::delete_at)
             .select(Row::as_select())
-            .for_update()
+            .for_no_key_update()
             .skip_locked()
             .first(conn)
             .await

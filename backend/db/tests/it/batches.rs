@@ -3,39 +3,12 @@
 use std::collections::HashSet;
 
 use db::batches::{self, BatchOf, BatchState};
-use db::builds::{self, BuildOptions, NewBuild, Source, Srpm, Target};
-use db::projects::Project;
+use db::builds::{self, Source};
 use db::tasks;
 use db::{Connection, Pool};
-use protocol::{BuildId, DirName, FailureKind, Outcome, TaskId};
+use protocol::{BuildId, FailureKind, Outcome, TaskId};
 
-use crate::support::{CHROOT, after, claimer, lease, pool, project, start, upload};
-
-async fn submit(conn: &mut Connection, project: &Project, batch: Option<BatchOf>) -> BuildId {
-    let srpm = Srpm {
-        sha256: "a".repeat(64).parse().unwrap(),
-        file_name: "hello-1-1.src.rpm".parse().unwrap(),
-        size: 10,
-        package: "hello".parse().unwrap(),
-        version: "1-1".to_owned(),
-    };
-    let dir = DirName::from(project.name.clone());
-    let new = NewBuild {
-        project,
-        dir: &dir,
-        submitter: None,
-        actor: "test",
-        source: &Source::Upload(srpm),
-        targets: &[Target {
-            chroot: CHROOT.parse().unwrap(),
-            skipped: false,
-        }],
-        options: &BuildOptions::default(),
-        batch,
-        package: None,
-    };
-    builds::create(conn, &new, start()).await.unwrap()
-}
+use crate::support::{after, claimer, lease, pool, project, start, submit, upload};
 
 /// Claims whatever can be claimed.
 async fn claimable(conn: &mut Connection) -> Vec<(BuildId, TaskId)> {

@@ -6,6 +6,7 @@ mod batches;
 mod deletion;
 mod events;
 mod jobs;
+mod locks;
 mod migrations;
 mod newest;
 mod plans;

@@ -1,10 +1,13 @@
 //! A database with a user, a chroot and a project in it.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, TimeDelta, Utc};
+use db::batches::BatchOf;
 use db::builds::{BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
 use db::projects::{NewProject, Project, ProjectSettings};
-use db::testing::Cluster;
+use db::testing::{Cluster, execute};
 use db::users::User;
 use db::{Connection, Pool};
 use protocol::builder_api::ClaimRequest;
@@ -63,6 +66,11 @@ pub async fn project(conn: &mut Connection, owner: &str, name: &str) -> (User, P
 }
 
 pub async fn upload(conn: &mut Connection, project: &Project) -> BuildId {
+    submit(conn, project, None).await
+}
+
+/// An upload into a batch.
+pub async fn submit(conn: &mut Connection, project: &Project, batch: Option<BatchOf>) -> BuildId {
     let srpm = Srpm {
         sha256: "a".repeat(64).parse().unwrap(),
         file_name: "hello-1-1.src.rpm".parse().unwrap(),
@@ -70,10 +78,19 @@ pub async fn upload(conn: &mut Connection, project: &Project) -> BuildId {
         package: "hello".parse().unwrap(),
         version: "1-1".to_owned(),
     };
-    build(conn, project, &Source::Upload(srpm)).await
+    build_in(conn, project, &Source::Upload(srpm), batch).await
 }
 
 pub async fn build(conn: &mut Connection, project: &Project, source: &Source) -> BuildId {
+    build_in(conn, project, source, None).await
+}
+
+async fn build_in(
+    conn: &mut Connection,
+    project: &Project,
+    source: &Source,
+    batch: Option<BatchOf>,
+) -> BuildId {
     let dir = DirName::from(project.name.clone());
     let new = NewBuild {
         project,
@@ -86,7 +103,7 @@ pub async fn build(conn: &mut Connection, project: &Project, source: &Source) ->
             skipped: false,
         }],
         options: &BuildOptions::default(),
-        batch: None,
+        batch,
         package: None,
     };
     db::builds::create(conn, &new, start()).await.unwrap()
@@ -105,4 +122,15 @@ pub fn claimer(name: &str) -> ClaimRequest {
 
 pub fn lease() -> TimeDelta {
     TimeDelta::seconds(60)
+}
+
+/// Waits until somebody waits for a lock.
+pub async fn until_somebody_waits(conn: &mut Connection) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let waiting =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while execute(conn, waiting).await.unwrap() == 0 {
+        assert!(Instant::now() < deadline, "nobody waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
