@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Nullable, SmallInt};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::UserName;
@@ -179,7 +178,7 @@ pub async fn set(
     conn.transaction::<_, DbError, _>(async |conn| {
         let mut updated = Vec::new();
         for (user, change) in changes {
-            if change_one(conn, project, user, *change, actor, now).await? {
+            if change_one(conn, project, user, |_| *change, actor, now).await? {
                 updated.push(user.name.clone());
             }
         }
@@ -192,40 +191,41 @@ async fn change_one(
     conn: &mut Connection,
     project: &Project,
     user: &User,
-    change: Change,
+    change: impl FnOnce(Roles) -> Change,
     actor: &str,
     now: DateTime<Utc>,
 ) -> DbResult<bool> {
-    let row: Option<(i16, i16)> = project_permissions::table
-        .find((project.id, user.id))
+    let row = project_permissions::table.find((project.id, user.id));
+    // Only a row that is there can be locked, and nobody else is to make it meanwhile.
+    diesel::insert_into(project_permissions::table)
+        .values((
+            project_permissions::project_id.eq(project.id),
+            project_permissions::user_id.eq(user.id),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    let (admin, builder): (i16, i16) = row
         .select((project_permissions::admin, project_permissions::builder))
         .for_update()
         .first(conn)
-        .await
-        .optional()?;
-    let old = row.map_or_else(|| Ok(Roles::default()), |(admin, builder)| roles(admin, builder))?;
-    let new = change.apply(old);
+        .await?;
+    let old = roles(admin, builder)?;
+    let new = change(old).apply(old);
+    if new == Roles::default() {
+        diesel::delete(row).execute(conn).await?;
+    } else if new != old {
+        diesel::update(row)
+            .set((
+                project_permissions::admin.eq(new.admin.number()),
+                project_permissions::builder.eq(new.builder.number()),
+            ))
+            .execute(conn)
+            .await?;
+    }
     if new == old {
         return Ok(false);
     }
-    // A role that is not mentioned keeps what another transaction may have given it meanwhile.
-    diesel::sql_query(
-        "INSERT INTO project_permissions AS p (project_id, user_id, admin, builder)
-             VALUES ($1, $2, coalesce($3, 0), coalesce($4, 0))
-         ON CONFLICT (project_id, user_id) DO UPDATE
-             SET admin = coalesce($3, p.admin), builder = coalesce($4, p.builder)",
-    )
-    .bind::<BigInt, _>(project.id)
-    .bind::<BigInt, _>(user.id)
-    .bind::<Nullable<SmallInt>, _>(change.admin.map(State::number))
-    .bind::<Nullable<SmallInt>, _>(change.builder.map(State::number))
-    .execute(conn)
-    .await?;
-    diesel::delete(project_permissions::table.find((project.id, user.id)))
-        .filter(project_permissions::admin.eq(0))
-        .filter(project_permissions::builder.eq(0))
-        .execute(conn)
-        .await?;
     let words = |r: Roles| json!({"admin": r.admin.as_str(), "builder": r.builder.as_str()});
     let object = format!("project:{}/{}", project.owner, project.name);
     let detail = json!({"user": user.name, "old": words(old), "new": words(new)});
@@ -245,19 +245,21 @@ pub async fn request(
     now: DateTime<Utc>,
 ) -> DbResult<bool> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        let old = of_user(conn, project.id, user.id).await?;
-        let mut change = Change::default();
-        for (role, wanted) in wishes {
-            let has = match role {
-                Role::Admin => old.admin,
-                Role::Builder => old.builder,
-            };
-            match (wanted, has) {
-                (true, State::Approved) => {}
-                (true, _) => change.set(*role, State::Request),
-                (false, _) => change.set(*role, State::Nothing),
+        let change = |old: Roles| {
+            let mut change = Change::default();
+            for (role, wanted) in wishes {
+                let has = match role {
+                    Role::Admin => old.admin,
+                    Role::Builder => old.builder,
+                };
+                match (wanted, has) {
+                    (true, State::Approved) => {}
+                    (true, _) => change.set(*role, State::Request),
+                    (false, _) => change.set(*role, State::Nothing),
+                }
             }
-        }
+            change
+        };
         change_one(conn, project, user, change, user.name.as_str(), now).await
     })
     .await

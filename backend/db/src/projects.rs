@@ -343,14 +343,33 @@ pub struct Edit<'a> {
     pub settings: &'a ProjectSettings,
     /// The new set of chroots.
     pub chroots: Option<&'a [ChrootName]>,
-    /// When the project ends.
-    pub delete_at: Option<DateTime<Utc>>,
+    /// A temporary project's days count from now, also when their number stays.
+    pub renew: bool,
 }
 
-/// Writes new settings, and chroots if given. Returns whether the project has to be set up anew first.
+/// What was changed of settings that looked like `seen`, in those that there are now: two people who change different
+/// things at the same time both have their way.
+fn merge(
+    now: &ProjectSettings,
+    seen: &ProjectSettings,
+    wanted: &ProjectSettings,
+) -> DbResult<ProjectSettings> {
+    const WHAT: &str = "project settings";
+    let (mut now, seen) = (to_json(WHAT, now)?, to_json(WHAT, seen)?);
+    if let (Some(fields), serde_json::Value::Object(wanted)) = (now.as_object_mut(), to_json(WHAT, wanted)?) {
+        let changed = wanted
+            .into_iter()
+            .filter(|(name, value)| seen.get(name) != Some(value));
+        fields.extend(changed);
+    }
+    from_json(WHAT, now)
+}
+
+/// Writes what is new in the settings of a project that looked like this, and chroots if given. Returns whether the
+/// project has to be set up anew first.
 ///
 /// # Errors
-/// When the query fails.
+/// [`DbError::NotFound`] when the project was deleted meanwhile.
 pub async fn edit(
     conn: &mut Connection,
     project: &Project,
@@ -358,17 +377,30 @@ pub async fn edit(
     actor: &str,
     now: DateTime<Utc>,
 ) -> DbResult<bool> {
-    let settings = edit.settings;
-    let devel = (project.settings.devel_mode, settings.devel_mode);
-    // The set-up makes what is missing: the empty repositories of new chroots, and what only builds see.
-    let set_up = edit.chroots.is_some() || devel == (false, true);
     conn.transaction::<_, DbError, _>(async |conn| {
-        let new = to_json("project settings", settings)?;
+        let before: Row = projects::table
+            .find(project.id)
+            .filter(projects::deleted_at.is_null())
+            .select(Row::as_select())
+            .for_no_key_update()
+            .first(conn)
+            .await
+            .optional()?
+            .ok_or(DbError::NotFound)?;
+        let before = before.project()?;
+        let settings = merge(&before.settings, &project.settings, edit.settings)?;
+        let devel = (before.settings.devel_mode, settings.devel_mode);
+        // The set-up makes what is missing: the empty repositories of new chroots, and what only builds see.
+        let set_up = edit.chroots.is_some() || devel == (false, true);
+        let renew = edit.renew || settings.delete_after_days != before.settings.delete_after_days;
+        let delete_at = if renew {
+            settings.ends(now)
+        } else {
+            before.delete_at
+        };
+        let new = to_json("project settings", &settings)?;
         diesel::update(projects::table.find(project.id))
-            .set((
-                projects::settings.eq(&new),
-                projects::delete_at.eq(edit.delete_at),
-            ))
+            .set((projects::settings.eq(&new), projects::delete_at.eq(delete_at)))
             .execute(conn)
             .await?;
         if let Some(chroots) = edit.chroots {
@@ -391,7 +423,7 @@ pub async fn edit(
             jobs::enqueue(conn, &Job::SetUpProject { project: project.id }, now).await?;
         }
         let object = format!("project:{}/{}", project.owner, project.name);
-        let old = to_json("project settings", &project.settings)?;
+        let old = to_json("project settings", &before.settings)?;
         audit::record(
             conn,
             now,

@@ -125,15 +125,10 @@ pub async fn edit_project(
         check_chroots(app, chroots, &enabled).await?;
     }
     let now = app.now();
-    let renew = edit.renew || settings.delete_after_days != project.settings.delete_after_days;
     let edit = projects::Edit {
         settings,
         chroots: edit.chroots,
-        delete_at: if renew {
-            settings.ends(now)
-        } else {
-            project.delete_at
-        },
+        renew: edit.renew,
     };
     let set_up = projects::edit(&mut *app.conn().await?, project, &edit, actor.name(), now).await?;
     let edited = reload(app, project).await?;
