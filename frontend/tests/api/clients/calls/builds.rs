@@ -191,11 +191,11 @@ pub const BUILDS: &[Call] = &[
         "name: hello\nchroot: {one}\n",
         &[],
     ),
-    // There are no results yet, as wget says; with results: downloads.rs.
+    // No builder has begun with it; with results: downloads.rs.
     call(
         "alice download-build {first} --dest {dir} --chroot {one} --rpms --spec --review --logs",
         0,
-        "!ERROR 404",
+        "!No data for build id: {first} and chroot: {one}.",
         &[],
     ),
     call(
