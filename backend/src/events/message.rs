@@ -64,18 +64,20 @@ pub(super) fn properties(event: &Event, now: DateTime<Utc>) -> BasicProperties {
     }
 }
 
-/// Splits events so that each part has one event of each build at most and their order is kept: what the bus refuses
-/// or loses of one part then never overtakes anything of its build.
+/// Splits events into parts, in order, of which each has one event of each build at most: what the bus refuses or loses
+/// of one part then never overtakes anything of its build, and what it takes is in the outbox's order.
 pub(super) fn waves(events: Vec<Event>) -> Vec<Vec<Event>> {
     let mut waves: Vec<Vec<Event>> = Vec::new();
-    let mut next = std::collections::HashMap::new();
+    let mut builds = std::collections::HashSet::new();
     for event in events {
-        let place: &mut usize = next.entry(event.build()).or_default();
-        if waves.len() == *place {
-            waves.push(Vec::new());
+        let again = !builds.insert(event.build());
+        if again {
+            builds = std::collections::HashSet::from([event.build()]);
         }
-        waves[*place].push(event);
-        *place += 1;
+        match waves.last_mut() {
+            Some(wave) if !again => wave.push(event),
+            _ => waves.push(vec![event]),
+        }
     }
     waves
 }
@@ -95,10 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wave_has_one_event_of_a_build() {
-        let waves = waves(vec![event(1, 7), event(2, 7), event(3, 8), event(4, 7)]);
+    fn a_wave_has_one_event_of_a_build_and_overtakes_nothing() {
+        let events = [(1, 7), (2, 7), (3, 8), (4, 9), (5, 8), (6, 7)];
+        let waves = waves(events.map(|(id, build)| event(id, build)).into());
         let ids: Vec<Vec<i64>> = waves.iter().map(|w| w.iter().map(|e| e.id).collect()).collect();
-        assert_eq!(ids, [vec![1, 3], vec![2], vec![4]]);
+        assert_eq!(ids, [vec![1], vec![2, 3, 4], vec![5, 6]]);
     }
 
     #[test]

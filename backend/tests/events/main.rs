@@ -144,6 +144,13 @@ impl House {
         }
     }
 
+    /// The numbers of the messages that wait, in the order of what they tell.
+    async fn unsent(&self) -> Vec<String> {
+        let mut conn = self.conn().await;
+        let unsent = db::events::unsent(&mut conn, 1_000).await.unwrap();
+        unsent.into_iter().map(|event| event.message_id).collect()
+    }
+
     fn sender(&self, rabbit: &Rabbit) -> Sender {
         let config = EventsConfig {
             amqp_url: storage::Secret::new(rabbit.url()),
@@ -298,13 +305,16 @@ async fn a_bus_that_was_down_gets_everything_in_order() {
 
     rabbit.down();
     let busy = Instant::now();
-    for _ in 0..20 {
+    for _ in 0..10 {
         house.submit().await;
+        house.submit().await;
+        house.run_one().await;
         house.run_one().await;
     }
     let busy = busy.elapsed();
     assert!(busy < Duration::from_secs(30), "the bus held builds up: {busy:?}");
     house.waiting(20 * 7).await;
+    let order = house.unsent().await;
 
     rabbit.up().await;
     let mut consumer = rabbit.consumer().await;
@@ -312,6 +322,12 @@ async fn a_bus_that_was_down_gets_everything_in_order() {
     let mut all = collect(&mut consumer, 21).await;
     all.retain(|m| m.body["build"] != 1);
     assert_lives(&all, 20);
+    let mut seen = HashSet::new();
+    let arrived = all.iter().filter(|m| seen.insert(&m.id)).map(|m| &m.id);
+    assert!(
+        arrived.eq(&order),
+        "messages of different builds overtook each other"
+    );
 
     // What was sent but not written down as sent comes again, under the same number.
     one.stop().await;
