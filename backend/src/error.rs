@@ -41,6 +41,11 @@ impl JobError {
     }
 }
 
+/// What a packager reads of lasting trouble of ours.
+pub(crate) fn lasting(reason: &str) -> String {
+    format!("the service could not publish this: {reason}; tell the administrator")
+}
+
 impl From<db::DbError> for JobError {
     fn from(error: db::DbError) -> Self {
         if matches!(error, db::DbError::Corrupt { .. }) {

@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use db::forks::Piece;
 use db::projects::Project;
 use db::rpms::PublishedFile;
-use protocol::{ChrootName, FailureKind};
+use protocol::{ChrootName, FailureKind, TaskId};
 use repodata::RpmFile;
 use storage::{BuildDir, ResultFile, ResultIndex, StorageKey};
 
 use crate::context::Context;
-use crate::error::JobError;
+use crate::error::{JobError, lasting};
 use crate::pointer;
-use crate::publish_task::{duplicate, store};
+use crate::publish_task::{duplicate, store, too_large};
 use crate::sign::{self, Unsigned};
 use crate::snapshot::{self, Cause, Publication};
 
@@ -34,27 +34,59 @@ pub(crate) async fn run(context: &Context, id: i64, from: i64) -> Result<(), Job
         return Ok(());
     }
     context.public_key(&to)?;
-    let pieces = db::forks::adopt(&mut conn, from.id, &to, (context.clock)()).await?;
+    let pieces = db::forks::pieces(&mut conn, from.id, to.id).await?;
     drop(conn);
     context.faults.pass("fork_project.after_rows");
-    let mut chroots: BTreeMap<ChrootName, Vec<i64>> = BTreeMap::new();
+    let mut chroots: BTreeMap<ChrootName, Vec<TaskId>> = BTreeMap::new();
+    let mut lost = None;
     for piece in pieces {
         match copy(context, &from, &to, &piece).await {
-            Ok(()) => chroots.entry(piece.chroot).or_default().push(piece.task.0),
-            Err(JobError::Package { kind, message }) => {
-                let mut conn = context.conn().await?;
-                db::rpms::discard(&mut conn, piece.task.0).await?;
-                let now = (context.clock)();
-                db::tasks::fail_publishing(&mut conn, piece.task, 0, kind, &message, now).await?;
-            }
-            Err(error) => return Err(error),
+            Ok(()) => chroots.entry(piece.chroot).or_default().push(piece.task),
+            Err(error) => lost = give_up(context, &[piece.task], error).await?.or(lost),
         }
     }
     context.faults.pass("fork_project.after_store");
     for (chroot, tasks) in chroots {
-        publish(context, &from, &to, &chroot, &tasks).await?;
+        if let Err(error) = publish(context, &from, &to, &chroot, &tasks).await {
+            lost = give_up(context, &tasks, error).await?.or(lost);
+        }
+    }
+    lost.map_or(Ok(()), |reason| Err(JobError::Fail(reason)))
+}
+
+/// Fails tasks whose packages cannot be copied, so that the others go on; passing trouble is the whole job's. Returns
+/// what the administrator has to look at.
+async fn give_up(context: &Context, tasks: &[TaskId], error: JobError) -> Result<Option<String>, JobError> {
+    let (kind, message, reason) = match error {
+        JobError::Retry(_) => return Err(error),
+        JobError::Package { kind, message } => (kind, message, None),
+        JobError::Fail(reason) => (FailureKind::Builder, lasting(&reason), Some(reason)),
+    };
+    fail(context, tasks, kind, &message).await?;
+    Ok(reason)
+}
+
+async fn fail(
+    context: &Context,
+    tasks: &[TaskId],
+    kind: FailureKind,
+    message: &str,
+) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    for task in tasks {
+        db::rpms::discard(&mut conn, task.0).await?;
+        db::tasks::fail_publishing(&mut conn, *task, 0, kind, message, (context.clock)()).await?;
     }
     Ok(())
+}
+
+/// Fails what is left of a fork whose job was given up: nobody else would end it.
+pub(crate) async fn fail_rest(context: &Context, to: i64, from: i64, reason: &str) -> Result<(), JobError> {
+    let mut conn = context.conn().await?;
+    let pieces = db::forks::pieces(&mut conn, from, to).await?;
+    drop(conn);
+    let tasks: Vec<TaskId> = pieces.into_iter().map(|piece| piece.task).collect();
+    fail(context, &tasks, FailureKind::Builder, &lasting(reason)).await
 }
 
 async fn publish(
@@ -62,18 +94,19 @@ async fn publish(
     from: &Project,
     to: &Project,
     chroot: &ChrootName,
-    tasks: &[i64],
+    tasks: &[TaskId],
 ) -> Result<(), JobError> {
+    let tasks: Vec<i64> = tasks.iter().map(|task| task.0).collect();
     let mut conn = context.conn().await?;
     let dir = to.name.clone().into();
     let repository = db::repositories::ensure(&mut conn, to.id, &dir, chroot).await?;
-    let waiting = db::rpms::unpublished(&mut conn, tasks).await?;
+    let waiting = db::rpms::unpublished(&mut conn, &tasks).await?;
     drop(conn);
     if waiting {
         let publication = Publication {
             project: to,
             repository: repository.id,
-            tasks,
+            tasks: &tasks,
             audience: snapshot::audience(to),
             cause: Cause::Fork(format!("{}/{}", from.owner, from.name)),
         };
@@ -82,7 +115,7 @@ async fn publish(
     context.faults.pass("fork_project.before_pointer");
     pointer::write(context, to, repository.id).await?;
     let mut conn = context.conn().await?;
-    db::forks::done(&mut conn, tasks, (context.clock)()).await?;
+    db::forks::done(&mut conn, &tasks, (context.clock)()).await?;
     Ok(())
 }
 
@@ -95,7 +128,10 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
         )
     };
     let mut conn = context.conn().await?;
-    if db::rpms::published_in(&mut conn, piece.task.0).await?.is_some() {
+    // The rows come last, so everything else is there as well.
+    if db::rpms::published_in(&mut conn, piece.task.0).await?.is_some()
+        || db::rpms::unpublished(&mut conn, &[piece.task.0]).await?
+    {
         return Ok(());
     }
     let (original, original_build) = piece.original.ok_or_else(gone)?;
@@ -160,7 +196,8 @@ async fn fetch(
     let found = context
         .storage
         .get_to_file(&blob, &path, context.max_package_bytes)
-        .await?;
+        .await
+        .map_err(|error| too_large(error, &file.file_name))?;
     let hashed = found.ok_or_else(|| JobError::fail(format!("the file {} is gone", file.file_name)))?;
     let (read, name) = (path.clone(), file.file_name.clone());
     let rpm = context

@@ -1,6 +1,7 @@
 //! The way of an attempt's result into its repository: fetch, verify, sign, store, snapshot, pointer, and only then
 //! *succeeded*. Each step can be repeated.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use db::DbError;
@@ -11,7 +12,7 @@ use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
 use protocol::{ChrootName, FailureKind, Sha256, TaskId};
 use repodata::{Package, PackageFile};
-use storage::{StorageKey, StoragePrefix};
+use storage::{StorageError, StorageKey, StoragePrefix};
 
 use crate::context::Context;
 use crate::error::JobError;
@@ -205,24 +206,12 @@ async fn fetch(
             format!("{} was announced but not uploaded", artifact.name),
         )
     };
-    let hashed = match context
+    let hashed = context
         .storage
         .get_to_file(&key, &path, context.max_package_bytes)
         .await
-    {
-        Ok(found) => found.ok_or_else(lost)?,
-        Err(storage::StorageError::TooLarge { .. }) => {
-            let limit = context.max_package_bytes;
-            return Err(JobError::package(
-                FailureKind::ArtifactsTooLarge,
-                format!(
-                    "{} is larger than {limit} bytes, the most that is published",
-                    artifact.name
-                ),
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    };
+        .map_err(|error| too_large(error, &artifact.name))?
+        .ok_or_else(lost)?;
     if hashed.sha256 != artifact.sha256 || hashed.size != artifact.size {
         return Err(JobError::package(
             FailureKind::BadResult,
@@ -242,6 +231,17 @@ async fn fetch(
         rpm: inspected.rpm,
         nevra: inspected.nevra.to_string(),
     })
+}
+
+/// A package above the limit is its packager's trouble, and stays that; other trouble of the store passes.
+pub(crate) fn too_large(error: StorageError, name: impl Display) -> JobError {
+    match error {
+        StorageError::TooLarge { limit, .. } => JobError::package(
+            FailureKind::ArtifactsTooLarge,
+            format!("{name} is larger than {limit} bytes, the most that is published"),
+        ),
+        other => other.into(),
+    }
 }
 
 /// Stores a signed package as a blob. The place is a task, its repository, and its result folder.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::error::JobError;
+use crate::error::{JobError, lasting};
 use crate::fault::Faults;
 use crate::{
     accept_source, events, expire, fork_project, publish_task, remove_builds, remove_directory,
@@ -267,11 +267,14 @@ async fn settle(
                 claimed.job.kind()
             );
             if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
-                let message = format!("the service could not publish this: {reason}; tell the administrator");
+                let message = lasting(reason);
                 let kind = protocol::FailureKind::Builder;
                 // Rows that nobody will publish would stand in the way of the same package's next build.
                 db::rpms::discard(&mut conn, task).await?;
                 db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, kind, &message, now).await?;
+            }
+            if let Job::ForkProject { project, from } = claimed.job {
+                fork_project::fail_rest(context, project, from, reason).await?;
             }
             if let Job::SetUpProject { project } = claimed.job {
                 db::projects::set_ready(&mut conn, project, Err(reason)).await?;

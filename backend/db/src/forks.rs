@@ -41,7 +41,7 @@ pub async fn count(conn: &mut Connection, from: i64) -> DbResult<i64> {
     Ok(row.count)
 }
 
-/// Makes a project with the settings, chroots and packages of another; its builds follow by a job.
+/// Makes a project with the settings, chroots and packages of another; a job copies the packages' files.
 ///
 /// # Errors
 /// As [`projects::create`].
@@ -71,7 +71,8 @@ pub async fn create(
     .await
 }
 
-/// Brings the packages of another project into an existing one; its builds follow by a job.
+/// Brings the packages of another project into an existing one: builds and tasks for those that it lacks, and for those
+/// whose copying failed. A job copies their files.
 ///
 /// # Errors
 /// When the query fails.
@@ -94,6 +95,7 @@ pub async fn update(
         .bind::<BigInt, _>(project.id)
         .execute(conn)
         .await?;
+        adopt(conn, from.id, project, now).await?;
         let job = Job::ForkProject {
             project: project.id,
             from: from.id,
@@ -133,72 +135,67 @@ struct PieceRow {
     original_build: Option<i64>,
 }
 
-/// Makes builds and tasks for the newest packages of another project that this one lacks, and gives all tasks whose
-/// packages are still to be copied. Calling it again gives the same tasks.
+/// Makes builds and tasks for the newest packages of another project that this one lacks. It belongs to the request and
+/// not to the job: what somebody deletes before a job is repeated stays deleted.
+async fn adopt(conn: &mut Connection, from: i64, to: &Project, now: DateTime<Utc>) -> DbResult<()> {
+    // Two forks into one project take turns. Whoever adds rows that refer to it need not wait.
+    let _: i64 = table::table
+        .find(to.id)
+        .select(table::id)
+        .for_no_key_update()
+        .first(conn)
+        .await?;
+    let builds = format!(
+        "INSERT INTO builds (project_id, dirname, submitter, source_kind, source_url, source, srpm_sha256, srpm_name,
+             srpm_size, package_name, package_version, package_id, submitted_at, options, forked_from)
+         SELECT $2, $3, b.submitter, b.source_kind, b.source_url, b.source, b.srpm_sha256, b.srpm_name, b.srpm_size,
+             b.package_name, b.package_version, (SELECT id FROM packages WHERE project_id = $2 AND name = b.package_name),
+             $4, b.options, b.id
+         FROM builds b WHERE b.id IN (SELECT build_id FROM ({NEWEST}) newest
+             JOIN project_chroots c ON c.project_id = $2 AND c.chroot = newest.chroot AND c.enabled) ORDER BY b.id
+         ON CONFLICT (forked_from, project_id) WHERE forked_from IS NOT NULL DO NOTHING"
+    );
+    diesel::sql_query(builds)
+        .bind::<BigInt, _>(from)
+        .bind::<BigInt, _>(to.id)
+        .bind::<Text, _>(to.name.as_str())
+        .bind::<Timestamptz, _>(now)
+        .execute(conn)
+        .await?;
+    // The attempt 0 tells these from what a builder uploaded.
+    let tasks = format!(
+        "INSERT INTO tasks (build_id, kind, chroot, state, created_at, started_at, result_dir)
+         SELECT b.id, 'rpm', newest.chroot, 'publishing', $3, $3,
+             lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || b.package_name
+         FROM ({NEWEST}) newest JOIN builds b ON b.forked_from = newest.build_id AND b.project_id = $2
+         JOIN project_chroots c ON c.project_id = $2 AND c.chroot = newest.chroot AND c.enabled ORDER BY b.id, newest.chroot
+         ON CONFLICT (build_id, kind, chroot) DO UPDATE SET state = 'publishing', ended_at = NULL,
+             failure_kind = NULL, failure_message = NULL WHERE tasks.state = 'failed'"
+    );
+    diesel::sql_query(tasks)
+        .bind::<BigInt, _>(from)
+        .bind::<BigInt, _>(to.id)
+        .bind::<Timestamptz, _>(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The tasks of `to` whose packages are still to be copied from `from`, and those whose original nobody knows any more.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn adopt(
-    conn: &mut Connection,
-    from: i64,
-    to: &Project,
-    now: DateTime<Utc>,
-) -> DbResult<Vec<Piece>> {
-    conn.transaction::<_, DbError, _>(async |conn| {
-        // Two forks into one project take turns. Whoever adds rows that refer to it need not wait.
-        let _: i64 = table::table
-            .find(to.id)
-            .select(table::id)
-            .for_no_key_update()
-            .first(conn)
-            .await?;
-        let builds = format!(
-            "INSERT INTO builds (project_id, dirname, submitter, source_kind, source_url, source, srpm_sha256, srpm_name,
-                 srpm_size, package_name, package_version, package_id, submitted_at, options, forked_from)
-             SELECT $2, $3, b.submitter, b.source_kind, b.source_url, b.source, b.srpm_sha256, b.srpm_name, b.srpm_size,
-                 b.package_name, b.package_version, (SELECT id FROM packages WHERE project_id = $2 AND name = b.package_name),
-                 $4, b.options, b.id
-             FROM builds b WHERE b.id IN (SELECT build_id FROM ({NEWEST}) newest
-                 JOIN project_chroots c ON c.project_id = $2 AND c.chroot = newest.chroot AND c.enabled) ORDER BY b.id
-             ON CONFLICT (forked_from, project_id) WHERE forked_from IS NOT NULL DO NOTHING"
-        );
-        diesel::sql_query(builds)
-            .bind::<BigInt, _>(from)
-            .bind::<BigInt, _>(to.id)
-            .bind::<Text, _>(to.name.as_str())
-            .bind::<Timestamptz, _>(now)
-            .execute(conn)
-            .await?;
-        // The attempt 0 tells these from what a builder uploaded.
-        let tasks = format!(
-            "INSERT INTO tasks (build_id, kind, chroot, state, created_at, started_at, result_dir)
-             SELECT b.id, 'rpm', newest.chroot, 'publishing', $3, $3,
-                 lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || b.package_name
-             FROM ({NEWEST}) newest JOIN builds b ON b.forked_from = newest.build_id AND b.project_id = $2
-             JOIN project_chroots c ON c.project_id = $2 AND c.chroot = newest.chroot AND c.enabled ORDER BY b.id, newest.chroot
-             ON CONFLICT (build_id, kind, chroot) DO UPDATE SET state = 'publishing', ended_at = NULL,
-                 failure_kind = NULL, failure_message = NULL WHERE tasks.state = 'failed'"
-        );
-        diesel::sql_query(tasks)
-            .bind::<BigInt, _>(from)
-            .bind::<BigInt, _>(to.id)
-            .bind::<Timestamptz, _>(now)
-            .execute(conn)
-            .await?;
-        pieces(conn, to.id).await
-    })
-    .await
-}
-
-async fn pieces(conn: &mut Connection, project: i64) -> DbResult<Vec<Piece>> {
+pub async fn pieces(conn: &mut Connection, from: i64, to: i64) -> DbResult<Vec<Piece>> {
     let rows: Vec<PieceRow> = diesel::sql_query(
         "SELECT t.id AS task, t.build_id AS build, t.chroot, o.id AS original_task, b.forked_from AS original_build
-         FROM builds b JOIN tasks t ON t.build_id = b.id
+         FROM builds b JOIN tasks t ON t.build_id = b.id LEFT JOIN builds ob ON ob.id = b.forked_from
          LEFT JOIN tasks o ON o.build_id = b.forked_from AND o.kind = 'rpm' AND o.chroot = t.chroot
-         WHERE b.project_id = $1 AND t.kind = 'rpm' AND t.state = 'publishing' AND t.attempt = 0
+         WHERE b.project_id = $2 AND t.kind = 'rpm' AND t.state = 'publishing' AND t.attempt = 0
+             AND coalesce(ob.project_id, $1) = $1
          ORDER BY t.chroot, t.id",
     )
-    .bind::<BigInt, _>(project)
+    .bind::<BigInt, _>(from)
+    .bind::<BigInt, _>(to)
     .load(conn)
     .await?;
     rows.into_iter()
