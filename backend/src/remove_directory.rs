@@ -1,7 +1,7 @@
-//! The objects of a directory whose rows are gone. Blobs stay, since others may name the same content. Set-up and
-//! publishing of a new directory of the same name wait for this.
+//! The objects of a directory whose rows are gone. Blobs stay, since others may name the same content. Nobody gets a new
+//! directory of the same name before this is done.
 
-use protocol::DirName;
+use protocol::{DirName, OwnerName};
 use storage::StoragePrefix;
 
 use crate::context::Context;
@@ -13,7 +13,16 @@ pub(crate) async fn run(context: &Context, project: i64, dir: &DirName) -> Resul
         return Ok(());
     };
     drop(conn);
-    let (owner, dir) = (project.owner, dir.clone());
+    remove_objects(context, &project.owner, dir).await
+}
+
+/// Removes whatever the store has of a directory, but blobs.
+pub(crate) async fn remove_objects(
+    context: &Context,
+    owner: &OwnerName,
+    dir: &DirName,
+) -> Result<(), JobError> {
+    let (owner, dir) = (owner.clone(), dir.clone());
     for prefix in [
         StoragePrefix::Dir {
             owner: owner.clone(),

@@ -2,10 +2,10 @@
 //! name has the same folder: its set-up waits for this, and this waits for whatever still works on the deleted one.
 
 use protocol::DirName;
-use storage::StoragePrefix;
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::remove_directory::remove_objects;
 
 pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -22,20 +22,7 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     dirs.sort();
     dirs.dedup();
     for dir in dirs {
-        context
-            .storage
-            .delete_prefix(&StoragePrefix::Dir {
-                owner: project.owner.clone(),
-                dir: dir.clone(),
-            })
-            .await?;
-        context
-            .storage
-            .delete_prefix(&StoragePrefix::Keys {
-                owner: project.owner.clone(),
-                dir,
-            })
-            .await?;
+        remove_objects(context, &project.owner, &dir).await?;
     }
     Ok(())
 }
