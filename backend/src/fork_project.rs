@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::{JobError, lasting};
 use crate::pointer;
 use crate::publish_task::{duplicate, store, too_large};
+use crate::settle::end_tasks;
 use crate::sign::{self, Unsigned};
 use crate::snapshot::{self, Cause, Publication};
 
@@ -62,31 +63,10 @@ async fn give_up(context: &Context, tasks: &[TaskId], error: JobError) -> Result
         JobError::Package { kind, message } => (kind, message, None),
         JobError::Fail(reason) => (FailureKind::Builder, lasting(&reason), Some(reason)),
     };
-    fail(context, tasks, kind, &message).await?;
+    let tasks: Vec<(TaskId, i32)> = tasks.iter().map(|task| (*task, 0)).collect();
+    let mut conn = context.conn().await?;
+    end_tasks(&mut conn, &tasks, (kind, &message), (context.clock)()).await?;
     Ok(reason)
-}
-
-async fn fail(
-    context: &Context,
-    tasks: &[TaskId],
-    kind: FailureKind,
-    message: &str,
-) -> Result<(), JobError> {
-    let mut conn = context.conn().await?;
-    for task in tasks {
-        db::rpms::discard(&mut conn, task.0).await?;
-        db::tasks::fail_publishing(&mut conn, *task, 0, kind, message, (context.clock)()).await?;
-    }
-    Ok(())
-}
-
-/// Fails what is left of a fork whose job was given up: nobody else would end it.
-pub(crate) async fn fail_rest(context: &Context, to: i64, from: i64, reason: &str) -> Result<(), JobError> {
-    let mut conn = context.conn().await?;
-    let pieces = db::forks::pieces(&mut conn, from, to).await?;
-    drop(conn);
-    let tasks: Vec<TaskId> = pieces.into_iter().map(|piece| piece.task).collect();
-    fail(context, &tasks, FailureKind::Builder, &lasting(reason)).await
 }
 
 async fn publish(

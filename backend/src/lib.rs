@@ -23,6 +23,7 @@ mod republish;
 mod result_files;
 mod run;
 mod set_up_project;
+mod settle;
 mod sign;
 mod snapshot;
 mod store_log;

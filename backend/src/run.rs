@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::error::{JobError, lasting};
+use crate::error::JobError;
 use crate::fault::Faults;
+use crate::settle::settle;
 use crate::{
     accept_source, events, expire, fork_project, publish_task, remove_builds, remove_directory,
     remove_project, republish, set_up_project, store_log,
@@ -188,7 +189,9 @@ async fn extend(context: &Context, claimed: &Claimed, lease: TimeDelta) -> Resul
 
 async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
     match job {
-        Job::SetUpProject { project } => set_up_project::run(context, *project).await,
+        Job::SetUpProject { project, directory } => {
+            set_up_project::run(context, *project, directory.as_ref()).await
+        }
         Job::PublishTask { task, attempt } => publish_task::run(context, TaskId(*task), *attempt).await,
         Job::StoreLog { task, attempt } => store_log::run(context, TaskId(*task), *attempt).await,
         Job::AcceptSource { task, attempt } => accept_source::run(context, TaskId(*task), *attempt).await,
@@ -197,91 +200,15 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
         Job::Republish {
             project,
             chroot,
+            repository,
             release,
-        } => republish::run(context, *project, chroot.as_ref(), *release).await,
+        } => match repository {
+            Some(repository) => republish::run(context, *project, *repository, *release).await,
+            None => republish::spread(context, *project, chroot.as_ref(), *release).await,
+        },
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,
         Job::RemoveDirectory { project, directory } => {
             remove_directory::run(context, *project, directory).await
         }
     }
-}
-
-/// Where people see that a job does not get on: on the page of its project.
-async fn show_trouble(conn: &mut db::Connection, job: &Job, reason: Option<&str>) -> Result<(), db::DbError> {
-    let project = match job {
-        Job::Republish { project, .. } | Job::ForkProject { project, .. } => Some(*project),
-        Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
-        _ => None,
-    };
-    match project {
-        Some(project) => db::projects::set_trouble(conn, project, reason).await,
-        None => Ok(()),
-    }
-}
-
-/// Writes down how a job ended. The job's own row is last: a process that dies before it only repeats this.
-async fn settle(
-    context: &Context,
-    claimed: &Claimed,
-    lease: TimeDelta,
-    result: &Result<(), JobError>,
-) -> Result<(), JobError> {
-    let now = (context.clock)();
-    let mut conn = context.conn().await?;
-    // Whoever lost the job to another worker meanwhile has no say in its end.
-    if !jobs::extend(&mut conn, claimed, now + lease).await? {
-        return Ok(());
-    }
-    match result {
-        Ok(()) => {
-            show_trouble(&mut conn, &claimed.job, None).await?;
-            jobs::done(&mut conn, claimed).await?;
-        }
-        Err(JobError::Package { kind, message }) => {
-            if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
-                db::rpms::discard(&mut conn, task).await?;
-                db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, *kind, message, now).await?;
-            }
-            jobs::done(&mut conn, claimed).await?;
-        }
-        Err(JobError::Retry(reason)) => {
-            // 0.5 s, 1 s, 2 s … up to a minute, for as long as it takes.
-            let wait = TimeDelta::milliseconds(500 << (claimed.attempt - 1).clamp(0, 7));
-            tracing::warn!(
-                job.id = claimed.id,
-                "job {} ({}) will be tried again: {reason}",
-                claimed.id,
-                claimed.job.kind()
-            );
-            if let Job::SetUpProject { project } = claimed.job {
-                db::projects::set_ready(&mut conn, project, Err(reason)).await?;
-            }
-            show_trouble(&mut conn, &claimed.job, Some(reason)).await?;
-            jobs::retry(&mut conn, claimed, now + wait.min(TimeDelta::seconds(60)), reason).await?;
-        }
-        Err(JobError::Fail(reason)) => {
-            tracing::error!(
-                job.id = claimed.id,
-                "job {} ({}) needs the administrator: {reason}",
-                claimed.id,
-                claimed.job.kind()
-            );
-            if let Job::PublishTask { task, attempt } | Job::AcceptSource { task, attempt } = claimed.job {
-                let message = lasting(reason);
-                let kind = protocol::FailureKind::Builder;
-                // Rows that nobody will publish would stand in the way of the same package's next build.
-                db::rpms::discard(&mut conn, task).await?;
-                db::tasks::fail_publishing(&mut conn, TaskId(task), attempt, kind, &message, now).await?;
-            }
-            if let Job::ForkProject { project, from } = claimed.job {
-                fork_project::fail_rest(context, project, from, reason).await?;
-            }
-            if let Job::SetUpProject { project } = claimed.job {
-                db::projects::set_ready(&mut conn, project, Err(reason)).await?;
-            }
-            show_trouble(&mut conn, &claimed.job, Some(reason)).await?;
-            jobs::fail(&mut conn, claimed, now, reason).await?;
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,5 @@
-//! A new project's key, key file and signed empty repositories; also those of chroots that were enabled later.
+//! A new project's key, key file and signed empty repositories; also those of chroots that were enabled later, and of
+//! directories that builds made.
 
 use db::projects::Project;
 use db::repositories::{Audience, Repository};
@@ -11,7 +12,8 @@ use crate::error::JobError;
 use crate::pointer;
 use crate::snapshot::{self, Cause, Publication};
 
-pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
+/// Sets up a project, or only one directory that a build made.
+pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
     let Some(mut project) = db::projects::by_id(&mut conn, id).await? else {
         return Ok(());
@@ -32,16 +34,21 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let key = context.public_key(&project)?.public_key_armored;
     loop {
         let mut conn = context.conn().await?;
-        let repositories = db::repositories::of_project(&mut conn, id).await?;
+        let mut repositories = db::repositories::of_project(&mut conn, id).await?;
         drop(conn);
         let count = repositories.len();
-        put_key(context, &project, &repositories, &key).await?;
+        repositories.retain(|repository| only.is_none_or(|dir| *dir == repository.dir));
+        let main = project.name.clone().into();
+        put_key(context, &project, &repositories, (only.unwrap_or(&main), &key)).await?;
         for repository in repositories {
             if repository.current_snapshot == 0 {
                 empty(context, &project, &repository).await?;
             }
             context.faults.pass("set_up_project.before_pointer");
             pointer::write(context, &project, repository.id).await?;
+        }
+        if only.is_some() {
+            return Ok(());
         }
         let mut conn = context.conn().await?;
         // Somebody may have asked for one more meanwhile, and waits for it.
@@ -83,15 +90,15 @@ pub(crate) async fn empty(
     Ok(())
 }
 
-/// Puts the key beside the results of each directory.
+/// Puts the key beside the results of each directory, and of `dir`, whose repositories may not be there yet.
 async fn put_key(
     context: &Context,
     project: &Project,
     repositories: &[Repository],
-    key: &str,
+    (dir, key): (&DirName, &str),
 ) -> Result<(), JobError> {
     let mut dirs: Vec<DirName> = repositories.iter().map(|r| r.dir.clone()).collect();
-    dirs.push(project.name.clone().into());
+    dirs.push(dir.clone());
     dirs.sort();
     dirs.dedup();
     for dir in dirs {

@@ -73,15 +73,21 @@ pub(crate) fn audience(project: &Project) -> Audience {
 /// Builds and stores a snapshot with what is published and what tasks bring, and moves the pointer to it. When somebody
 /// else moves the pointer meanwhile, it starts again on the new base.
 ///
-/// Returns the snapshot's number.
+/// Returns the snapshot's number; `None` when the repository is gone, as that of an expired directory, and then there is
+/// nothing to do.
 ///
 /// # Errors
 /// When database, store or signer fail.
-pub async fn publish_snapshot(context: &Context, publication: &Publication<'_>) -> Result<i64, JobError> {
+pub async fn publish_snapshot(
+    context: &Context,
+    publication: &Publication<'_>,
+) -> Result<Option<i64>, JobError> {
     // With N workers at most N-1 others can win a race each, and then none is left; 50 is beyond any of that.
     for _ in 0..50 {
-        if let Some(number) = try_once(context, publication).await? {
-            return Ok(number);
+        match try_once(context, publication).await? {
+            Try::Published(number) => return Ok(Some(number)),
+            Try::Gone => return Ok(None),
+            Try::Overtaken => {}
         }
     }
     Err(JobError::retry(format!(
@@ -90,7 +96,13 @@ pub async fn publish_snapshot(context: &Context, publication: &Publication<'_>) 
     )))
 }
 
-async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Option<i64>, JobError> {
+enum Try {
+    Published(i64),
+    Overtaken,
+    Gone,
+}
+
+async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Try, JobError> {
     let Publication {
         project,
         repository,
@@ -98,9 +110,9 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Op
         ..
     } = *publication;
     let mut conn = context.conn().await?;
-    let base = db::repositories::by_id(&mut conn, repository)
-        .await?
-        .ok_or_else(|| JobError::fail(format!("repository {repository} is gone")))?;
+    let Some(base) = db::repositories::by_id(&mut conn, repository).await? else {
+        return Ok(Try::Gone);
+    };
     let chroot = db::chroots::find(&mut conn, &base.chroot).await?;
     let compression = match chroot.map(|c| c.definition.metadata_compression) {
         Some(MetadataCompression::Zstd) => Compression::Zstd,
@@ -136,7 +148,11 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Op
         audience: publication.audience,
     };
     let moved = db::repositories::move_pointer(&mut conn, &new, (context.clock)()).await?;
-    Ok(moved.then_some(number))
+    Ok(if moved {
+        Try::Published(number)
+    } else {
+        Try::Overtaken
+    })
 }
 
 fn assemble(

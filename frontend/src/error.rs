@@ -94,6 +94,7 @@ impl Error {
             Self::Storage(StorageError::Input { .. }) => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Db(DbError::BeingRemoved(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Db(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Db(_) | Self::Storage(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -113,6 +114,9 @@ impl Error {
     pub fn public_message(&self) -> String {
         match self {
             Self::Db(DbError::NotFound) => "The object does not exist.".to_owned(),
+            Self::Db(DbError::BeingRemoved(name)) => {
+                format!("An earlier {name} is still being removed. Please try again in a minute.")
+            }
             Self::Storage(StorageError::TooLarge { limit, .. }) => {
                 format!("The file is too large: at most {limit} bytes are taken.")
             }
@@ -192,5 +196,11 @@ mod tests {
         assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!error.public_message().contains("123"));
         assert_eq!(Error::from(DbError::NotFound).status(), StatusCode::NOT_FOUND);
+        let error = Error::from(DbError::BeingRemoved("tools:pr:1".to_owned()));
+        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            error.public_message(),
+            "An earlier tools:pr:1 is still being removed. Please try again in a minute."
+        );
     }
 }

@@ -61,6 +61,7 @@ ALTER TABLE repositories DROP COLUMN released_snapshot;
 DROP TABLE directories;
 DROP TABLE project_permissions;
 DROP INDEX projects_live_id;
+ALTER TABLE jobs DROP COLUMN trouble_of;
 DROP INDEX IF EXISTS projects_name_part;
 DROP TRIGGER projects_holder ON projects;
 DROP FUNCTION projects_holder();

@@ -20,3 +20,6 @@ INSERT INTO quotas (owner, concurrent_builds) VALUES ('@sample-sig', 4);
 INSERT INTO usage (owner, day, cpu_seconds) VALUES ('@sample-sig', '2026-11-21', 12);
 INSERT INTO api_tokens (user_id, login, token_sha256, created_at, name, scope)
     SELECT id, 'sample-login', 'x', '2026-11-21T00:00:00Z', 'pipeline', '{"projects": ["sample/*"], "actions": ["build"]}' FROM users;
+INSERT INTO jobs (kind, payload, run_at, created_at, last_error, trouble_of)
+    SELECT 'republish', jsonb_build_object('kind', 'republish', 'project', id, 'release', true), '2026-11-21T00:00:00Z',
+        '2026-11-21T00:00:00Z', 'the signer does not answer', id FROM projects;

@@ -58,6 +58,10 @@ EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported
 END $$;
 CREATE INDEX projects_live_id ON projects (id) WHERE deleted_at IS NULL;
 
+-- The project whose page says why this job does not get on.
+ALTER TABLE jobs ADD COLUMN trouble_of bigint REFERENCES projects (id) ON DELETE SET NULL;
+CREATE INDEX jobs_trouble ON jobs (trouble_of) WHERE trouble_of IS NOT NULL;
+
 -- Roles of users in projects that are not theirs: 0 nothing, 1 request, 2 approved.
 CREATE TABLE project_permissions (
     project_id bigint NOT NULL REFERENCES projects (id) ON DELETE CASCADE,

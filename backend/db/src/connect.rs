@@ -32,6 +32,9 @@ pub enum DbError {
     /// A unique constraint stands against it; the text is the constraint's name.
     #[error("the row exists already ({0})")]
     Duplicate(String),
+    /// What had this name before is still being removed; trying again a little later helps.
+    #[error("an earlier {0} is still being removed; try again in a minute")]
+    BeingRemoved(String),
     /// The database cannot be reached or gave up the connection; trying again later may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),

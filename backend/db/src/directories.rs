@@ -1,7 +1,7 @@
 //! Result directories of projects: the main one, and those that builds made.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _,
     QueryableByName,
@@ -26,23 +26,24 @@ pub struct Directory {
 }
 
 #[derive(QueryableByName)]
-struct New {
+struct Yes {
     #[diesel(sql_type = Bool)]
-    new: bool,
+    yes: bool,
 }
 
 /// Notes that a build goes into a directory. A new one gets empty repositories for all chroots of the project; call it
 /// in the transaction that makes the build.
 ///
 /// # Errors
-/// When the query fails.
+/// [`DbError::BeingRemoved`] while the objects of an earlier directory of this name are still being removed: what the
+/// build leaves would go with them. When the query fails.
 pub async fn touch(conn: &mut Connection, project: i64, dir: &DirName, now: DateTime<Utc>) -> DbResult<()> {
     // Not on each build of a busy directory: they would wait for each other.
-    let row: Option<New> = diesel::sql_query(
+    let row: Option<Yes> = diesel::sql_query(
         "INSERT INTO directories AS d (project_id, name, created_at, last_build_at) VALUES ($1, $2, $3, $3)
          ON CONFLICT (project_id, name) DO UPDATE SET last_build_at = $3
              WHERE d.last_build_at IS NULL OR d.last_build_at < $3 - interval '1 minute'
-         RETURNING xmax = 0 AS new",
+         RETURNING xmax = 0 AS yes",
     )
     .bind::<BigInt, _>(project)
     .bind::<Text, _>(dir.as_str())
@@ -50,22 +51,31 @@ pub async fn touch(conn: &mut Connection, project: i64, dir: &DirName, now: Date
     .get_result(conn)
     .await
     .optional()?;
-    if row.is_some_and(|row| row.new) {
-        make_repositories(conn, project).await?;
-        jobs::enqueue(conn, &Job::SetUpProject { project }, now).await?;
+    if row.is_some_and(|row| row.yes) {
+        if is_being_removed(conn, project, dir).await? {
+            return Err(DbError::BeingRemoved(dir.to_string()));
+        }
+        make_repositories(conn, project, Some(dir)).await?;
+        let directory = Some(dir.clone());
+        jobs::enqueue(conn, &Job::SetUpProject { project, directory }, now).await?;
     }
     Ok(())
 }
 
-/// Makes the rows of the repositories that a project lacks: one for each directory and enabled chroot.
-pub(crate) async fn make_repositories(conn: &mut Connection, project: i64) -> DbResult<()> {
+/// Makes the rows of the repositories that a project, or one directory, lacks: one for each directory and enabled chroot.
+pub(crate) async fn make_repositories(
+    conn: &mut Connection,
+    project: i64,
+    only: Option<&DirName>,
+) -> DbResult<()> {
     diesel::sql_query(
         "INSERT INTO repositories (project_id, dirname, chroot)
          SELECT d.project_id, d.name, c.chroot FROM directories d JOIN project_chroots c USING (project_id)
-             WHERE d.project_id = $1 AND c.enabled ORDER BY d.name, c.chroot
+             WHERE d.project_id = $1 AND c.enabled AND d.name = coalesce($2, d.name) ORDER BY d.name, c.chroot
          ON CONFLICT DO NOTHING",
     )
     .bind::<BigInt, _>(project)
+    .bind::<Nullable<Text>, _>(only.map(DirName::as_str))
     .execute(conn)
     .await?;
     Ok(())
@@ -170,13 +180,13 @@ pub async fn expire_one(
 /// # Errors
 /// When the query fails.
 pub async fn is_being_removed(conn: &mut Connection, project: i64, dir: &DirName) -> DbResult<bool> {
-    let answer: New = diesel::sql_query(
+    let answer: Yes = diesel::sql_query(
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE kind = 'remove_directory' AND failed_at IS NULL
-             AND (payload->>'project')::bigint = $1 AND payload->>'directory' = $2) AS new",
+             AND (payload->>'project')::bigint = $1 AND payload->>'directory' = $2) AS yes",
     )
     .bind::<BigInt, _>(project)
     .bind::<Text, _>(dir.as_str())
     .get_result(conn)
     .await?;
-    Ok(answer.new)
+    Ok(answer.yes)
 }

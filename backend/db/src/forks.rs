@@ -100,6 +100,7 @@ pub async fn update(
             project: project.id,
             from: from.id,
         };
+        jobs::set_aside(conn, project.id, Some(job.kind())).await?;
         jobs::enqueue(conn, &job, now).await?;
         let object = format!("project:{}/{}", project.owner, project.name);
         let detail = serde_json::json!({ "from": format!("{}/{}", from.owner, from.name) });

@@ -19,6 +19,9 @@ pub enum Job {
     SetUpProject {
         /// `projects.id`.
         project: i64,
+        /// Only what belongs to this directory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<DirName>,
     },
     /// Verify, sign and publish what an attempt uploaded.
     PublishTask {
@@ -58,6 +61,9 @@ pub enum Job {
         /// Only this chroot's repositories.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         chroot: Option<ChrootName>,
+        /// Only this one (`repositories.id`). A job without a number makes one for each repository.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<i64>,
         /// Show users what a project in devel mode kept for builds.
         release: bool,
     },
@@ -77,11 +83,13 @@ pub enum Job {
     },
 }
 
+const SET_UP_PROJECT: &str = "set_up_project";
+
 impl Job {
     /// The name that the row and the administrator see.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::SetUpProject { .. } => "set_up_project",
+            Self::SetUpProject { .. } => SET_UP_PROJECT,
             Self::PublishTask { .. } => "publish_task",
             Self::StoreLog { .. } => "store_log",
             Self::AcceptSource { .. } => "accept_source",
@@ -95,6 +103,8 @@ impl Job {
 
     fn priority(&self) -> i32 {
         match self {
+            // What is made anew under the same name waits for these.
+            Self::RemoveProject { .. } | Self::RemoveDirectory { .. } => 40,
             Self::SetUpProject { .. } => 30,
             Self::AcceptSource { .. } => 20,
             Self::PublishTask { .. } => 10,
@@ -102,7 +112,6 @@ impl Job {
             Self::ForkProject { .. } => 6,
             Self::StoreLog { .. } => 5,
             Self::RemoveBuilds { .. } => 8,
-            Self::RemoveProject { .. } | Self::RemoveDirectory { .. } => 0,
         }
     }
 }
@@ -205,11 +214,18 @@ pub async fn done(conn: &mut Connection, claimed: &Claimed) -> DbResult<()> {
     notify(conn, Topic::Progress).await
 }
 
-/// Puts a job back, to run at `at`; if the same job waits already, that one runs instead.
+/// Puts a job back, to run at `at`; if the same job waits already, that one runs instead. The page of `project` says
+/// why until the job has ended.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, error: &str) -> DbResult<()> {
+pub async fn retry(
+    conn: &mut Connection,
+    claimed: &Claimed,
+    at: DateTime<Utc>,
+    error: &str,
+    project: Option<i64>,
+) -> DbResult<()> {
     let mine = jobs::table
         .find(claimed.id)
         .filter(jobs::attempt.eq(claimed.attempt));
@@ -218,6 +234,7 @@ pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, 
             jobs::run_at.eq(at),
             jobs::lease_expires_at.eq(None::<DateTime<Utc>>),
             jobs::last_error.eq(error),
+            jobs::trouble_of.eq(project),
         ))
         .execute(conn)
         .await;
@@ -230,17 +247,78 @@ pub async fn retry(conn: &mut Connection, claimed: &Claimed, at: DateTime<Utc>, 
     }
 }
 
-/// Gives a job up; the row stays for the administrator.
+/// Gives a job up; the row stays for the administrator, and the page of `project` says why until [`set_aside`].
 ///
 /// # Errors
 /// When the query fails.
-pub async fn fail(conn: &mut Connection, claimed: &Claimed, now: DateTime<Utc>, error: &str) -> DbResult<()> {
+pub async fn fail(
+    conn: &mut Connection,
+    claimed: &Claimed,
+    now: DateTime<Utc>,
+    error: &str,
+    project: Option<i64>,
+) -> DbResult<()> {
     diesel::update(
         jobs::table
             .find(claimed.id)
             .filter(jobs::attempt.eq(claimed.attempt)),
     )
-    .set((jobs::failed_at.eq(now), jobs::last_error.eq(error)))
+    .set((
+        jobs::failed_at.eq(now),
+        jobs::last_error.eq(error),
+        jobs::trouble_of.eq(project),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Why something of a project does not get on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What the last try failed with.
+    pub reason: String,
+    /// Key and empty repositories are not made; else publishing does not get on.
+    pub set_up: bool,
+    /// It is not tried again.
+    pub given_up: bool,
+}
+
+/// Most troubles that [`troubles`] gives.
+const MAX_TROUBLES: i64 = 3;
+
+/// Troubles of a project, up to three; those that were given up first.
+///
+/// # Errors
+/// When the query fails.
+pub async fn troubles(conn: &mut Connection, project: i64) -> DbResult<Vec<Trouble>> {
+    let rows: Vec<(String, Option<String>, bool)> = jobs::table
+        .filter(jobs::trouble_of.eq(project))
+        .order((jobs::failed_at.is_null(), jobs::id))
+        .limit(MAX_TROUBLES)
+        .select((jobs::kind, jobs::last_error, jobs::failed_at.is_not_null()))
+        .load(conn)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(kind, reason, given_up)| Trouble {
+            reason: reason.unwrap_or_default(),
+            set_up: kind == SET_UP_PROJECT,
+            given_up,
+        })
+        .collect())
+}
+
+/// Takes what was given up from the project's page, all of it or one kind of jobs; the administrator still sees it.
+///
+/// # Errors
+/// When the query fails.
+pub async fn set_aside(conn: &mut Connection, project: i64, kind: Option<&str>) -> DbResult<()> {
+    diesel::sql_query(
+        "UPDATE jobs SET trouble_of = NULL WHERE trouble_of = $1 AND failed_at IS NOT NULL AND kind = coalesce($2, kind)",
+    )
+    .bind::<BigInt, _>(project)
+    .bind::<diesel::sql_types::Nullable<Text>, _>(kind)
     .execute(conn)
     .await?;
     Ok(())

@@ -172,6 +172,7 @@ pub async fn edit(
             let job = Job::Republish {
                 project: project.id,
                 chroot: Some(new.chroot.clone()),
+                repository: None,
                 release: false,
             };
             jobs::enqueue(conn, &job, now).await?;

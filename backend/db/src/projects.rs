@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgExpressionMethods as _,
-    PgTextExpressionMethods as _, QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgTextExpressionMethods as _,
+    QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{ChrootName, OwnerName, ProjectName, RepoTag};
@@ -225,7 +225,7 @@ pub async fn create(conn: &mut Connection, new: &NewProject<'_>, now: DateTime<U
                     .get_result(conn)
                     .await?;
                 set_chroots_in(conn, id, new.name, new.chroots, now).await?;
-                jobs::enqueue(conn, &Job::SetUpProject { project: id }, now).await?;
+                enqueue_set_up(conn, id, now).await?;
                 let object = format!("project:{}/{}", new.owner, new.name);
                 audit::record(conn, now, new.actor, "project.create", &object, settings.clone()).await?;
                 by_id(conn, id).await?.ok_or(DbError::NotFound)
@@ -407,11 +407,11 @@ pub async fn edit(
             set_chroots_in(conn, project.id, &project.name, chroots, now).await?;
         }
         if devel == (true, false) {
-            let (project, chroot, release) = (project.id, None, true);
             let job = Job::Republish {
-                project,
-                chroot,
-                release,
+                project: project.id,
+                chroot: None,
+                repository: None,
+                release: true,
             };
             jobs::enqueue(conn, &job, now).await?;
         }
@@ -420,7 +420,7 @@ pub async fn edit(
                 .set(projects::ready_at.eq(None::<DateTime<Utc>>))
                 .execute(conn)
                 .await?;
-            jobs::enqueue(conn, &Job::SetUpProject { project: project.id }, now).await?;
+            enqueue_set_up(conn, project.id, now).await?;
         }
         let object = format!("project:{}/{}", project.owner, project.name);
         let old = to_json("project settings", &before.settings)?;
@@ -436,6 +436,11 @@ pub async fn edit(
         Ok(set_up)
     })
     .await
+}
+
+async fn enqueue_set_up(conn: &mut Connection, project: i64, now: DateTime<Utc>) -> DbResult<()> {
+    let directory = None;
+    jobs::enqueue(conn, &Job::SetUpProject { project, directory }, now).await
 }
 
 /// Enables exactly these chroots. What others hold stays, and is back when they are enabled again.
@@ -485,7 +490,7 @@ async fn set_chroots_in(
         ))
         .execute(conn)
         .await?;
-    crate::directories::make_repositories(conn, id).await
+    crate::directories::make_repositories(conn, id, None).await
 }
 
 /// Names of a project's enabled chroots.
@@ -581,7 +586,7 @@ pub async fn set_public_key(conn: &mut Connection, project: i64, key: &serde_jso
     Ok(())
 }
 
-/// Marks the set-up complete, or says why it does not get on.
+/// Marks the set-up complete, or notes why it does not get on; what was complete before stays so.
 ///
 /// # Errors
 /// When the query fails.
@@ -590,14 +595,18 @@ pub async fn set_ready(
     project: i64,
     result: Result<DateTime<Utc>, &str>,
 ) -> DbResult<()> {
-    let (ready, error) = match result {
-        Ok(at) => (Some(at), None),
-        Err(reason) => (None, Some(reason)),
+    let row = diesel::update(projects::table.find(project));
+    match result {
+        Ok(at) => {
+            row.set((
+                projects::ready_at.eq(at),
+                projects::setup_error.eq(None::<String>),
+            ))
+            .execute(conn)
+            .await?
+        }
+        Err(reason) => row.set(projects::setup_error.eq(reason)).execute(conn).await?,
     };
-    diesel::update(projects::table.find(project))
-        .set((projects::ready_at.eq(ready), projects::setup_error.eq(error)))
-        .execute(conn)
-        .await?;
     crate::notify::notify(conn, crate::notify::Topic::Progress).await
 }
 
@@ -639,8 +648,10 @@ pub async fn regenerate(
         let job = Job::Republish {
             project: project.id,
             chroot: None,
+            repository: None,
             release: true,
         };
+        jobs::set_aside(conn, project.id, None).await?;
         jobs::enqueue(conn, &job, now).await?;
         let object = format!("project:{}/{}", project.owner, project.name);
         audit::record(
@@ -696,19 +707,6 @@ pub async fn missing(
             ))
         })
         .collect()
-}
-
-/// Says on the project's page why publishing does not get on, or that it does again.
-///
-/// # Errors
-/// When the query fails.
-pub async fn set_trouble(conn: &mut Connection, project: i64, reason: Option<&str>) -> DbResult<()> {
-    diesel::update(projects::table.find(project))
-        .filter(projects::setup_error.is_distinct_from(reason))
-        .set(projects::setup_error.eq(reason))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Deletes one temporary project whose end has come; none: `None`. Persistent ones stay.

@@ -120,6 +120,38 @@ async fn regenerating_keeps_everything() {
     assert_eq!(users.sees().await, ["motd-1.0", "other-1.0"]);
 }
 
+/// A repository that goes before its turn, as that of an expired directory, stops no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_gone_is_passed_over() {
+    let house = House::new().await;
+    let alice = house.copr("alice").await;
+    run(&alice, &["create", "tools", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    let tools = house.project("alice", "tools").await;
+    house.build(&tools, "tools:pr:1", "motd", "1.0").await;
+    house.settle().await;
+    let before = house.snapshot("alice/tools").await;
+    let mut conn = house.conn().await;
+    let now = (house.context.clock)();
+    let repositories = db::repositories::of_project(&mut conn, tools.id).await.unwrap();
+    assert_eq!(repositories.len(), 2);
+    house.pass(50);
+    assert_eq!(backend::expire(&house.context).await.unwrap(), 1);
+    for repository in repositories {
+        let job = db::jobs::Job::Republish {
+            project: tools.id,
+            chroot: None,
+            repository: Some(repository.id),
+            release: true,
+        };
+        db::jobs::enqueue(&mut conn, &job, now).await.unwrap();
+    }
+    drop(conn);
+    house.settle().await;
+    assert_eq!(house.snapshot("alice/tools").await, before + 1);
+}
+
 /// Scenario 16: groups of packages are part of the signed metadata.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_come_with_the_metadata() {

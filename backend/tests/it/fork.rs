@@ -135,14 +135,16 @@ async fn a_repeated_fork_gives_the_same_packages() {
 }
 
 async fn builds(house: &House, project: i64) -> Vec<Build> {
-    let builds = db::builds::list(&mut *house.conn().await, project, None, 100, 0);
-    builds.await.unwrap()
+    let mut conn = house.conn().await;
+    db::builds::list(&mut conn, project, None, 100, 0).await.unwrap()
 }
 
 /// The content of a build's only package.
 async fn blob(house: &House, build: &Build) -> StorageKey {
     let mut conn = house.conn().await;
-    let files = db::rpms::published_files(&mut conn, build.tasks[0].id.0).await.unwrap();
+    let files = db::rpms::published_files(&mut conn, build.tasks[0].id.0)
+        .await
+        .unwrap();
     StorageKey::Blob(files[0].sha256.parse().unwrap())
 }
 
@@ -177,7 +179,10 @@ async fn what_cannot_be_copied_fails_alone() {
     };
     assert_eq!((other.state(), motd.state()), ("forked", "failed"));
     let (_, said) = motd.tasks[0].failure.clone().unwrap();
-    assert!(said.contains("is gone") && said.contains("tell the administrator"), "{said}");
+    assert!(
+        said.contains("is gone") && said.contains("tell the administrator"),
+        "{said}"
+    );
     let machine = Machine::new(&house, "alice", "mine").await;
     assert_eq!(machine.sees().await, ["other-1.0"]);
     machine.install("other").await;
@@ -246,13 +251,18 @@ async fn two_forks_into_one_project_keep_their_logs() {
         .await
         .expect_code(0);
     house.settle().await;
-    let (one, two) = (house.project("alice", "one").await, house.project("alice", "two").await);
+    let (one, two) = (
+        house.project("alice", "one").await,
+        house.project("alice", "two").await,
+    );
     let mine = house.project("alice", "mine").await;
     // Neither job looks before both were asked for.
     let soon = (house.context.clock)() + TimeDelta::seconds(2);
     let mut conn = house.conn().await;
     for from in [&one, &two] {
-        db::forks::update(&mut conn, &mine, from, "test", soon).await.unwrap();
+        db::forks::update(&mut conn, &mine, from, "test", soon)
+            .await
+            .unwrap();
     }
     drop(conn);
     house.settle().await;

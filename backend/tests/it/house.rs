@@ -1,6 +1,7 @@
 //! Database, store, signer, frontend and backend of one test.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,6 +12,7 @@ use chrono::TimeDelta;
 use db::builds::{Build, BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
 use db::projects::Project;
+use db::tasks::TaskRow;
 use db::testing::Cluster;
 use db::tokens::{DEFAULT_NAME, NewToken, Scope};
 use protocol::builder_api::{Artifact, ClaimRequest, PROTOCOL};
@@ -30,6 +32,8 @@ const SECRET: &str = "0123456789abcdef-token";
 
 pub struct House {
     pub context: Context,
+    signer: tokio::sync::Mutex<Option<Signer>>,
+    signer_listen: SocketAddr,
     pub url: String,
     pub results_url: String,
     seconds: Arc<AtomicI64>,
@@ -58,34 +62,48 @@ async fn object_store(dir: &Path) -> Storage {
 }
 
 /// Runs a server whose future stays on the thread that made it.
-fn beside<F: Future<Output = ()>>(server: impl FnOnce() -> F + Send + 'static) {
+fn beside<F: Future<Output = ()>>(
+    server: impl FnOnce() -> F + Send + 'static,
+) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         runtime.block_on(server());
-    });
+    })
 }
 
-async fn signer(dir: &Path) -> keys::Client {
+/// A signer that can be stopped.
+struct Signer {
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+async fn signer(dir: &Path, listen: SocketAddr) -> Signer {
     let folder = dir.join("keys");
-    let mut config =
-        keys::ServerConfig::new("127.0.0.1:0".parse().unwrap(), &folder, keys::Secret::new(SECRET));
+    let mut config = keys::ServerConfig::new(listen, &folder, keys::Secret::new(SECRET));
     config.rsa_pool = 0;
     let (ready, address) = oneshot::channel();
     let on_ready = |address| ready.send(address).unwrap();
-    beside(move || async move {
-        keys::serve(config, keys::SystemClock, on_ready, std::future::pending())
+    let (stop, stopped) = oneshot::channel();
+    let thread = beside(move || async move {
+        // Whoever drops the other end lets it run on.
+        let stopped = async {
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        keys::serve(config, keys::SystemClock, on_ready, stopped)
             .await
             .unwrap();
     });
-    let url = format!("http://{}", address.await.unwrap());
-    keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap()
+    address.await.unwrap();
+    Signer { stop, thread }
 }
 
 /// The frontend has to know its URLs before it binds.
-fn free() -> std::net::SocketAddr {
+fn free() -> SocketAddr {
     ([127, 0, 0, 1], testkit::free_port().unwrap()).into()
 }
 
@@ -95,7 +113,10 @@ impl House {
         let database = Cluster::shared().await.unwrap().database().await.unwrap();
         let pool = db::pool(&database, 12).unwrap();
         let storage = object_store(dir.path()).await;
-        let keys = signer(dir.path()).await;
+        let signer_listen = free();
+        let signer = signer(dir.path(), signer_listen).await;
+        let url = format!("http://{signer_listen}");
+        let keys = keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap();
         let seconds = Arc::new(AtomicI64::new(0));
         let passed = Arc::clone(&seconds);
         let clock: db::Clock =
@@ -161,11 +182,31 @@ impl House {
         tokio::spawn(backend::run(settings, parts, std::future::pending()));
         Self {
             context,
+            signer: tokio::sync::Mutex::new(Some(signer)),
+            signer_listen,
             url,
             results_url,
             seconds,
             dir,
         }
+    }
+
+    pub async fn stop_signer(&self) {
+        let Signer { stop, thread } = self.signer.lock().await.take().unwrap();
+        stop.send(()).unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap())
+            .await
+            .unwrap();
+    }
+
+    pub async fn start_signer(&self) {
+        *self.signer.lock().await = Some(signer(self.dir.path(), self.signer_listen).await);
+    }
+
+    /// A page of the service, as anybody sees it.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        answer.error_for_status().unwrap().text().await.unwrap()
     }
 
     /// Moves the clock on.
@@ -179,6 +220,26 @@ impl House {
 
     /// `copr-cli` of a user.
     pub async fn copr(&self, name: &str) -> Copr {
+        Copr::with_config(&self.config(name).await).unwrap()
+    }
+
+    /// What python's `copr` does for a user; `COPR_CONFIG` names the configuration.
+    pub async fn python(&self, name: &str, script: &str) -> String {
+        let path = self.dir.path().join(format!("{name}.conf"));
+        fs_err::write(&path, self.config(name).await).unwrap();
+        let mut command = Command::new(testkit::venv().join("bin/python"));
+        command.args(["-c", script]).env("COPR_CONFIG", &path);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{out}\n{err}");
+        out
+    }
+
+    /// The configuration of a user's client, with a new token.
+    async fn config(&self, name: &str) -> String {
         let mut conn = self.conn().await;
         let now = (self.context.clock)();
         let user = db::users::ensure(&mut conn, &name.parse().unwrap(), false, now)
@@ -194,10 +255,9 @@ impl House {
             .await
             .unwrap();
         let (login, token, url) = (pair.login, pair.token, &self.url);
-        let config = format!(
+        format!(
             "[copr-cli]\nlogin = {login}\nusername = {name}\ntoken = {token}\ncopr_url = {url}\nencrypted = False\n"
-        );
-        Copr::with_config(&config).unwrap()
+        )
     }
 
     pub async fn project(&self, owner: &str, name: &str) -> Project {
@@ -223,12 +283,12 @@ impl House {
             kind: FailureKind::BuildFailed,
             message: "no".to_owned(),
         };
-        self.finish(&build, &failed, &[]).await;
+        self.finish(&build.tasks[0], &failed, &[]).await;
         build.id
     }
 
-    async fn finish(&self, build: &Build, outcome: &Outcome, artifacts: &[Artifact]) {
-        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
+    async fn finish(&self, task: &TaskRow, outcome: &Outcome, artifacts: &[Artifact]) {
+        let (task, attempt) = (task.id, task.attempt);
         let (mut conn, now) = (self.conn().await, (self.context.clock)());
         assert!(
             db::tasks::finish(&mut conn, task, attempt, outcome, artifacts, None, now)
@@ -237,19 +297,10 @@ impl House {
         );
     }
 
-    async fn upload(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
-        let (file, bytes) = self.rpm(project, name, version).await;
+    /// Builds a package as a builder would, without waiting for its publication.
+    pub async fn upload(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
         let build = self.claimed(project, dir, name, version).await;
-        let (task, attempt) = (build.tasks[0].id, build.tasks[0].attempt);
-        let artifact = Artifact {
-            name: file.parse().unwrap(),
-            size: bytes.len() as u64,
-            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
-        };
-        let index = 0;
-        let key = StorageKey::Quarantine { task, attempt, index };
-        self.context.storage.put(&key, bytes).await.unwrap();
-        self.finish(&build, &Outcome::Succeeded, &[artifact]).await;
+        self.deliver(project, &build.tasks[0], name, version).await;
         build.id
     }
 
@@ -278,20 +329,61 @@ impl House {
             batch: None,
             package: None,
         };
-        let request = ClaimRequest {
-            protocol: PROTOCOL,
-            builder: "test".parse().unwrap(),
-            arches: vec!["x86_64".to_owned()],
-            chroots: Vec::new(),
-            memory_mib: 0,
-            wait_s: 0,
-        };
         let mut conn = self.conn().await;
         let now = (self.context.clock)();
-        let id = db::builds::create_claimed(&mut conn, &new, &request, now)
+        let id = db::builds::create_claimed(&mut conn, &new, &request(), now)
             .await
             .unwrap();
         db::builds::find(&mut conn, id).await.unwrap().unwrap()
+    }
+
+    /// Builds the only task that waits for a builder.
+    pub async fn build_waiting(&self, project: &Project, name: &str, version: &str) {
+        let now = (self.context.clock)();
+        let mut conn = self.conn().await;
+        let task = db::tasks::claim(&mut conn, &request(), now, TimeDelta::hours(1)).await;
+        drop(conn);
+        let task = task.unwrap().unwrap();
+        self.deliver(project, &task, name, version).await;
+    }
+
+    /// Hands in a task's package, and a log.
+    async fn deliver(&self, project: &Project, row: &TaskRow, name: &str, version: &str) {
+        let (file, bytes) = self.rpm(project, name, version).await;
+        let (task, attempt) = (row.id, row.attempt);
+        let artifact = Artifact {
+            name: file.parse().unwrap(),
+            size: bytes.len() as u64,
+            sha256: protocol::Sha256::from_bytes(&Sha256::digest(&bytes).into()),
+        };
+        let index = 0;
+        let key = StorageKey::Quarantine { task, attempt, index };
+        self.context.storage.put(&key, bytes).await.unwrap();
+        let mut conn = self.conn().await;
+        db::logs::append(&mut conn, task, attempt, 0, b"+ rpmbuild -bb\n")
+            .await
+            .unwrap();
+        drop(conn);
+        self.finish(row, &Outcome::Succeeded, &[artifact]).await;
+    }
+
+    /// A source package in a file.
+    pub async fn source(&self, name: &str, version: &str) -> PathBuf {
+        let dir = self.dir.path().join(format!("{name}-{version}"));
+        fs_err::create_dir_all(&dir).unwrap();
+        let spec = dir.join("x.spec");
+        fs_err::write(&spec, spec_text(name, version)).unwrap();
+        let mut command = Command::new("rpmbuild");
+        command.args(["-bs", "--quiet"]).env("HOME", &dir);
+        for name in ["_topdir", "_srcrpmdir"] {
+            command.arg("--define").arg(format!("{name} {}", dir.display()));
+        }
+        command.args(["--define", "dist .deb12"]).arg(&spec);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        dir.join(format!("{name}-{version}-1.deb12.src.rpm"))
     }
 
     /// A package with the project's identity: file name and content.
@@ -305,12 +397,7 @@ impl House {
         let identity = identity.unwrap();
         let dir = tempfile::tempdir_in(self.dir.path()).unwrap();
         let spec = dir.path().join("x.spec");
-        let text = format!(
-            "Name: {name}\nVersion: {version}\nRelease: 1%{{dist}}\nSummary: A package\nLicense: MIT\nBuildArch: noarch\n\
-             %description\nA package.\n%install\nmkdir -p %{{buildroot}}/opt\necho {version} > %{{buildroot}}/opt/{name}\n\
-             %files\n/opt/{name}\n"
-        );
-        fs_err::write(&spec, text).unwrap();
+        fs_err::write(&spec, spec_text(name, version)).unwrap();
         let mut command = Command::new("rpmbuild");
         command.args(["-bb", "--quiet"]).env("HOME", dir.path());
         for (name, value) in [
@@ -371,6 +458,25 @@ impl House {
             .await
             .unwrap();
         answer.status().as_u16()
+    }
+}
+
+fn spec_text(name: &str, version: &str) -> String {
+    format!(
+        "Name: {name}\nVersion: {version}\nRelease: 1%{{dist}}\nSummary: A package\nLicense: MIT\nBuildArch: noarch\n\
+         %description\nA package.\n%install\nmkdir -p %{{buildroot}}/opt\necho {version} > %{{buildroot}}/opt/{name}\n\
+         %files\n/opt/{name}\n"
+    )
+}
+
+fn request() -> ClaimRequest {
+    ClaimRequest {
+        protocol: PROTOCOL,
+        builder: "test".parse().unwrap(),
+        arches: vec!["x86_64".to_owned()],
+        chroots: vec![CHROOT.parse().unwrap()],
+        memory_mib: 1 << 20,
+        wait_s: 0,
     }
 }
 

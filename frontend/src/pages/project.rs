@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::operations::projects::find_project;
 use crate::repo_file::file_name;
-use crate::templates::context::{Arch, DirectoryLine, Key, PackageLine, Project, Repo};
+use crate::templates::context::{Arch, DirectoryLine, Key, PackageLine, Project, Repo, Trouble};
 
 /// Directories that are shown.
 const DIRECTORIES: i64 = 100;
@@ -31,6 +31,14 @@ struct PublicKey {
     algorithm: String,
 }
 
+fn trouble(trouble: db::jobs::Trouble) -> Trouble {
+    Trouble {
+        reason: trouble.reason,
+        set_up: trouble.set_up,
+        given_up: trouble.given_up,
+    }
+}
+
 /// A project: how to enable it, its packages and builds.
 pub async fn show(
     app: web::Data<App>,
@@ -40,6 +48,7 @@ pub async fn show(
     let row = find_project(&app, &path.0, &path.1).await?;
     let now = app.now();
     let mut conn = app.conn().await?;
+    let troubles = db::jobs::troubles(&mut conn, row.id).await?;
     let chroots = db::projects::chroots(&mut conn, row.id).await?;
     let wanted = builds::Wanted {
         limit: NEWEST,
@@ -88,7 +97,7 @@ pub async fn show(
     let page = Project {
         project: visitor.head(&row),
         ready: row.ready_at.is_some(),
-        setup_error: row.setup_error.clone(),
+        troubles: troubles.into_iter().map(trouble).collect(),
         description: row.settings.description.clone(),
         instructions: row.settings.instructions.clone(),
         enable_copr: format!(

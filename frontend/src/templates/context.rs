@@ -226,6 +226,17 @@ pub struct PackageLine {
     pub latest: Option<BuildLine>,
 }
 
+/// Something of a project that does not get on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trouble {
+    /// What the last try failed with.
+    pub reason: String,
+    /// Key and empty repositories are not made; else publishing does not get on.
+    pub set_up: bool,
+    /// It is not tried again.
+    pub given_up: bool,
+}
+
 /// A project's page.
 #[derive(Debug, Clone, Serialize)]
 pub struct Project {
@@ -233,8 +244,8 @@ pub struct Project {
     pub project: ProjectHead,
     /// Key and repositories exist.
     pub ready: bool,
-    /// Why they do not come into being.
-    pub setup_error: Option<String>,
+    /// What does not get on.
+    pub troubles: Vec<Trouble>,
     /// As typed.
     pub description: String,
     /// As typed.

@@ -157,7 +157,7 @@ impl Project {
         let of = |full: bool| Self {
             project: head(full),
             ready: full,
-            setup_error: None,
+            troubles: Vec::new(),
             description: if full { HOSTILE } else { "" }.to_owned(),
             instructions: if full { HOSTILE } else { "" }.to_owned(),
             enable_copr: "sudo dnf copr enable 127.0.0.1/alice/tools".to_owned(),
@@ -206,11 +206,17 @@ impl Project {
                 url: "http://127.0.0.1:5082/results/alice/tools/pubkey.gpg".to_owned(),
             }),
         };
-        let stuck = Self {
-            setup_error: Some(HOSTILE.to_owned()),
-            ..of(false)
+        let stuck = |full: bool| Self {
+            troubles: [(true, false), (false, true), (false, false)]
+                .map(|(set_up, given_up)| Trouble {
+                    reason: HOSTILE.to_owned(),
+                    set_up,
+                    given_up,
+                })
+                .to_vec(),
+            ..of(full)
         };
-        vec![of(true), of(false), stuck]
+        vec![of(true), of(false), stuck(true), stuck(false)]
     }
 }
 

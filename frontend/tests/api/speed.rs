@@ -75,7 +75,7 @@ fn asked() -> Vec<Asked> {
         ),
         api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
         page(&format!("{OWNER}/{PROJECT}/repo/fedora-44/x.repo"), 1),
-        page(&format!("{OWNER}/{PROJECT}/"), 7),
+        page(&format!("{OWNER}/{PROJECT}/"), 8),
         page(&format!("{OWNER}/{PROJECT}/builds/"), 3),
         page(
             &format!("{OWNER}/{PROJECT}/builds/?state=failed&package=package-00007"),

@@ -1,5 +1,7 @@
 //! Making, changing and deleting projects.
 
+use chrono::TimeDelta;
+use db::jobs::{self, Job};
 use db::{builds, projects};
 
 use crate::house::{CHROOT, House, RESULTS_URL, URL, location, refused};
@@ -263,17 +265,40 @@ async fn a_publication_that_does_not_get_on_is_said_until_it_does() {
     let path = alice.make_project("tools").await;
     let project = house.projects().await[0].id;
     let reason = "the signer does not answer";
-    db::projects::set_trouble(&mut *house.conn().await, project, Some(reason))
+    let job = Job::Republish {
+        project,
+        chroot: None,
+        repository: None,
+        release: true,
+    };
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let mut conn = house.conn().await;
+    jobs::enqueue(&mut conn, &job, now).await.unwrap();
+    let claimed = loop {
+        let claimed = jobs::claim(&mut conn, now, TimeDelta::days(1))
+            .await
+            .unwrap()
+            .unwrap();
+        if claimed.job == job {
+            break claimed;
+        }
+    };
+    jobs::retry(&mut conn, &claimed, now, reason, Some(project))
+        .await
+        .unwrap();
+    let page = house.anonymous().page(&path).await;
+    for part in ["Publishing does not get on", reason, "keeps trying"] {
+        assert!(page.contains(part), "{part}:\n{page}");
+    }
+    jobs::fail(&mut conn, &claimed, now, reason, Some(project))
         .await
         .unwrap();
     let page = house.anonymous().page(&path).await;
     assert!(
-        page.contains("Publishing does not get on") && page.contains(reason),
+        page.contains("has given up") && !page.contains("keeps trying"),
         "{page}"
     );
-    db::projects::set_trouble(&mut *house.conn().await, project, None)
-        .await
-        .unwrap();
+    jobs::set_aside(&mut conn, project, None).await.unwrap();
     let page = house.anonymous().page(&path).await;
     assert!(!page.contains("Publishing does not get on"), "{page}");
 }

@@ -1,9 +1,14 @@
 //! Jobs.
 
 use chrono::TimeDelta;
-use db::jobs::{self, Job};
+use db::jobs::{self, Job, Trouble};
 
-use crate::support::{after, pool, start};
+use crate::support::{after, pool, project, start};
+
+fn set_up(project: i64) -> Job {
+    let directory = None;
+    Job::SetUpProject { project, directory }
+}
 
 #[tokio::test]
 async fn the_same_job_twice_is_one() {
@@ -24,9 +29,7 @@ async fn a_lost_lease_is_claimed_again_and_the_loser_changes_nothing() {
     let pool = pool(2).await;
     let mut conn = pool.get().await.unwrap();
     let lease = TimeDelta::seconds(30);
-    jobs::enqueue(&mut conn, &Job::SetUpProject { project: 7 }, start())
-        .await
-        .unwrap();
+    jobs::enqueue(&mut conn, &set_up(7), start()).await.unwrap();
     let first = jobs::claim(&mut conn, start(), lease).await.unwrap().unwrap();
     assert!(jobs::claim(&mut conn, after(29), lease).await.unwrap().is_none());
     let second = jobs::claim(&mut conn, after(31), lease).await.unwrap().unwrap();
@@ -37,7 +40,7 @@ async fn a_lost_lease_is_claimed_again_and_the_loser_changes_nothing() {
     jobs::done(&mut conn, &first).await.unwrap();
     assert!(!jobs::extend(&mut conn, &first, after(100)).await.unwrap());
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (1, 0));
-    jobs::retry(&mut conn, &second, after(60), "not yet")
+    jobs::retry(&mut conn, &second, after(60), "not yet", None)
         .await
         .unwrap();
     assert!(jobs::claim(&mut conn, after(59), lease).await.unwrap().is_none());
@@ -56,7 +59,7 @@ async fn a_given_up_job_stays_visible_and_does_not_block_a_new_one() {
         .await
         .unwrap()
         .unwrap();
-    jobs::fail(&mut conn, &claimed, after(1), "hopeless")
+    jobs::fail(&mut conn, &claimed, after(1), "hopeless", None)
         .await
         .unwrap();
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (0, 1));
@@ -74,9 +77,7 @@ async fn urgent_jobs_come_first() {
     jobs::enqueue(&mut conn, &Job::StoreLog { task: 1, attempt: 1 }, start())
         .await
         .unwrap();
-    jobs::enqueue(&mut conn, &Job::SetUpProject { project: 2 }, start())
-        .await
-        .unwrap();
+    jobs::enqueue(&mut conn, &set_up(2), start()).await.unwrap();
     let mut kinds = Vec::new();
     while let Some(claimed) = jobs::claim(&mut conn, start(), TimeDelta::seconds(30))
         .await
@@ -84,5 +85,52 @@ async fn urgent_jobs_come_first() {
     {
         kinds.push(claimed.job.kind());
     }
-    assert_eq!(kinds, ["set_up_project", "store_log", "remove_project"]);
+    assert_eq!(kinds, ["remove_project", "set_up_project", "store_log"]);
+}
+
+/// What does not get on is on its project's page until it does, and what was given up until it is set aside.
+#[tokio::test]
+async fn troubles_belong_to_jobs() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    let claimed = jobs::claim(&mut conn, start(), TimeDelta::days(1)).await;
+    let set_up = claimed.unwrap().unwrap();
+    let publish = Job::PublishTask { task: 1, attempt: 1 };
+    jobs::enqueue(&mut conn, &publish, start()).await.unwrap();
+    let claimed = jobs::claim(&mut conn, start(), TimeDelta::days(1)).await;
+    let publish = claimed.unwrap().unwrap();
+    let of = Some(project.id);
+    jobs::retry(&mut conn, &set_up, after(1), "no signer", of)
+        .await
+        .unwrap();
+    jobs::fail(&mut conn, &publish, after(1), "no disk", of)
+        .await
+        .unwrap();
+    let trouble = |reason: &str, set_up, given_up| Trouble {
+        reason: reason.to_owned(),
+        set_up,
+        given_up,
+    };
+    assert_eq!(
+        jobs::troubles(&mut conn, project.id).await.unwrap(),
+        [trouble("no disk", false, true), trouble("no signer", true, false)]
+    );
+    assert!(
+        jobs::troubles(&mut conn, project.id + 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    jobs::set_aside(&mut conn, project.id, Some("republish"))
+        .await
+        .unwrap();
+    assert_eq!(jobs::troubles(&mut conn, project.id).await.unwrap().len(), 2);
+    jobs::set_aside(&mut conn, project.id, None).await.unwrap();
+    let left = jobs::troubles(&mut conn, project.id).await.unwrap();
+    assert_eq!(left, [trouble("no signer", true, false)]);
+    let again = jobs::claim(&mut conn, after(2), TimeDelta::days(1)).await;
+    jobs::done(&mut conn, &again.unwrap().unwrap()).await.unwrap();
+    assert!(jobs::troubles(&mut conn, project.id).await.unwrap().is_empty());
+    assert_eq!(jobs::count(&mut conn).await.unwrap(), (0, 1));
 }

@@ -5,6 +5,7 @@
 mod batches;
 mod changes;
 mod deletion;
+mod directories;
 mod events;
 mod jobs;
 mod locks;
