@@ -9,3 +9,6 @@ mod directories;
 mod foreign;
 mod fork;
 mod house;
+mod packit;
+mod transfer;
+mod trouble;
