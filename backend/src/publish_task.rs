@@ -67,7 +67,8 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
                 audience: snapshot::audience(&project),
                 cause: Cause::Build(build.id),
             };
-            snapshot::publish_snapshot(context, &publication).await?;
+            let number = snapshot::publish_snapshot(context, &publication).await?;
+            number.ok_or_else(|| JobError::retry("the repository was removed meanwhile"))?;
         }
     }
     // A scratch build's packages are signed and listed, and that is all.

@@ -38,6 +38,10 @@ pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> R
         drop(conn);
         let count = repositories.len();
         repositories.retain(|repository| only.is_none_or(|dir| *dir == repository.dir));
+        if only.is_some() && repositories.is_empty() {
+            // It has ended already.
+            return Ok(());
+        }
         let main = project.name.clone().into();
         put_key(context, &project, &repositories, (only.unwrap_or(&main), &key)).await?;
         for repository in repositories {
