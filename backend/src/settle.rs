@@ -88,7 +88,7 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         Job::SetUpProject { project, .. }
         | Job::Republish { project, .. }
         | Job::ForkProject { project, .. }
-        | Job::RemoveBuilds { project, .. } => Some(*project),
+        | Job::RemoveBuilds { project } => Some(*project),
         Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
         Job::StoreLog { .. }
         | Job::AcceptSource { .. }

@@ -102,7 +102,7 @@ async fn a_project_that_is_referred_to_can_end_and_be_forked_into() {
         .await
         .unwrap();
     execute(&mut conn, "SET lock_timeout = '5s'").await.unwrap();
-    db::forks::adopt(&mut conn, tools.id, &copy, start())
+    db::forks::update(&mut conn, &copy, &tools, "alice", start())
         .await
         .unwrap();
     let end = format!(
