@@ -289,6 +289,7 @@ async fn needs_of(conn: &mut Connection, project: i64) -> DbResult<Vec<String>> 
 
 type Nodes = HashMap<(OwnerName, ProjectName), Node>;
 type NodeTypes = (BigInt, Text, Text, Bool, Nullable<Integer>, Array<Text>);
+type NodeRow = (i64, String, String, bool, Option<i32>, Vec<String>);
 
 /// The live ones among these projects.
 async fn nodes(conn: &mut Connection, names: &[(OwnerName, ProjectName)]) -> DbResult<Nodes> {
@@ -297,7 +298,7 @@ async fn nodes(conn: &mut Connection, names: &[(OwnerName, ProjectName)]) -> DbR
     }
     let owners: Vec<&str> = names.iter().map(|(owner, _)| owner.as_str()).collect();
     let projects: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
-    let rows: Vec<(i64, String, String, bool, Option<i32>, Vec<String>)> = Prepared::<NodeTypes>::new(
+    let rows: Vec<NodeRow> = Prepared::<NodeTypes>::new(
         "SELECT DISTINCT ON (p.id) p.id, p.owner, p.name,
              coalesce((p.settings->>'module_hotfixes')::boolean, false), (p.settings->>'repo_priority')::int,
              ARRAY(SELECT jsonb_array_elements_text(coalesce(p.settings->'runtime_dependencies', '[]')))
