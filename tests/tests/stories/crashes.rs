@@ -124,9 +124,15 @@ async fn a_backend_killed_while_projects_change() {
     let service = Service::shared().unwrap();
     let copr = Copr::admin(&service);
     let service = &service;
-    let wish = service.die_at("set_up_project.before_pointer").unwrap();
-    project(&copr, "lost-changes").unwrap();
-    assert!(!wish.exists(), "the backend never passed there");
+    for (place, name) in [
+        ("set_up_project.after_key", "lost-key"),
+        ("set_up_project.before_pointer", "lost-changes"),
+    ] {
+        let wish = service.die_at(place).unwrap();
+        project(&copr, name).unwrap();
+        assert!(!wish.exists(), "the backend never passed {place}");
+        assert_eq!(packages(service, name).await, 0);
+    }
     let client = Client::new(service, service.owner(), "lost-changes")
         .await
         .unwrap();
@@ -140,15 +146,19 @@ async fn a_backend_killed_while_projects_change() {
     assert_eq!(end(service, build).await, "succeeded");
     assert!(!wish.exists(), "the backend never passed there");
 
-    for place in ["after_rows", "after_store", "before_pointer"] {
-        let name = format!("lost-{}", place.replace('_', "-"));
+    for place in [
+        "fork_project.after_rows",
+        "fork_project.after_store",
+        "fork_project.before_pointer",
+    ] {
+        let name = place.replace(['_', '.'], "-");
         let fork = async || {
             let fork = ["fork", "lost-changes", &name];
             copr.run(&fork).unwrap().expect_code(0);
         };
         // A fork has no repository until it is set up.
         let done = async || seen(service, &name).await.is_ok_and(|all| all == 1);
-        survives(service, &format!("fork_project.{place}"), fork, done).await;
+        survives(service, place, fork, done).await;
     }
     let before = snapshot(service, "lost-changes").await;
     let regenerate = async || {
@@ -160,8 +170,8 @@ async fn a_backend_killed_while_projects_change() {
     survives(service, "republish.before_pointer", regenerate, done).await;
 
     for (place, project) in [
-        ("remove_build.before_pointer", "lost-changes"),
-        ("remove_build.before_objects", "lost-after-rows"),
+        ("remove_builds.before_pointer", "lost-changes"),
+        ("remove_builds.before_objects", "fork-project-after-rows"),
     ] {
         let listed = get(
             service,
@@ -176,6 +186,27 @@ async fn a_backend_killed_while_projects_change() {
         survives(service, place, delete, done).await;
     }
     clients.expect_no_failure();
+}
+
+/// No place is forgotten.
+#[test]
+fn the_backend_dies_in_each_of_its_places() {
+    let stories = include_str!("crashes.rs");
+    let mut places = 0;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend/src");
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = fs_err::read_to_string(path).unwrap();
+        for rest in text.split("faults.pass(\"").skip(1) {
+            let place = rest.split('"').next().unwrap();
+            assert!(stories.contains(&format!("\"{place}\"")), "no story of {place}");
+            places += 1;
+        }
+    }
+    assert!(places > 10, "{places} places");
 }
 
 /// Scenario 20: the frontend is killed while a client watches. The client, which tries three times, five seconds apart,
