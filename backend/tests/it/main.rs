@@ -9,6 +9,7 @@ mod directories;
 mod foreign;
 mod fork;
 mod house;
+mod mock_config;
 mod packit;
 mod transfer;
 mod trouble;

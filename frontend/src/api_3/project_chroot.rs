@@ -135,6 +135,8 @@ struct Repo {
     baseurl: String,
     priority: Option<u32>,
     module_hotfixes: bool,
+    /// Always false: `copr-cli mock-config` writes it beside `baseurl` and has no line for a key, and dnf ignores a
+    /// repository whose metadata it cannot check. Builders are given the key and check.
     repo_gpgcheck: bool,
 }
 
@@ -184,7 +186,7 @@ pub(super) async fn config_of(
                 baseurl: repo.baseurl,
                 priority: repo.source.priority,
                 module_hotfixes: repo.module_hotfixes,
-                repo_gpgcheck: repo.source.repo_gpgcheck,
+                repo_gpgcheck: false,
             })
             .collect(),
         additional_repos,

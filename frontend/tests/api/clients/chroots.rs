@@ -89,10 +89,12 @@ async fn a_chroot_is_edited_shown_and_reset() {
             "[additional_1]\nname=\"Koper repository alice/libs\"\nbaseurl={url}/alice/libs/{CHROOT}/\n"
         ),
         &format!("baseurl=https://example.org/{CHROOT}/\npriority=7\n"),
-        "repo_gpgcheck=1",
+        "repo_gpgcheck=0",
     ] {
         assert!(config.out.contains(part), "{part} is missing:\n{}", config.out);
     }
+    // Its template names no key.
+    assert!(!config.out.contains("repo_gpgcheck=1"), "{}", config.out);
 
     let reset = [
         "edit-chroot",
