@@ -397,6 +397,7 @@ impl Fields {
                 packit_forge_project: self.text("packit_forge_project")?.filter(|t| !t.is_empty()),
                 scratch: self.flag("scratch")?.unwrap_or(false),
                 chroots_named: false,
+                chroots_excluded: Vec::new(),
             },
         })
     }

@@ -48,6 +48,9 @@ pub struct BuildOptions {
     pub scratch: bool,
     /// Whether the submitter named chroots, which then count more than the package's denylist.
     pub chroots_named: bool,
+    /// Chroots that the submitter left out, names or patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chroots_excluded: Vec<String>,
 }
 
 /// A build with its tasks.

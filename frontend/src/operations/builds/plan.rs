@@ -66,6 +66,7 @@ pub(super) async fn plan(
     }
     let mut options = request.options.clone();
     options.chroots_named = !request.chroots.is_empty();
+    options.chroots_excluded.clone_from(&request.exclude_chroots);
     if let Some(package) = package {
         if !options.chroots_named {
             chroots.retain(|c| !package.denied().any(|pattern| fnmatch(pattern, c.as_str())));

@@ -3,7 +3,7 @@
 use db::builds::{self, Build, NewBuild, Recipe, Source, Target};
 use db::package_edit::Package;
 use db::projects::Project;
-use protocol::BuildId;
+use protocol::{BuildId, ChrootName};
 
 use super::plan::plan;
 use super::{BuildRequest, Plan};
@@ -80,24 +80,18 @@ pub async fn submit_source(
 /// else the same source; for the same chroots where they had been named and are still enabled.
 ///
 /// # Errors
-/// As [`super::check_before_build`], and 400 when there is nothing to build again.
+/// As [`super::check_before_build`], and 400 when there is nothing to build again, or nothing to build it for.
 pub async fn resubmit(app: &App, actor: &Actor, build: &Build, project: &Project) -> Result<BuildId, Error> {
     actor.may_build(project)?;
     let source = again(build)?;
     let mut request = BuildRequest {
         dir: Some(build.dir.to_string()),
+        exclude_chroots: build.options.chroots_excluded.clone(),
         options: build.options.clone(),
         ..BuildRequest::default()
     };
     if build.options.chroots_named {
-        let enabled = db::projects::chroots(&mut *app.conn().await?, project.id).await?;
-        request.chroots = build
-            .tasks
-            .iter()
-            .filter_map(|t| t.chroot.as_ref())
-            .filter(|c| enabled.contains(c))
-            .map(ToString::to_string)
-            .collect();
+        request.chroots = still_enabled(app, build, project).await?;
     }
     let package = match &build.package {
         Some(name) => db::package_edit::find(&mut *app.conn().await?, project.id, name.as_str()).await?,
@@ -119,6 +113,28 @@ pub async fn resubmit(app: &App, actor: &Actor, build: &Build, project: &Project
         source::write_index(app, project, &plan.dir, made, srpm).await;
     }
     Ok(made)
+}
+
+/// The chroots that a build was for, as far as its project still enables them.
+///
+/// # Errors
+/// 400 when none is left: a request without chroots would mean all of them.
+async fn still_enabled(app: &App, build: &Build, project: &Project) -> Result<Vec<String>, Error> {
+    let enabled = db::projects::chroots(&mut *app.conn().await?, project.id).await?;
+    let named = build.tasks.iter().filter_map(|t| t.chroot.as_ref());
+    let (left, gone): (Vec<_>, Vec<_>) = named.partition(|c| enabled.contains(c));
+    if left.is_empty() {
+        let gone: Vec<&str> = gone.into_iter().map(ChrootName::as_str).collect();
+        return Err(Error::Invalid(format!(
+            "chroots: Build {} was for {}, which {}/{} does not enable any more; enable a chroot of them, or submit a \
+             new build",
+            build.id,
+            gone.join(", "),
+            project.owner,
+            project.name
+        )));
+    }
+    Ok(left.into_iter().map(ToString::to_string).collect())
 }
 
 fn again(build: &Build) -> Result<Source, Error> {

@@ -609,3 +609,52 @@ async fn options_are_kept_for_the_builder_and_for_a_resubmission() {
         .await
         .ok();
 }
+
+/// An empty list of chroots means all of them; none that is left is another thing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resubmission_is_for_no_other_chroots() {
+    let set = Set::new().await;
+    let file = set.file(&packages::source("BuildArch: noarch"));
+    let named = set.submit(&file, &[]).await;
+    let mut arguments = vec!["build", "--nowait", "--exclude-chroot", OTHER_CHROOT];
+    arguments.extend(["tools", file.as_str()]);
+    let excluding = set.run(&arguments).await.expect_code(0).build();
+    let resubmit = |id: u64| {
+        let path = format!("/build/resubmit/{id}");
+        let (house, alice) = (&set.house, &set.alice);
+        async move { house.send("POST", &path, Some(alice), json!({})).await }
+    };
+    for id in [named, excluding] {
+        let again = resubmit(id).await.ok();
+        assert_eq!(again["chroots"], json!([CHROOT]), "of build {id}");
+    }
+    let enable = |chroots: Value| {
+        let body = json!({"chroots": chroots});
+        set.house
+            .send("PUT", "/project/edit/alice/tools", Some(&set.alice), body)
+    };
+    enable(json!([OTHER_CHROOT])).await.ok();
+    let before = set
+        .house
+        .get("/build/list?ownername=alice&projectname=tools")
+        .await
+        .ok();
+    let text = resubmit(named).await.error(400);
+    assert!(
+        text.contains(&format!("was for {CHROOT}")) && text.contains("does not enable any more"),
+        "{text}"
+    );
+    let text = resubmit(excluding).await.error(400);
+    assert!(text.contains("At least one chroot must be selected"), "{text}");
+    let after = set
+        .house
+        .get("/build/list?ownername=alice&projectname=tools")
+        .await
+        .ok();
+    assert_eq!(
+        before["items"].as_array().unwrap().len(),
+        after["items"].as_array().unwrap().len()
+    );
+    enable(json!([CHROOT, OTHER_CHROOT])).await.ok();
+    assert_eq!(resubmit(named).await.ok()["chroots"], json!([CHROOT]));
+}
