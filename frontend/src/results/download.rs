@@ -153,7 +153,7 @@ fn resuming(
 }
 
 /// What precedes the bytes.
-enum Prepared {
+pub(super) enum Prepared {
     /// There are none: the answer is complete.
     Done(HttpResponse),
     /// The head, the first byte and the one after the last.
@@ -161,7 +161,7 @@ enum Prepared {
 }
 
 /// The head of the answer and the bytes to send, or the whole answer if there are none.
-fn prepare(request: &HttpRequest, about: &About, size: u64) -> Prepared {
+pub(super) fn prepare(request: &HttpRequest, about: &About, size: u64) -> Prepared {
     if unchanged(request, &about.etag) {
         let mut response = HttpResponse::NotModified();
         about.headers(&mut response);

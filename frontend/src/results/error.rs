@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use db::DbError;
 use storage::StorageError;
 
 /// Seconds after which a client may come back.
@@ -15,6 +16,8 @@ pub(super) enum GatewayError {
     Unavailable,
     #[error("the object store holds something unreadable here; the log of the service says what")]
     Store(StorageError),
+    #[error("the log cannot be read at the moment; try again in a few seconds")]
+    Database(#[from] DbError),
 }
 
 impl GatewayError {
@@ -27,8 +30,12 @@ impl GatewayError {
                 tracing::error!(%error, path, "a result cannot be served");
                 HttpResponse::InternalServerError()
             }
+            Self::Database(error) => {
+                tracing::warn!(%error, path, "the log of a running build cannot be read");
+                HttpResponse::ServiceUnavailable()
+            }
         };
-        if matches!(self, Self::Unavailable) {
+        if matches!(self, Self::Unavailable | Self::Database(_)) {
             response.insert_header((RETRY_AFTER, COME_BACK));
         }
         response

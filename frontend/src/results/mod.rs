@@ -1,7 +1,7 @@
 //! The result gateway: repositories, packages and logs over HTTP, read from the object store alone.
 //!
-//! Clients see the store through it, so it outlives the database: it asks nothing else. A pointer is read again for
-//! every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
+//! Clients see the store through it, so it outlives the database: it asks nothing else, but for the log of a build that
+//! runs. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
 //! gateway does: it holds requests and retries until its patience ends.
 //!
 //! What is served was written by users. Nothing here redirects, and every answer forbids scripts and sniffing.
@@ -11,6 +11,7 @@ mod cache;
 mod download;
 mod error;
 mod listing;
+mod live;
 mod repository;
 mod served;
 
@@ -52,6 +53,8 @@ pub struct Gateway {
     cache: Arc<Cache>,
     patience: Duration,
     served: Arc<Served>,
+    /// Where the logs of running builds are.
+    pool: Option<db::Pool>,
 }
 
 impl Gateway {
@@ -63,7 +66,15 @@ impl Gateway {
             cache: Arc::new(Cache::new(CACHE_SIZE)),
             patience: PATIENCE,
             served: Arc::default(),
+            pool: None,
         }
+    }
+
+    /// Serves the logs of running builds as well, which are in the database.
+    #[must_use]
+    pub fn with_live_logs(mut self, pool: db::Pool) -> Self {
+        self.pool = Some(pool);
+        self
     }
 
     /// Counts what is downloaded.

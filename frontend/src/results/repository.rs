@@ -234,7 +234,20 @@ impl Gateway {
         key: &StorageKey,
         wanted: Wanted,
     ) -> Result<HttpResponse, GatewayError> {
-        let index = self.index(key).await?;
+        let path = key.path();
+        let title = path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".json");
+        let index = match self.index(key).await {
+            Err(GatewayError::NotFound) => match self.live_log(key).await? {
+                Some(log) => return log.answer(request, &wanted, title),
+                // Its build may have ended since the first look.
+                None => self.index(key).await?,
+            },
+            index => index?,
+        };
         let name = match wanted {
             Wanted::File(name) => name,
             Wanted::Listing(base) => {
@@ -243,12 +256,6 @@ impl Gateway {
                     .iter()
                     .map(|file| Line::file(&file.name, Some(file.size)))
                     .collect();
-                let path = key.path();
-                let title = path
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .trim_end_matches(".json");
                 return Ok(page(title, &base, &lines, None));
             }
         };

@@ -7,6 +7,7 @@ mod commands;
 mod dnf;
 mod dnf5;
 mod downloads;
+mod live_log;
 mod packages;
 mod packit;
 mod paging;
