@@ -297,6 +297,14 @@ impl House {
         );
     }
 
+    /// The same of a package that is refused.
+    pub async fn build_refused(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
+        let id = self.upload(project, dir, name, version).await;
+        let build = self.wait(id, |build| build.is_final()).await;
+        assert_eq!(build.state(), "failed", "{:?}", build.tasks);
+        id
+    }
+
     /// Builds a package as a builder would, without waiting for its publication.
     pub async fn upload(&self, project: &Project, dir: &str, name: &str, version: &str) -> BuildId {
         let build = self.claimed(project, dir, name, version).await;

@@ -10,6 +10,7 @@ mod foreign;
 mod fork;
 mod house;
 mod mock_config;
+mod monitor;
 mod packit;
 mod transfer;
 mod trouble;

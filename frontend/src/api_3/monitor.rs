@@ -69,8 +69,9 @@ struct Chroot<'a> {
     /// Null until there is a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     url_build_log: Option<Option<String>>,
+    /// Always null: there is one log, and it holds what goes wrong after the build as well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    url_backend_log: Option<Option<String>>,
+    url_backend_log: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url_build: Option<String>,
 }
@@ -103,27 +104,16 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn chroot<'n>(&self, newest: &'n Newest, chroot: &str, state: &'n str) -> Chroot<'n> {
-        let log = |name: &str| {
-            self.fields.contains(name).then(|| {
-                self.log_url(
-                    newest,
-                    chroot,
-                    state,
-                    if name == ADDITIONAL[0] {
-                        "builder-live.log"
-                    } else {
-                        "backend.log"
-                    },
-                )
-            })
-        };
         Chroot {
             state,
             status: status(state),
             build_id: newest.build,
             pkg_version: newest.version.as_deref(),
-            url_build_log: log(ADDITIONAL[0]),
-            url_backend_log: log(ADDITIONAL[1]),
+            url_build_log: self
+                .fields
+                .contains(ADDITIONAL[0])
+                .then(|| self.log_url(newest, chroot, state)),
+            url_backend_log: self.fields.contains(ADDITIONAL[1]).then_some(()),
             url_build: self.fields.contains(ADDITIONAL[2]).then(|| {
                 format!(
                     "{}/coprs/{}/{}/build/{}/",
@@ -134,14 +124,14 @@ impl Teller<'_> {
     }
 
     /// Logs are there from the start of a build, and compressed once it has ended.
-    fn log_url(&self, newest: &Newest, chroot: &str, state: &str, name: &str) -> Option<String> {
+    fn log_url(&self, newest: &Newest, chroot: &str, state: &str) -> Option<String> {
         let tail = match state {
             "running" | "starting" => "",
             "succeeded" | "failed" | "canceled" => ".gz",
             _ => return None,
         };
         Some(format!(
-            "{}/{}/{}/{chroot}/{:08}-{}/{name}{tail}",
+            "{}/{}/{}/{chroot}/{:08}-{}/builder-live.log{tail}",
             self.config.results_url, self.owner, self.dir, newest.build, newest.package
         ))
     }
