@@ -1,7 +1,7 @@
 //! What a project may be set to.
 
 use db::projects::ProjectSettings;
-use protocol::{RepoEntry, RepoTarget};
+use protocol::{RepoEntry, RepoTarget, fnmatch};
 
 use crate::access::Actor;
 use crate::app::App;
@@ -12,6 +12,8 @@ use crate::operations::projects::{is_web_url, shown};
 const MAX_TEXT: usize = 100_000;
 /// Longest list of a setting.
 const MAX_LIST: usize = 100;
+/// Longest name or pattern of a forge's project, in bytes; longer patterns match nothing.
+const MAX_FORGE: usize = 200;
 
 /// Checks texts, lists and choices, and that the projects that are named exist. `old` is what the project was set to.
 ///
@@ -119,7 +121,8 @@ fn texts(s: &ProjectSettings) -> Vec<String> {
     }
     for forge in forges.iter().filter(|f| !is_forge_project(f)) {
         wrong.push(format!(
-            "packit_forge_projects_allowed: '{}' should be in the form forge_hostname/project_namespace/project_name",
+            "packit_forge_projects_allowed: '{}' should be in the form forge_hostname/project_namespace/project_name; \
+             after the host, * ? and [...] may stand for parts of names",
             shown(forge)
         ));
     }
@@ -165,15 +168,22 @@ pub(crate) fn image(name: &str) -> Option<String> {
     })
 }
 
+/// `host/namespace/project`, of which all but the host may be shell patterns.
 fn is_forge_project(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    text.len() <= 300
-        && parts.len() >= 3
-        && parts.iter().all(|p| {
-            !p.is_empty()
-                && p.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "_-.~+".contains(c))
-        })
+    let part = |p: &str, more: &str| {
+        let good = |c: char| c.is_ascii_alphanumeric() || "_-.~+".contains(c) || more.contains(c);
+        !p.is_empty() && p.chars().all(good)
+    };
+    let mut parts = text.split('/');
+    let host = parts.next().unwrap_or_default();
+    let rest: Vec<&str> = parts.collect();
+    text.len() <= MAX_FORGE && part(host, "") && rest.len() >= 2 && rest.iter().all(|p| part(p, "*?[]!"))
+}
+
+/// Whether an entry of `packit_forge_projects_allowed` lets a forge's project build: `github.com/theproject/*` stands for
+/// all of theproject's.
+pub(crate) fn allows(entry: &str, forge_project: &str) -> bool {
+    entry == forge_project || fnmatch(entry, forge_project)
 }
 
 /// A forge's project without the scheme of its URL and without a trailing slash.
@@ -193,8 +203,36 @@ mod tests {
             assert_eq!(project, "github.com/packit/ogr");
             assert!(is_forge_project(&project));
         }
-        for bad in ["github.com/packit", "github.com//ogr", "a b/c/d", ""] {
+        let long = format!("github.com/a/{}", "b".repeat(MAX_FORGE));
+        for bad in [
+            "github.com/packit",
+            "github.com//ogr",
+            "a b/c/d",
+            "",
+            "*/packit/ogr",
+            "github.*/packit/ogr",
+            "*",
+            "github.com/*",
+            &long,
+        ] {
             assert!(!is_forge_project(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forge_projects_are_allowed_by_patterns() {
+        for (entry, project, allowed) in [
+            ("github.com/packit/ogr", "github.com/packit/ogr", true),
+            ("github.com/packit/ogr", "github.com/packit/ogre", false),
+            ("github.com/packit/*", "github.com/packit/ogr", true),
+            ("github.com/packit/*", "github.com/packit-evil/ogr", false),
+            ("github.com/packit/*", "gitlab.com/packit/ogr", false),
+            ("gitlab.com/group/*", "gitlab.com/group/sub/project", true),
+            ("github.com/pack?t/[o-p]gr", "github.com/packit/ogr", true),
+            ("github.com/packit/[!o]*", "github.com/packit/ogr", false),
+        ] {
+            assert!(is_forge_project(entry), "{entry}");
+            assert_eq!(allows(entry, project), allowed, "{entry} {project}");
         }
     }
 

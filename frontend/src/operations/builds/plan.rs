@@ -10,6 +10,7 @@ use super::{BuildRequest, Plan, batch};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::project_settings::allows;
 use crate::operations::projects::shown;
 use crate::operations::quotas;
 
@@ -137,7 +138,7 @@ fn check_options(project: &Project, request: &BuildRequest) -> Result<(), Error>
             .settings
             .packit_forge_projects_allowed
             .iter()
-            .any(|allowed| allowed == forge)
+            .any(|entry| allows(entry, forge))
     {
         return Err(Error::Forbidden(format!(
             "Forge project {} can't build in this Copr via Packit. The owner of {}/{} can allow it in the project's \

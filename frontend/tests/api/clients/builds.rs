@@ -599,15 +599,31 @@ async fn options_are_kept_for_the_builder_and_for_a_resubmission() {
         .await
         .error(403);
     assert!(text.contains("can't build in this Copr via Packit."), "{text}");
-    let allow = json!({"packit_forge_projects_allowed": ["github.com/a/b"]});
-    set.house
-        .send("PUT", "/project/edit/alice/tools", Some(&set.alice), allow)
-        .await
-        .ok();
-    set.house
-        .send("POST", "/build/check-before-build", Some(&set.alice), packit)
-        .await
-        .ok();
+    let allow = |entry: &str| {
+        let body = json!({"packit_forge_projects_allowed": [entry]});
+        set.house
+            .send("PUT", "/project/edit/alice/tools", Some(&set.alice), body)
+    };
+    for (entry, status) in [
+        ("github.com/a/b", 200),
+        ("github.com/other/*", 403),
+        ("github.com/a/*", 200),
+        ("github.com/?/[!a]", 200),
+    ] {
+        allow(entry).await.ok();
+        let checked = set
+            .house
+            .send(
+                "POST",
+                "/build/check-before-build",
+                Some(&set.alice),
+                packit.clone(),
+            )
+            .await;
+        assert_eq!(checked.status.as_u16(), status, "{entry}: {}", checked.json);
+    }
+    let text = allow("*/a/b").await.error(400);
+    assert!(text.contains("after the host"), "{text}");
 }
 
 /// An empty list of chroots means all of them; none that is left is another thing.

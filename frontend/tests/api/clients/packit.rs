@@ -28,7 +28,8 @@ project = client.project_proxy.get(owner, name)
 assert project.id == first
 assert chroot in project.chroot_repos.keys()
 edited = client.project_proxy.edit(ownername=owner, projectname=name, chroots=[chroot], description="Other words",
-    packit_forge_projects_allowed=["github.com/packit/hello"])
+    packit_forge_projects_allowed=["https://github.com/packit/*", "gitlab.com/group/hello-?"])
+assert edited.packit_forge_projects_allowed == ["github.com/packit/*", "gitlab.com/group/hello-?"], edited
 assert edited.description == "Other words"
 try:
     client.project_proxy.get(owner, "missing")
