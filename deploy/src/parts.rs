@@ -99,13 +99,8 @@ async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyho
     let storage = storage::Storage::new(&config.s3).context("the object store's settings")?;
     let listener = db::Listener::start(&config.database.url);
     let (pool, clock) = (config.pool()?, db::SystemClock());
-    let mut settings = config.frontend;
-    settings.url = config.service.url;
-    settings.service_name = config.service.name;
-    settings.service_tag = config.service.tag;
-    settings.quota = config.quota;
     frontend::serve(
-        settings,
+        frontend_settings(config),
         pool,
         listener,
         storage,
@@ -115,4 +110,42 @@ async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyho
     )
     .await
     .context("the frontend")
+}
+
+/// The frontend's settings, with what stands in other sections.
+fn frontend_settings(config: Config) -> frontend::Config {
+    frontend::Config {
+        url: config.service.url,
+        service_name: config.service.name,
+        service_tag: config.service.tag,
+        quota: config.quota,
+        keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
+        ..config.frontend
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frontend_is_told_what_stands_in_other_sections() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("koper.toml");
+        fs_err::write(
+            &file,
+            "[backend]\nkeep_pr_dirs_days = 7\n[service]\ntag = 'abc'\n",
+        )
+        .unwrap();
+        let config = Config::from_parts(dir.path(), Some(&file), 6000, Vec::new()).unwrap();
+        let settings = frontend_settings(config);
+        assert_eq!(settings.keep_pr_dirs_days, 7);
+        assert_eq!(settings.service_tag, "abc");
+        // What clients are told without a setting is what the backend does.
+        let backend = backend::Config::default();
+        assert_eq!(
+            frontend::Config::default().keep_pr_dirs_days,
+            backend.keep_pr_dirs_days
+        );
+    }
 }

@@ -52,6 +52,10 @@ pub struct Config {
     /// What an owner may use; a section of its own.
     #[serde(skip)]
     pub quota: Quota,
+    /// Days without a build after which the backend removes the directory of a pull request; the section `[backend]`
+    /// has it.
+    #[serde(skip)]
+    pub keep_pr_dirs_days: u32,
     /// Whether a proxy in front of [`Config::listen`] says in `X-Forwarded-For` where requests come from; its last entry
     /// is believed.
     pub behind_proxy: bool,
@@ -121,6 +125,7 @@ impl Default for Config {
             groups: MakesGroups::Everybody,
             workers: 2,
             quota: Quota::default(),
+            keep_pr_dirs_days: 40,
             behind_proxy: false,
             audit_addresses: false,
         }

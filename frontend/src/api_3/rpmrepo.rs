@@ -19,9 +19,6 @@ use crate::error::Error;
 use crate::operations::repo_specs;
 use crate::repo_file::{MULTILIB_COST, dependency_id, dependency_name, key_url, multilib_partner};
 
-/// Days without a build after which the directory of a pull request is removed (Copr's `KEEP_PR_DIRS_DAYS`).
-const PULL_REQUEST_DAYS: i64 = 40;
-
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         public(GET, "/rpmrepo/{owner}/{dirname}/{name_release}", get).about(
@@ -134,7 +131,7 @@ async fn get(app: web::Data<App>, req: HttpRequest) -> Result<Json<RpmRepo>, Err
         directories: spec
             .dirs
             .iter()
-            .map(|dir| (dir.name.to_string(), lifetime(dir, now)))
+            .map(|dir| (dir.name.to_string(), lifetime(&app.config, dir, now)))
             .collect(),
         dependencies: runtime(&app.config, &spec, &dependencies),
         delete_after_days: spec.delete_at.map(|at| days(at, now)),
@@ -146,13 +143,11 @@ fn days(until: DateTime<Utc>, now: DateTime<Utc>) -> i64 {
     (until - now).num_days().max(0)
 }
 
-fn lifetime(dir: &RepoDir, now: DateTime<Utc>) -> Lifetime {
+fn lifetime(config: &Config, dir: &RepoDir, now: DateTime<Utc>) -> Lifetime {
+    let kept = TimeDelta::days(config.keep_pr_dirs_days.into());
     let ends = dir.name.as_str().contains(":pr:");
     Lifetime {
-        delete_after_days: dir
-            .used_at
-            .filter(|_| ends)
-            .map(|at| days(at + TimeDelta::days(PULL_REQUEST_DAYS), now)),
+        delete_after_days: dir.used_at.filter(|_| ends).map(|at| days(at + kept, now)),
     }
 }
 

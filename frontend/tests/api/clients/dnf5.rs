@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use storage::{Pointer, RepomdFile, StorageKey};
 
-use super::house;
+use super::{house, house_with};
 use crate::house::{CHROOT, House, OTHER_CHROOT, start};
 
 /// The schema of the answer: every option is a text, and there is nothing that is not named here.
@@ -336,7 +336,14 @@ async fn options_second_repositories_and_dependencies_are_told() {
 
 #[tokio::test]
 async fn what_ends_says_when() {
-    let house = house().await;
+    for kept in [40, 15] {
+        lifetimes_are_told(kept).await;
+    }
+}
+
+/// What is told where directories of pull requests are kept for so many days.
+async fn lifetimes_are_told(kept: u32) {
+    let house = house_with(|config| config.keep_pr_dirs_days = kept).await;
     let alice = house.person("alice", false).await;
     let project = house.project(&alice, "tools").await;
     let id = project["id"].as_i64().unwrap();
@@ -372,7 +379,7 @@ async fn what_ends_says_when() {
         BTreeMap::from([
             ("tools", None),
             ("tools:custom:x", None),
-            ("tools:pr:1", Some(30))
+            ("tools:pr:1", Some(i64::from(kept) - 10))
         ])
     );
 }

@@ -23,7 +23,13 @@ use crate::house::{House, Person};
 
 /// A frontend that clients on this machine reach under the URLs that it hands out.
 pub async fn house() -> House {
+    house_with(|_| {}).await
+}
+
+/// The same with other settings.
+pub async fn house_with(change: impl FnOnce(&mut frontend::Config)) -> House {
     House::with(|config| {
+        change(config);
         for (listen, url, tail) in [
             (&mut config.listen, &mut config.url, ""),
             (&mut config.results_listen, &mut config.results_url, "/results"),
