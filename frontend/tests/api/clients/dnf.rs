@@ -157,6 +157,68 @@ async fn a_project_is_enabled_listed_disabled_and_removed() {
     assert!(!machine.file(file).exists());
 }
 
+/// The directory of a pull request is a repository of its own, under an id and a file of its own.
+#[tokio::test]
+async fn a_directory_is_enabled_listed_disabled_and_removed() {
+    let house = house().await;
+    add_chroots(&house, &[FEDORA]).await;
+    let alice = house.person("alice", false).await;
+    project(&house, &alice, "tools", &[FEDORA, CHROOT], json!({})).await;
+    let package = crate::packages::source("BuildArch: noarch");
+    let form = json!({"ownername": "alice", "projectname": "tools", "project_dirname": "tools:pr:1"});
+    house
+        .upload(Some(&alice), &package.name, &package.bytes, &form)
+        .await
+        .ok();
+    let machine = Machine::new(&house);
+    for name in ["koper/alice/tools", "koper/alice/tools:pr:1"] {
+        let enabled = machine.copr(&["enable", name]).await.expect_code(0);
+        assert!(
+            enabled.out.contains("Repository successfully enabled."),
+            "{enabled:?}"
+        );
+    }
+    let (main, file) = (
+        "_copr:127.0.0.1:alice:tools.repo",
+        "_copr:127.0.0.1:alice:tools:pr:1.repo",
+    );
+    let text = machine.text(file);
+    let results = format!("http://{}/results/alice", house.addresses.results);
+    assert!(
+        text.starts_with("[copr:127.0.0.1:alice:tools:pr:1]\n")
+            && text.contains(&format!(
+                "\nmirrorlist={results}/tools:pr:1/fedora-$releasever-$basearch/mirrorlist\n"
+            ))
+            && text.contains(&format!("\ngpgkey={results}/tools/pubkey.gpg\n")),
+        "{text}"
+    );
+    let listed = machine.copr(&["list"]).await.expect_code(0);
+    for line in ["127.0.0.1/alice/tools", "127.0.0.1/alice/tools:pr:1"] {
+        assert!(listed.out.lines().any(|l| l == line), "{listed:?}");
+    }
+    machine
+        .copr(&["disable", "koper/alice/tools:pr:1"])
+        .await
+        .expect_code(0);
+    let listed = machine.copr(&["list", "--enabled"]).await.expect_code(0);
+    assert!(
+        listed.out.lines().any(|l| l == "127.0.0.1/alice/tools") && !listed.out.contains(":pr:"),
+        "{listed:?}"
+    );
+    let chroot = ["enable", "koper/alice/tools:pr:1", CHROOT];
+    machine.copr(&chroot).await.expect_code(0);
+    assert!(
+        machine
+            .text(file)
+            .contains("/tools:pr:1/debian-12-$basearch/mirrorlist\n")
+    );
+    machine
+        .copr(&["remove", "koper/alice/tools:pr:1"])
+        .await
+        .expect_code(0);
+    assert!(!machine.file(file).exists() && machine.file(main).exists());
+}
+
 #[tokio::test]
 async fn what_is_missing_is_told() {
     let house = house().await;
