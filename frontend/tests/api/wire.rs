@@ -1,7 +1,11 @@
 //! What clients send beside what they mean (quirks of Copr's clients), and what every refusal looks like.
 
+use std::time::Duration;
+
+use base64::Engine as _;
 use reqwest::Response;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::house::{CHROOT, House, OTHER_CHROOT};
 
@@ -207,5 +211,94 @@ async fn a_head_is_a_get_without_a_body() {
         let response = house.request("HEAD", path, None).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 200, "{path}");
         assert!(response.text().await.unwrap().is_empty());
+    }
+}
+
+/// What comes back for bytes that no client library would send: status, type and body.
+async fn raw(house: &House, request: &str) -> (u16, String, String) {
+    let mut stream = tokio::net::TcpStream::connect(house.addresses.web).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer));
+    read.await.expect("an answer that ends").unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("{request:.80}: {answer}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let kind = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        .map_or(String::new(), |(_, kind)| kind.to_owned());
+    (status, kind, body.to_owned())
+}
+
+#[tokio::test]
+async fn what_the_framework_refuses_is_json_as_well() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", alice.login, alice.token));
+    let auth = format!("Authorization: Basic {pair}\r\n");
+    let form = "Content-Type: multipart/form-data; boundary=x\r\n";
+    let upload = "/api_3/build/create/upload";
+    let chroot = format!("/api_3/project-chroot/edit/alice/tools/{CHROOT}");
+    for (line, headers, body, status) in [
+        ("BREW /api_3/project", String::new(), "", 405),
+        ("TRACE /api_3/project", String::new(), "", 405),
+        ("OPTIONS /api_3/project/list", String::new(), "", 405),
+        ("PATCH /api_3/build/create/url", auth.clone(), "", 405),
+        ("BREW /api_3/nothing", String::new(), "", 404),
+        ("GET /api_3/%", String::new(), "", 404),
+        ("GET /api_3/build/%", String::new(), "", 404),
+        ("GET /api_3/build/%ff%fe", String::new(), "", 404),
+        ("GET /api_3/rpmrepo/%ff/%c3%28/%", String::new(), "", 404),
+        ("GET /api_3/%2e%2e/%2e%2e", String::new(), "", 404),
+        (
+            "GET /api_3/project?ownername=%&projectname=%ff",
+            String::new(),
+            "",
+            404,
+        ),
+        // Bodies that end in the middle of a part.
+        (
+            &format!("PUT {chroot}"),
+            format!("{auth}{form}Content-Length: 10\r\n"),
+            "--x\r\nno: \0",
+            400,
+        ),
+        (
+            &format!("POST {upload}"),
+            format!("{auth}{form}Content-Length: 10\r\n"),
+            "--x\r\nno: \0",
+            400,
+        ),
+    ] {
+        let request =
+            format!("{line} HTTP/1.1\r\nHost: koper.test\r\nConnection: close\r\n{headers}\r\n{body}");
+        let (seen, kind, body) = raw(&house, &request).await;
+        let what = format!("{line}: {seen} {kind} {body}");
+        assert_eq!(seen, status, "{what}");
+        assert!(kind.starts_with("application/json"), "{what}");
+        let error: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(error["error"].as_str().is_some_and(|e| !e.is_empty()), "{what}");
+    }
+}
+
+/// What is no HTTP reaches no route, and nothing of ours can answer: the framework says so with a status alone and closes
+/// the connection.
+#[tokio::test]
+async fn what_is_no_http_is_refused_with_a_status_alone() {
+    let house = House::new().await;
+    for request in [
+        "hello\r\n\r\n",
+        "GET /api_3/project HTTP/9.9\r\nHost: a\r\n\r\n",
+        "POST /api_3/project/add/alice HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
+        "GET /api_3/a b HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let (status, _, body) = raw(&house, request).await;
+        assert!((400..500).contains(&status), "{request:.60}: {status} {body}");
+        assert_eq!(body, "", "{request:.60}");
     }
 }
