@@ -46,6 +46,31 @@ impl Parts {
         }
         next
     }
+
+    /// The next part.
+    ///
+    /// # Errors
+    /// 400 when what comes is no part of a form.
+    pub async fn field(&mut self) -> Result<Option<Field>, Error> {
+        self.next().await.transpose().map_err(|e| broken(&e))
+    }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Error {
+    Error::Invalid(format!("The form cannot be read: {error}"))
+}
+
+/// Reads a part of at most `max` bytes as a whole.
+///
+/// # Errors
+/// 413 for more, 400 when the client breaks off.
+pub(crate) async fn whole(field: &mut Field, max: usize) -> Result<Bytes, Error> {
+    let name = field.name().unwrap_or_default().to_owned();
+    field
+        .bytes(max)
+        .await
+        .map_err(|_| Error::TooLarge(format!("{name}: longer than {max} bytes")))?
+        .map_err(|e| broken(&e))
 }
 
 /// A body of at most `MAX` bytes.

@@ -281,6 +281,18 @@ impl Fields {
         }
     }
 
+    /// Adds a part of a form: one `json` of several fields, or one field.
+    ///
+    /// # Errors
+    /// 400 when the JSON cannot be read.
+    pub fn add_part(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        if name == "json" {
+            return self.add_json(bytes);
+        }
+        self.add_text(name, &String::from_utf8_lossy(bytes));
+        Ok(())
+    }
+
     /// A text; numbers and truth values count as theirs.
     pub fn text(&self, name: &str) -> Result<Option<String>, Error> {
         match self.value(name)? {

@@ -1,12 +1,10 @@
 //! Chroots of projects.
 
-use actix_multipart::Multipart;
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Json, Path, Payload};
 use db::project_chroots::{ChrootSettings, ProjectChroot as Row};
 use db::projects::Project;
-use futures_util::StreamExt as _;
 use protocol::{ChrootName, DirName};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,6 +14,7 @@ use crate::api_3::route::fields::{CHROOT, OWNER, PROJECT};
 use crate::api_3::route::{Action, ApiRoute, Field, GET, Kind, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
+use crate::body::{Parts, whole};
 use crate::error::Error;
 use crate::operations::build_repos;
 use crate::operations::project_chroots::{self, NewComps};
@@ -215,8 +214,7 @@ async fn edit(
     let mut comps = NewComps::Keep;
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     if content_type.is_some_and(|t| t.starts_with("multipart/")) {
-        let form = Multipart::new(request.headers(), payload);
-        comps = read_form(form, &mut fields).await?;
+        comps = read_form(Parts::new(&request, payload), &mut fields).await?;
     } else {
         let form = content_type.is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
         let body = crate::body::read(payload.into_inner(), MAX_BODY).await?;
@@ -240,19 +238,13 @@ async fn edit(
 }
 
 /// Reads the parts of a form: fields, a part `json`, and the file.
-async fn read_form(mut form: Multipart, fields: &mut Fields) -> Result<NewComps, Error> {
+async fn read_form(mut form: Parts, fields: &mut Fields) -> Result<NewComps, Error> {
     let mut comps = NewComps::Keep;
-    while let Some(field) = form.next().await {
-        let broken = |e: &dyn std::fmt::Display| Error::Invalid(format!("The form cannot be read: {e}"));
-        let mut field = field.map_err(|e| broken(&e))?;
+    while let Some(mut field) = form.field().await? {
         let part = field.name().unwrap_or_default().to_owned();
         let file = field.content_disposition().and_then(|d| d.get_filename());
         let file = file.unwrap_or_default().to_owned();
-        let bytes = field
-            .bytes(MAX_BODY)
-            .await
-            .map_err(|_| Error::TooLarge(format!("{part}: longer than {MAX_BODY} bytes")))?
-            .map_err(|e| broken(&e))?;
+        let bytes = whole(&mut field, MAX_BODY).await?;
         match part.as_str() {
             // A browser's form has the part without a file in it.
             "upload_comps" if file.is_empty() && bytes.is_empty() => {}
@@ -262,8 +254,7 @@ async fn read_form(mut form: Multipart, fields: &mut Fields) -> Result<NewComps,
                     content: bytes.to_vec(),
                 }
             }
-            "json" => fields.add_json(&bytes)?,
-            name => fields.add_text(name, &String::from_utf8_lossy(&bytes)),
+            name => fields.add_part(name, &bytes)?,
         }
     }
     Ok(comps)

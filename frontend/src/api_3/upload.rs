@@ -12,10 +12,10 @@ use crate::api_3::route::fields::BUILD;
 use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, token};
 use crate::app::App;
 use crate::auth::Signed;
-use crate::body::Parts;
+use crate::body::{Parts, whole};
 use crate::error::Error;
 use crate::operations::Received;
-use crate::operations::builds;
+use crate::operations::builds::{self, Uploaded};
 
 /// How long a refused client may go on sending, so that it comes to read the answer.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -38,20 +38,13 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-/// What is uploaded.
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Source,
-    Rpm,
-}
-
 async fn create(
     app: web::Data<App>,
     signed: Signed,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<models::Build>, Error> {
-    take(&app, &signed, &request, payload, What::Source).await
+    take(&app, &signed, &request, payload, Uploaded::Source).await
 }
 
 async fn create_rpm(
@@ -60,7 +53,7 @@ async fn create_rpm(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<Json<models::Build>, Error> {
-    take(&app, &signed, &request, payload, What::Rpm).await
+    take(&app, &signed, &request, payload, Uploaded::Rpm).await
 }
 
 async fn take(
@@ -68,14 +61,14 @@ async fn take(
     signed: &Signed,
     request: &HttpRequest,
     payload: Payload,
-    what: What,
+    what: Uploaded,
 ) -> Result<Json<models::Build>, Error> {
     let mut form = Parts::new(request, payload);
     let mut received = None;
     let mut fields = Fields::of(request);
     let read = read((app, signed, what), &mut form, &mut received, &mut fields).await;
     let submitted = match (read, received) {
-        (Ok(()), Some(received)) => submit(app, signed, &fields, received, what).await,
+        (Ok(()), Some(received)) => submit(app, signed, &fields, received).await,
         (read, received) => {
             if let Some(received) = received {
                 builds::discard_upload(app, &received).await;
@@ -92,14 +85,12 @@ async fn take(
 }
 
 async fn read(
-    (app, signed, what): (&App, &Signed, What),
+    (app, signed, what): (&App, &Signed, Uploaded),
     form: &mut Parts,
     received: &mut Option<Received>,
     fields: &mut Fields,
 ) -> Result<(), Error> {
-    while let Some(field) = form.next().await {
-        let broken = |e: &dyn std::fmt::Display| Error::Invalid(format!("The form cannot be read: {e}"));
-        let mut field = field.map_err(|e| broken(&e))?;
+    while let Some(mut field) = form.field().await? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "pkgs" {
             if received.is_some() {
@@ -110,22 +101,11 @@ async fn read(
                 .and_then(|d| d.get_filename())
                 .unwrap_or_default()
                 .to_owned();
-            *received = Some(match what {
-                What::Source => builds::receive_upload(app, &signed.actor, &file_name, field).await?,
-                What::Rpm => builds::receive_rpm(app, &signed.actor, &file_name, field).await?,
-            });
+            *received = Some(builds::receive_upload(app, &signed.actor, what, &file_name, field).await?);
             continue;
         }
-        let bytes = field
-            .bytes(MAX_BODY)
-            .await
-            .map_err(|_| Error::TooLarge(format!("{name}: longer than {MAX_BODY} bytes")))?
-            .map_err(|e| broken(&e))?;
-        if name == "json" {
-            fields.add_json(&bytes)?;
-        } else {
-            fields.add_text(&name, &String::from_utf8_lossy(&bytes));
-        }
+        let bytes = whole(&mut field, MAX_BODY).await?;
+        fields.add_part(&name, &bytes)?;
     }
     Ok(())
 }
@@ -135,7 +115,6 @@ async fn submit(
     signed: &Signed,
     fields: &Fields,
     received: Received,
-    what: What,
 ) -> Result<Json<models::Build>, Error> {
     let checked = async {
         let project = build::project_of(app, fields).await?;
@@ -145,10 +124,7 @@ async fn submit(
     match checked.await {
         Ok((project, request)) => {
             let actor = &signed.actor;
-            let id = match what {
-                What::Source => builds::submit_upload(app, actor, &project, &request, received).await?,
-                What::Rpm => builds::submit_rpm(app, actor, &project, &request, received).await?,
-            };
+            let id = builds::submit_upload(app, actor, &project, &request, received).await?;
             Ok(Json(build::model(app, id).await?))
         }
         Err(error) => {

@@ -1,17 +1,18 @@
 //! `GET /coprs/{owner}/{project}/add_build/`, `POST …/upload/`, `POST …/url/`
 
-use actix_multipart::{Field as Part, Multipart};
-use actix_web::{HttpResponse, web};
+use actix_multipart::Field as Part;
+use actix_web::{HttpRequest, HttpResponse, web};
 use db::projects::Project;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 
 use super::form::{Posted, about, about_none};
 use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
+use crate::body::{Parts, whole};
 use crate::error::Error;
 use crate::operations::builds::{
-    BuildRequest, check_before_build, receive_upload, submit_upload, submit_url,
+    BuildRequest, Uploaded, check_before_build, receive_upload, submit_upload, submit_url,
 };
 use crate::operations::projects::find_project;
 use crate::templates::context::{ChrootChoice, Field, Submit};
@@ -39,9 +40,11 @@ pub async fn upload(
     app: web::Data<App>,
     visitor: Visitor,
     path: web::Path<(String, String)>,
-    mut parts: Multipart,
+    req: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
-    let first = parts.try_next().await.map_err(broken)?;
+    let mut parts = Parts::new(&req, payload);
+    let first = parts.field().await?;
     let csrf = match first {
         Some(part) if part.name() == Some("csrf") => Some(small(part).await?),
         _ => None,
@@ -67,10 +70,10 @@ async fn take(
     visitor: &Visitor,
     project: &Project,
     request: &mut BuildRequest,
-    parts: &mut Multipart,
+    parts: &mut Parts,
 ) -> Result<String, Error> {
     for _ in 0..MAX_PARTS {
-        let Some(mut part) = parts.try_next().await.map_err(broken)? else {
+        let Some(mut part) = parts.field().await? else {
             break;
         };
         match part.name() {
@@ -87,7 +90,7 @@ async fn take(
                     .to_owned();
                 let accepted = accept(app, visitor, project, request, &name).await;
                 let received = match accepted {
-                    Ok(()) => receive_upload(app, &visitor.actor, &name, &mut part).await,
+                    Ok(()) => receive_upload(app, &visitor.actor, Uploaded::Source, &name, &mut part).await,
                     Err(error) => Err(error),
                 };
                 if received.is_err() {
@@ -211,19 +214,14 @@ async fn page(
     })
 }
 
-async fn small(part: Part) -> Result<String, Error> {
-    let mut part = part;
-    let bytes = part
-        .bytes(MAX_PART)
-        .await
-        .map_err(|_| Error::Invalid("a field of the form is too long".to_owned()))?
-        .map_err(broken)?;
+async fn small(mut part: Part) -> Result<String, Error> {
+    let bytes = whole(&mut part, MAX_PART).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn drain(parts: &mut Multipart, limit: u64) {
+async fn drain(parts: &mut Parts, limit: u64) {
     let mut left = limit;
-    while let Ok(Some(mut part)) = parts.try_next().await {
+    while let Some(Ok(mut part)) = parts.next().await {
         while let Some(Ok(chunk)) = part.next().await {
             left = left.saturating_sub(chunk.len() as u64);
             if left == 0 {
@@ -231,8 +229,4 @@ async fn drain(parts: &mut Multipart, limit: u64) {
             }
         }
     }
-}
-
-fn broken(error: actix_multipart::MultipartError) -> Error {
-    Error::Invalid(format!("the upload broke off or is no form: {error}"))
 }

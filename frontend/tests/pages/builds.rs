@@ -75,6 +75,35 @@ async fn an_upload_without_its_mark_is_not_read() {
     assert!(house.builds().await.is_empty());
 }
 
+/// A form that breaks off is a mistake of whoever sent it, wherever it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_breaks_off_is_explained() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let csrf = alice.csrf().await;
+    let mark = format!("--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n");
+    for rest in [
+        "",
+        "--x\r\n",
+        "--x\r\nContent-Disposition: form-data; name=\"chroots\"\r\n\r\nfed",
+        "--x\r\nno header\0\r\n\r\n",
+    ] {
+        let answer = alice
+            .request(reqwest::Method::POST, &format!("{path}add_build/upload/"))
+            .header("content-type", "multipart/form-data; boundary=x")
+            .body(format!("{mark}{rest}"))
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status().as_u16();
+        let page = answer.text().await.unwrap();
+        assert!((200..500).contains(&status), "{rest:?}: {status} {page}");
+        assert!(page.contains("The form cannot be read"), "{rest:?}: {page}");
+    }
+    assert!(house.builds().await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mistakes_in_an_upload_are_explained() {
     let house = House::new().await;

@@ -1,66 +1,34 @@
 //! Packages that were built elsewhere: taken in, marked as such, and published with the project's signature.
 
-use std::fmt::Display;
-
-use bytes::Bytes;
 use db::builds::{Source, StoredFile};
 use db::projects::Project;
-use futures_util::Stream;
 use protocol::{BuildId, ChrootName};
 use repodata::Nevra;
 use storage::StorageKey;
 
 use super::plan::plan;
 use super::submit::insert;
-use super::upload::{Received, discard_upload, receive};
+use super::upload::Received;
 use super::{BuildRequest, Plan};
 use crate::access::Actor;
 use crate::app::App;
+use crate::config::Config;
 use crate::error::Error;
 use crate::operations::source;
 
-/// Takes in a binary package as [`super::receive_upload`] takes in sources.
-///
-/// # Errors
-/// 403 when this service takes none, 400 for another name than a binary package's, 413 above `max_upload_bytes`.
-pub async fn receive_rpm<S, E>(
-    app: &App,
-    actor: &Actor,
-    file_name: &str,
-    stream: S,
-) -> Result<Received, Error>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-    E: Display,
-{
-    actor.signed_in()?;
-    if !app.config.rpm_upload {
-        return Err(Error::Forbidden(
-            "This service publishes only what it built itself; submit the source package with 'copr-cli build'."
-                .to_owned(),
-        ));
+/// Whether this service takes any.
+pub(super) fn check_taken(config: &Config) -> Result<(), Error> {
+    if config.rpm_upload {
+        return Ok(());
     }
-    receive(app, source::check_rpm_name(file_name)?, stream).await
+    Err(Error::Forbidden(
+        "This service publishes only what it built itself; submit the source package with 'copr-cli build'."
+            .to_owned(),
+    ))
 }
 
-/// Makes a build of a received binary package, which the backend verifies, signs and publishes.
-///
-/// # Errors
-/// As [`super::check_before_build`], and 400 with a sentence when the package does not go into the one chroot that was
-/// named. No build exists then.
-pub async fn submit_rpm(
-    app: &App,
-    actor: &Actor,
-    project: &Project,
-    request: &BuildRequest,
-    received: Received,
-) -> Result<BuildId, Error> {
-    let result = submit(app, actor, project, request, &received).await;
-    discard_upload(app, &received).await;
-    result
-}
-
-async fn submit(
+/// Makes a build of a received binary package.
+pub(super) async fn submit_rpm(
     app: &App,
     actor: &Actor,
     project: &Project,

@@ -18,10 +18,9 @@ use crate::operations::projects::shown;
 
 pub use batch::find_batch;
 pub use end::{cancel_build, delete_build, delete_builds};
-pub use foreign::{receive_rpm, submit_rpm};
 pub use plan::check_before_build;
 pub use submit::{resubmit, submit_source, submit_url};
-pub use upload::{Received, discard_upload, receive_upload, submit_upload};
+pub use upload::{Received, Uploaded, discard_upload, receive_upload, submit_upload};
 
 /// What all ways to submit have in common.
 #[derive(Debug, Clone, Default)]

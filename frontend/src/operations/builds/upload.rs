@@ -1,4 +1,4 @@
-//! Builds of uploaded files.
+//! Builds of uploaded files: how they come in, and builds of sources.
 
 use std::fmt::Display;
 
@@ -10,6 +10,7 @@ use protocol::{BuildId, FileName};
 use storage::{Hashed, StorageKey};
 
 use super::BuildRequest;
+use super::foreign::{check_taken, submit_rpm};
 use super::plan::plan;
 use super::submit::insert;
 use crate::access::Actor;
@@ -17,9 +18,19 @@ use crate::app::App;
 use crate::error::Error;
 use crate::operations::source;
 
+/// What is uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uploaded {
+    /// A source package or a spec file, which is built.
+    Source,
+    /// A binary package that was built elsewhere, which the backend verifies, signs and publishes.
+    Rpm,
+}
+
 /// A file that was uploaded and that no build uses yet.
 #[derive(Debug)]
 pub struct Received {
+    what: Uploaded,
     /// Where it lies.
     pub(crate) key: StorageKey,
     /// What it was called.
@@ -32,10 +43,12 @@ pub struct Received {
 /// belongs, so permissions are checked afterwards, by [`submit_upload`]; only users can upload at all.
 ///
 /// # Errors
-/// 400 for a name that is no source package's and for a stream that breaks off, 413 above `max_upload_bytes`.
+/// 403 for binary packages when this service takes none, 400 for a name that is no such package's and for a stream that
+/// breaks off, 413 above `max_upload_bytes`.
 pub async fn receive_upload<S, E>(
     app: &App,
     actor: &Actor,
+    what: Uploaded,
     file_name: &str,
     stream: S,
 ) -> Result<Received, Error>
@@ -44,14 +57,13 @@ where
     E: Display,
 {
     actor.signed_in()?;
-    receive(app, source::check_file_name(file_name)?, stream).await
-}
-
-pub(super) async fn receive<S, E>(app: &App, file_name: FileName, stream: S) -> Result<Received, Error>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-    E: Display,
-{
+    let file_name = match what {
+        Uploaded::Source => source::check_file_name(file_name)?,
+        Uploaded::Rpm => {
+            check_taken(&app.config)?;
+            source::check_rpm_name(file_name)?
+        }
+    };
     let name = format!("{:032x}", rand::random::<u128>()).parse::<FileName>()?;
     let key = StorageKey::Incoming(name);
     let hashed = match app
@@ -66,6 +78,7 @@ where
         }
     };
     Ok(Received {
+        what,
         key,
         file_name,
         hashed,
@@ -87,8 +100,8 @@ async fn forget(app: &App, key: &StorageKey) {
 /// Makes a build of a received file.
 ///
 /// # Errors
-/// As [`check_before_build`], and 400 with a sentence for the packager when the file is no whole source package. No
-/// build exists then.
+/// As [`super::check_before_build`], and 400 with a sentence for the packager when the file is no whole package, or a
+/// binary one does not go into the one chroot that was named. No build exists then.
 pub async fn submit_upload(
     app: &App,
     actor: &Actor,
@@ -96,12 +109,15 @@ pub async fn submit_upload(
     request: &BuildRequest,
     received: Received,
 ) -> Result<BuildId, Error> {
-    let result = submit_received(app, actor, project, request, &received).await;
+    let result = match received.what {
+        Uploaded::Source => submit_source(app, actor, project, request, &received).await,
+        Uploaded::Rpm => submit_rpm(app, actor, project, request, &received).await,
+    };
     discard_upload(app, &received).await;
     result
 }
 
-async fn submit_received(
+async fn submit_source(
     app: &App,
     actor: &Actor,
     project: &Project,
