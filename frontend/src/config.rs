@@ -148,6 +148,15 @@ impl Config {
         format!("{}/{owner}/{dir}/{chroot}/", self.results_url)
     }
 
+    /// Host name of the service without a port and without the brackets of IPv6, as ids of repositories and names of
+    /// hubs have it.
+    pub fn host(&self) -> String {
+        url::Url::parse(&self.url)
+            .ok()
+            .and_then(|url| url.host_str().map(|h| h.trim_matches(['[', ']']).to_owned()))
+            .unwrap_or_else(|| "localhost".to_owned())
+    }
+
     /// How the service names itself in packages.
     pub fn identity(&self) -> ServiceIdentity {
         ServiceIdentity {

@@ -172,17 +172,9 @@ pub fn key_url(config: &Config, owner: &OwnerName, project: &ProjectName) -> Str
     )
 }
 
-/// Host name of the service without a port, as repository ids have it.
-fn host(config: &Config) -> String {
-    url::Url::parse(&config.url)
-        .ok()
-        .and_then(|url| url.host_str().map(|h| h.trim_matches(['[', ']']).to_owned()))
-        .unwrap_or_else(|| "localhost".to_owned())
-}
-
 /// Id of a repository: `<kind>:HOST:owner:dir`, `group_X` for the group X.
 pub fn repo_id(kind: &str, config: &Config, owner: &OwnerName, dir: &DirName) -> String {
-    format!("{kind}:{}:{}:{dir}", host(config), spelled(owner))
+    format!("{kind}:{}:{}:{dir}", config.host(), spelled(owner))
 }
 
 /// Id of a dependency's repository; `None` for what does not exist.
@@ -199,7 +191,7 @@ pub fn dependency_name(config: &Config, spec: &RepoSpec, dependency: &Dependency
     let of = format!(
         "{} {}/{}/{}",
         config.service_name,
-        host(config),
+        config.host(),
         spec.owner,
         spec.name
     );

@@ -102,7 +102,7 @@ pub async fn show(
         instructions: row.settings.instructions.clone(),
         enable_copr: format!(
             "sudo dnf copr enable {}/{}/{}",
-            host(&app.config),
+            app.config.host(),
             row.owner,
             row.name
         ),
@@ -166,13 +166,6 @@ fn repos(config: &Config, project: &Row, dir: &DirName, chroots: &[ChrootName]) 
         .collect()
 }
 
-fn host(config: &Config) -> String {
-    url::Url::parse(&config.url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned))
-        .unwrap_or_else(|| "localhost".to_owned())
-}
-
 /// The plugin takes a hub's name for its address at the standard port of https; any other has to be told to it.
 fn plugin_config(config: &Config) -> Option<String> {
     let url = url::Url::parse(&config.url).ok()?;
@@ -180,9 +173,9 @@ fn plugin_config(config: &Config) -> Option<String> {
     if (url.scheme(), port) == ("https", 443) {
         return None;
     }
-    let host = host(config);
+    let (name, host) = (config.host(), url.host_str()?);
     Some(format!(
-        "sudo tee /etc/dnf/plugins/copr.d/{host}.conf <<'END'\n[{host}]\nhostname = {host}\nprotocol = {}\nport = {port}\nEND",
+        "sudo tee /etc/dnf/plugins/copr.d/{name}.conf <<'END'\n[{name}]\nhostname = {host}\nprotocol = {}\nport = {port}\nEND",
         url.scheme()
     ))
 }
