@@ -2,7 +2,6 @@
 
 use actix_web::web::{self, Json};
 use db::builds::Recipe;
-use serde_json::{Map, Value};
 
 use crate::api_3::build::{model, project_of};
 use crate::api_3::input::Fields;
@@ -13,13 +12,13 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::builds::submit_source;
-use crate::operations::sources::{self, SourceType};
+use crate::operations::sources::{self, Of, SourceType};
 
 type Answer = Result<Json<models::Build>, Error>;
 
 const COMMITTISH: Field = Field::new("committish", Kind::Text, "Branch, tag or commit.");
 
-const SCM: [Field; 6] = [
+const SCM: [Field; 7] = [
     Field::required("clone_url", Kind::Text, "Address of the repository."),
     COMMITTISH,
     Field::new(
@@ -37,6 +36,11 @@ const SCM: [Field; 6] = [
         "source_build_method",
         Kind::Choice(&["rpkg", "tito", "tito_test", "make_srpm"]),
         "What makes the source package.",
+    ),
+    Field::new(
+        "srpm_build_method",
+        Kind::Choice(&["rpkg", "tito", "tito_test", "make_srpm"]),
+        "The same, as packages call it.",
     ),
 ];
 const DISTGIT: [Field; 4] = [
@@ -98,66 +102,6 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-/// The fields of a source as they were given, with stored names.
-fn given(fields: &Fields, source: SourceType) -> Result<Map<String, Value>, Error> {
-    let (texts, lists): (&[(&str, &str)], &[&str]) = match source {
-        SourceType::Scm => (
-            &[
-                ("clone_url", "clone_url"),
-                ("committish", "committish"),
-                ("subdirectory", "subdirectory"),
-                ("spec", "spec"),
-                ("scm_type", "type"),
-                ("source_build_method", "srpm_build_method"),
-            ],
-            &[],
-        ),
-        SourceType::Distgit => (
-            &[
-                ("distgit", "distgit"),
-                ("namespace", "namespace"),
-                ("committish", "committish"),
-            ],
-            &[],
-        ),
-        SourceType::Pypi => (
-            &[
-                ("pypi_package_name", "pypi_package_name"),
-                ("pypi_package_version", "pypi_package_version"),
-                ("spec_generator", "spec_generator"),
-                ("spec_template", "spec_template"),
-            ],
-            &[],
-        ),
-        SourceType::Rubygems => (&[("gem_name", "gem_name")], &[]),
-        SourceType::Custom => (
-            &[
-                ("script", "script"),
-                ("chroot", "chroot"),
-                ("resultdir", "resultdir"),
-            ],
-            &["builddeps", "repos"],
-        ),
-    };
-    let mut given = Map::new();
-    for (name, stored) in texts {
-        if let Some(text) = fields.text(name)? {
-            given.insert((*stored).to_owned(), text.into());
-        }
-    }
-    for name in lists {
-        if let Some(list) = fields.list(name)? {
-            given.insert((*name).to_owned(), list.join(" ").into());
-        }
-    }
-    if source == SourceType::Pypi
-        && let Some(versions) = fields.words("python_versions")?
-    {
-        given.insert("python_versions".to_owned(), versions.into());
-    }
-    Ok(given)
-}
-
 async fn create(app: &App, signed: &Signed, fields: &Fields, source: SourceType) -> Answer {
     let project = project_of(app, fields).await?;
     signed.actor.may_build(&project)?;
@@ -172,7 +116,7 @@ async fn create(app: &App, signed: &Signed, fields: &Fields, source: SourceType)
         .collect();
     let checked = sources::check(
         source,
-        &given(fields, source)?,
+        &source.read(Of::Build, fields)?,
         package.as_ref().map(protocol::PackageName::as_str),
         &active,
     )?;

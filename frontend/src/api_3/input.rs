@@ -19,6 +19,7 @@ use crate::api_3::shape;
 use crate::error::Error;
 use crate::operations::BuildRequest;
 use crate::operations::projects::shown;
+use crate::operations::sources::Given;
 
 /// Longest body that is no upload, in bytes.
 pub(super) const MAX_BODY: usize = 1 << 20;
@@ -417,6 +418,20 @@ impl Fields {
 
 fn words_of(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split_whitespace().map(str::to_owned)
+}
+
+impl Given for Fields {
+    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        Self::text(self, name)
+    }
+
+    fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        Self::list(self, name)
+    }
+
+    fn words(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        Self::words(self, name)
+    }
 }
 
 #[cfg(test)]

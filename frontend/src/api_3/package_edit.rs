@@ -3,7 +3,6 @@
 use actix_web::web::{self, Json, Path};
 use db::package_edit::Package;
 use db::projects::Project;
-use serde_json::{Map, Value};
 
 use crate::api_3::build::{model, project_of};
 use crate::api_3::input::Fields;
@@ -18,7 +17,7 @@ use crate::operations::packages::{
     source_type,
 };
 use crate::operations::projects::find_project;
-use crate::operations::sources::SourceType;
+use crate::operations::sources::{Of, SourceType};
 
 type Answer = Result<Json<models::Package>, Error>;
 
@@ -164,26 +163,8 @@ pub(super) fn routes() -> Vec<ApiRoute> {
 }
 
 fn change(fields: &Fields, source: SourceType) -> Result<PackageChange, Error> {
-    let mut given = Map::new();
-    for (name, stored) in source.names() {
-        if let Some(text) = fields.text(name)? {
-            given.insert((*stored).to_owned(), Value::from(text));
-        }
-    }
-    if source == SourceType::Custom {
-        for (name, stored) in [("script_builddeps", "builddeps"), ("script_repos", "repos")] {
-            if let Some(list) = fields.list(name)? {
-                given.insert(stored.to_owned(), Value::from(list.join(" ")));
-            }
-        }
-    }
-    if source == SourceType::Pypi
-        && let Some(versions) = fields.words("python_versions")?
-    {
-        given.insert("python_versions".to_owned(), Value::from(versions));
-    }
     Ok(PackageChange {
-        source: given,
+        source: source.read(Of::Package, fields)?,
         webhook_rebuild: fields.flag("webhook_rebuild")?,
         max_builds: fields.number("max_builds")?,
         timeout: fields.number("timeout")?,

@@ -13,6 +13,7 @@ use crate::api_3::route::{self, Action, ApiRoute, DELETE, Field, GET, Kind, POST
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
+use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
 use crate::operations::project_settings::forge_project;
 use crate::operations::projects::{self, ProjectEdit, find_project, missing_project, names, shown};
 use crate::operations::{export, forks};
@@ -72,17 +73,9 @@ const SETTINGS: [Field; 23] = [
     Field::new("appstream", Kind::Flag, "AppStream metadata."),
     Field::new("multilib", Kind::Flag, "32-bit packages beside 64-bit ones."),
     Field::new("fedora_review", Kind::Flag, "Run fedora-review after builds."),
-    Field::new(
-        "bootstrap",
-        Kind::Choice(&["default", "on", "off", "image"]),
-        "Kept for Copr's clients.",
-    ),
+    Field::new("bootstrap", Kind::Choice(BOOTSTRAPS), "Kept for Copr's clients."),
     Field::new("bootstrap_image", Kind::Text, "Kept for Copr's clients."),
-    Field::new(
-        "isolation",
-        Kind::Choice(&["default", "simple", "nspawn"]),
-        "Kept for Copr's clients.",
-    ),
+    Field::new("isolation", Kind::Choice(ISOLATIONS), "Kept for Copr's clients."),
     Field::new("repo_priority", Kind::Number, "`priority=` in .repo files."),
     Field::new(
         "delete_after_days",

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::body::{Parts, whole};
 use crate::error::Error;
+use crate::operations::bootstrap::{BOOTSTRAPS_OF_CHROOT, CUSTOM_IMAGE, ISOLATIONS_OR_UNCHANGED};
 use crate::operations::build_repos;
 use crate::operations::project_chroots::{self, NewComps};
 use crate::operations::projects::find_project;
@@ -59,13 +60,13 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             Field::new("without_opts", Kind::List, "`rpmbuild --without`."),
             Field::new(
                 "bootstrap",
-                Kind::Choice(&["unchanged", "default", "on", "off", "image", "custom_image"]),
+                Kind::Choice(BOOTSTRAPS_OF_CHROOT),
                 "Kept for Copr's clients.",
             ),
             Field::new("bootstrap_image", Kind::Text, "Kept for Copr's clients."),
             Field::new(
                 "isolation",
-                Kind::Choice(&["unchanged", "default", "simple", "nspawn"]),
+                Kind::Choice(ISOLATIONS_OR_UNCHANGED),
                 "Kept for Copr's clients.",
             ),
             Field::new("reset_fields", Kind::List, "Names of fields to reset."),
@@ -281,7 +282,7 @@ fn apply(fields: &Fields, set: &mut ChrootSettings) -> Result<(), Error> {
     if let Some(image) = fields.text("bootstrap_image")? {
         set.bootstrap_image = Some(image).filter(|i| !i.is_empty());
         if set.bootstrap_image.is_some() {
-            "custom_image".clone_into(&mut set.bootstrap);
+            CUSTOM_IMAGE.clone_into(&mut set.bootstrap);
         }
     }
     if let Some(isolation) = fields.text("isolation")? {

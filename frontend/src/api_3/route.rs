@@ -340,6 +340,7 @@ impl ApiRoute {
 /// Fields that many routes read.
 pub(super) mod fields {
     use super::{Field, Kind};
+    use crate::operations::bootstrap::{BOOTSTRAPS_OF_BUILD, ISOLATIONS_OR_UNCHANGED};
 
     pub const OWNER: Field = Field::required("ownername", Kind::Text, "User, or group as `@name`.");
     pub const PROJECT: Field = Field::required("projectname", Kind::Text, "Name of the project.");
@@ -376,12 +377,12 @@ pub(super) mod fields {
         Field::new("enable_net", Kind::Flag, "Network in the build."),
         Field::new(
             "bootstrap",
-            Kind::Choice(&["unchanged", "default", "on", "off", "image"]),
+            Kind::Choice(BOOTSTRAPS_OF_BUILD),
             "Kept for Copr's clients; a VM needs no bootstrap.",
         ),
         Field::new(
             "isolation",
-            Kind::Choice(&["unchanged", "default", "simple", "nspawn"]),
+            Kind::Choice(ISOLATIONS_OR_UNCHANGED),
             "Kept for Copr's clients; every build has a VM of its own.",
         ),
         Field::new(

@@ -9,6 +9,9 @@ use storage::StorageKey;
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::bootstrap::{
+    BOOTSTRAPS_OF_CHROOT, CUSTOM_IMAGE, ISOLATIONS_OR_UNCHANGED, wrong_choice,
+};
 use crate::operations::project_settings;
 use crate::operations::projects::shown;
 
@@ -212,25 +215,15 @@ fn is_option(text: &str) -> bool {
 }
 
 fn choices(set: &ChrootSettings) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let bootstraps = ["unchanged", "default", "on", "off", "image", "custom_image"];
-    for (field, value, choices) in [
-        ("bootstrap", &set.bootstrap, &bootstraps[..]),
-        (
-            "isolation",
-            &set.isolation,
-            &["unchanged", "default", "simple", "nspawn"][..],
-        ),
-    ] {
-        if !choices.contains(&value.as_str()) {
-            wrong.push(format!(
-                "{field}: '{}' is not a valid choice for this field",
-                shown(value)
-            ));
-        }
-    }
+    let mut wrong: Vec<String> = [
+        ("bootstrap", &set.bootstrap, BOOTSTRAPS_OF_CHROOT),
+        ("isolation", &set.isolation, ISOLATIONS_OR_UNCHANGED),
+    ]
+    .into_iter()
+    .filter_map(|(field, value, choices)| wrong_choice(field, value, choices))
+    .collect();
     wrong.extend(set.bootstrap_image.as_deref().and_then(project_settings::image));
-    if set.bootstrap == "custom_image" && set.bootstrap_image.is_none() {
+    if set.bootstrap == CUSTOM_IMAGE && set.bootstrap_image.is_none() {
         wrong.push("bootstrap_image: Name the image that 'custom_image' means".to_owned());
     }
     wrong

@@ -6,6 +6,7 @@ use protocol::{RepoEntry, RepoTarget, fnmatch};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS, wrong_choice};
 use crate::operations::projects::{is_web_url, shown};
 
 /// Longest text of a setting, in bytes.
@@ -130,18 +131,13 @@ fn texts(s: &ProjectSettings) -> Vec<String> {
 }
 
 fn choices(s: &ProjectSettings) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (field, value, choices) in [
-        ("bootstrap", &s.bootstrap, &["default", "on", "off", "image"][..]),
-        ("isolation", &s.isolation, &["default", "simple", "nspawn"][..]),
-    ] {
-        if !choices.contains(&value.as_str()) {
-            wrong.push(format!(
-                "{field}: '{}' is not a valid choice for this field",
-                shown(value)
-            ));
-        }
-    }
+    let mut wrong: Vec<String> = [
+        ("bootstrap", &s.bootstrap, BOOTSTRAPS),
+        ("isolation", &s.isolation, ISOLATIONS),
+    ]
+    .into_iter()
+    .filter_map(|(field, value, choices)| wrong_choice(field, value, choices))
+    .collect();
     wrong.extend(s.bootstrap_image.as_deref().and_then(image));
     if s.repo_priority.is_some_and(|p| !(1..=99).contains(&p)) {
         wrong.push("repo_priority: Number must be between 1 and 99.".to_owned());

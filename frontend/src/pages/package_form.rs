@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use db::package_edit::{Package, PackageSettings};
 use db::projects::Project;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::form::{Posted, about, about_none};
 use super::packages::{Named, package_path};
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::operations::packages::{PackageChange, add_package, edit_package, find_package, source_type};
 use crate::operations::projects::find_project;
-use crate::operations::sources::{SourceType, dist_gits};
+use crate::operations::sources::{Given, Of, SourceType, dist_gits};
 use crate::templates::context::Field;
 use crate::templates::packages::{Choice, FormField, PackageForm, SourceChoice};
 
@@ -180,13 +180,8 @@ fn stored(settings: &PackageSettings, source: SourceType, name: &str) -> String 
         "timeout" => number(settings.timeout_s.unwrap_or(0)),
         "max_builds" => number(settings.max_builds),
         _ if settings.source_type != source.as_str() => String::new(),
-        "script_builddeps" => own("builddeps"),
         "script_repos" => own("repos").replace('\n', " "),
-        name => own(source
-            .names()
-            .iter()
-            .find(|(given, _)| *given == name)
-            .map_or(name, |(_, stored)| *stored)),
+        name => own(source.stored_as(name).unwrap_or(name)),
     }
 }
 
@@ -277,28 +272,33 @@ fn page(
     }
 }
 
+impl Given for Posted {
+    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        Ok(self.ticked(name).then(|| Self::text(self, name)))
+    }
+
+    fn list(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        Ok(Some(
+            Self::text(self, name)
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        ))
+    }
+
+    fn words(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let text = Self::text(self, name);
+        let words: Vec<String> = text
+            .split([' ', ','])
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Ok(Some(words).filter(|words| !words.is_empty()))
+    }
+}
+
 /// What a form says; every field of it is there.
 fn change(form: &Posted, source: SourceType) -> Result<PackageChange, Error> {
-    let mut given = Map::new();
-    for (name, stored) in source.names() {
-        if form.ticked(name) {
-            given.insert((*stored).to_owned(), Value::from(form.text(name)));
-        }
-    }
-    for (name, stored) in [("script_builddeps", "builddeps"), ("script_repos", "repos")] {
-        if source == SourceType::Custom {
-            given.insert(stored.to_owned(), Value::from(form.text(name)));
-        }
-    }
-    let versions: Vec<String> = form
-        .text("python_versions")
-        .split([' ', ','])
-        .filter(|v| !v.is_empty())
-        .map(str::to_owned)
-        .collect();
-    if source == SourceType::Pypi && !versions.is_empty() {
-        given.insert("python_versions".to_owned(), Value::from(versions));
-    }
     let number = |name: &str| match form.get(name).trim() {
         "" => Ok(Some(0)),
         text => text
@@ -307,7 +307,7 @@ fn change(form: &Posted, source: SourceType) -> Result<PackageChange, Error> {
             .map_err(|_| Error::Invalid(format!("{name}: Not a valid integer value"))),
     };
     Ok(PackageChange {
-        source: given,
+        source: source.read(Of::Package, form)?,
         webhook_rebuild: Some(form.ticked("webhook_rebuild")),
         max_builds: number("max_builds")?,
         timeout: number("timeout")?,

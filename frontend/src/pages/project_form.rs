@@ -10,6 +10,7 @@ use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
 use crate::operations::project_settings::forge_project;
 use crate::operations::projects::{self, create_project, delete_project, edit_project, find_project};
 use crate::templates::context::{
@@ -235,9 +236,6 @@ fn chosen_chroots(form: &Posted) -> (Vec<ChrootName>, Option<String>) {
     }
     (chosen, strange)
 }
-
-const BOOTSTRAPS: &[&str] = &["default", "on", "off", "image"];
-const ISOLATIONS: &[&str] = &["default", "simple", "nspawn"];
 
 type Slot = fn(&mut ProjectSettings) -> &mut bool;
 

@@ -10,6 +10,7 @@ use super::{BuildRequest, Plan, batch};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::bootstrap::{BOOTSTRAPS_OF_BUILD, ISOLATIONS_OR_UNCHANGED, wrong_choice};
 use crate::operations::project_settings::allows;
 use crate::operations::projects::shown;
 use crate::operations::quotas;
@@ -113,24 +114,11 @@ fn check_options(project: &Project, request: &BuildRequest) -> Result<(), Error>
         )));
     }
     for (field, value, choices) in [
-        (
-            "bootstrap",
-            &options.bootstrap,
-            &["unchanged", "default", "on", "off", "image"][..],
-        ),
-        (
-            "isolation",
-            &options.isolation,
-            &["unchanged", "default", "simple", "nspawn"][..],
-        ),
+        ("bootstrap", &options.bootstrap, BOOTSTRAPS_OF_BUILD),
+        ("isolation", &options.isolation, ISOLATIONS_OR_UNCHANGED),
     ] {
-        if let Some(value) = value
-            && !choices.contains(&value.as_str())
-        {
-            return Err(Error::Invalid(format!(
-                "{field}: '{}' is not a valid choice for this field",
-                shown(value)
-            )));
+        if let Some(wrong) = value.as_deref().and_then(|v| wrong_choice(field, v, choices)) {
+            return Err(Error::Invalid(wrong));
         }
     }
     if let Some(forge) = options.packit_forge_project.as_deref().filter(|f| !f.is_empty())

@@ -1,10 +1,11 @@
-//! Sources that a builder makes a source package of: their fields, with the names that Copr's server stores.
+//! What is wrong with the fields of a source, and what those are that were not given.
 
 use protocol::ChrootName;
 use serde_json::{Map, Value};
 
+use super::{SourceType, clone_url, dist_git};
 use crate::error::Error;
-use crate::operations::projects::shown;
+use crate::operations::projects::{is_web_url, shown};
 
 /// Longest script of the custom method, in bytes (Copr's).
 const MAX_SCRIPT: usize = 4_096;
@@ -14,109 +15,6 @@ const MAX_FIELD: usize = 1_000;
 const MAX_LIST: usize = 10_000;
 /// Longest name of a package; generators put words such as `python-` before it (Copr's).
 const MAX_NAME: usize = 100;
-/// What a clone URL may begin with.
-const CLONE_SCHEMES: &[&str] = &["http", "https", "git", "ssh", "git+ssh", "svn", "svn+ssh"];
-/// Dist-git services: name, and address with `{namespace}` and `{package}`.
-const DIST_GITS: &[(&str, &str)] = &[
-    (
-        "fedora",
-        "https://src.fedoraproject.org/{namespace}/rpms/{package}",
-    ),
-    (
-        "centos-stream",
-        "https://gitlab.com/redhat/centos-stream/{namespace}/rpms/{package}",
-    ),
-    (
-        "fedora-copr",
-        "https://copr-dist-git.fedorainfracloud.org/git/{namespace}/{package}",
-    ),
-];
-/// The dist-git service that has nothing without a name space.
-const NAMESPACED: &str = "fedora-copr";
-
-/// How a source package is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceType {
-    /// From a git or Subversion repository.
-    Scm,
-    /// From the Python package index.
-    Pypi,
-    /// From rubygems.org.
-    Rubygems,
-    /// From a distribution's git service.
-    Distgit,
-    /// By a script.
-    Custom,
-}
-
-impl SourceType {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Scm, Self::Distgit, Self::Pypi, Self::Rubygems, Self::Custom];
-
-    /// Copr's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scm => "scm",
-            Self::Pypi => "pypi",
-            Self::Rubygems => "rubygems",
-            Self::Distgit => "distgit",
-            Self::Custom => "custom",
-        }
-    }
-
-    /// Reads Copr's word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.as_str() == text)
-    }
-
-    /// Names of its texts, in the API and in forms, and as stored. Lists go beside them: `script_builddeps`,
-    /// `script_repos` and `python_versions`.
-    pub fn names(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Scm => &[
-                ("scm_type", "type"),
-                ("clone_url", "clone_url"),
-                ("committish", "committish"),
-                ("subdirectory", "subdirectory"),
-                ("spec", "spec"),
-                ("srpm_build_method", "srpm_build_method"),
-                ("source_build_method", "srpm_build_method"),
-            ],
-            Self::Pypi => &[
-                ("pypi_package_name", "pypi_package_name"),
-                ("pypi_package_version", "pypi_package_version"),
-                ("spec_generator", "spec_generator"),
-                ("spec_template", "spec_template"),
-            ],
-            Self::Rubygems => &[("gem_name", "gem_name")],
-            Self::Distgit => &[
-                ("distgit", "distgit"),
-                ("namespace", "namespace"),
-                ("committish", "committish"),
-            ],
-            Self::Custom => &[
-                ("script", "script"),
-                ("script_chroot", "chroot"),
-                ("script_resultdir", "resultdir"),
-            ],
-        }
-    }
-}
-
-/// Names of the dist-git services.
-pub fn dist_gits() -> impl Iterator<Item = &'static str> {
-    DIST_GITS.iter().map(|(name, _)| *name)
-}
-
-/// Reads the name of a package of a dist-git, which becomes part of an address.
-///
-/// # Errors
-/// 400 with Copr's words.
-pub fn dist_git_package(name: &str) -> Result<protocol::PackageName, Error> {
-    name.parse().map_err(|_| {
-        Error::Invalid("package_name: Please enter a valid package name in ^[-+_.a-zA-Z0-9]+$".to_owned())
-    })
-}
 
 /// The fields of a source as they were given, and what is wrong with them.
 struct Check<'a> {
@@ -235,7 +133,7 @@ impl Check<'_> {
         self.choice("type", &["git", "svn"], "git");
         let url = self.required("clone_url", MAX_FIELD);
         if !url.is_empty()
-            && let Err(what) = check_clone_url(&url)
+            && let Err(what) = clone_url::check(&url)
         {
             self.wrong("clone_url", what);
         }
@@ -293,7 +191,7 @@ impl Check<'_> {
 
     fn distgit(&mut self, package: &str) {
         let name = match self.given("distgit") {
-            "" => DIST_GITS[0].0.to_owned(),
+            "" => dist_git::DEFAULT.to_owned(),
             name => name.to_owned(),
         };
         let namespace = self.path("namespace").trim_matches('/').to_owned();
@@ -301,25 +199,10 @@ impl Check<'_> {
         if self.committish().is_empty() {
             self.checked.remove("committish");
         }
-        let Some((known, address)) = DIST_GITS.iter().find(|(known, _)| *known == name) else {
-            let all: Vec<&str> = dist_gits().collect();
-            self.wrong(
-                "distgit",
-                &format!("DistGit ID must be one of: {}", all.join(", ")),
-            );
-            return;
-        };
-        if *known == NAMESPACED && namespace.is_empty() {
-            let what = format!(
-                "Can not validate DistGit input: the namespace is not specified, and {NAMESPACED} has nothing without one"
-            );
-            self.wrong("distgit", &what);
+        match dist_git::clone_url(&name, &namespace, package) {
+            Ok(url) => self.set("clone_url", url),
+            Err(what) => self.wrong("distgit", &what),
         }
-        let address = match namespace.as_str() {
-            "" => address.replace("/{namespace}", ""),
-            namespace => address.replace("{namespace}", namespace),
-        };
-        self.set("clone_url", address.replace("{package}", package));
         self.set("distgit", name);
         if !namespace.is_empty() {
             self.set("namespace", namespace);
@@ -358,7 +241,7 @@ impl Check<'_> {
             if name == "repos"
                 && let Some(strange) = entries
                     .iter()
-                    .find(|e| !super::projects::is_web_url(e) && !e.starts_with("copr://"))
+                    .find(|e| !is_web_url(e) && !e.starts_with("copr://"))
             {
                 let what = format!("'{}' is no http://, https:// or copr:// URL", shown(strange));
                 self.wrong(name, &what);
@@ -388,42 +271,6 @@ impl Check<'_> {
             .to_owned();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.choice("chroot", &names, &default);
-    }
-}
-
-/// Whether a repository can be cloned from an address: `scheme://host/…`, or `user@host:path`.
-fn check_clone_url(url: &str) -> Result<(), &'static str> {
-    if url.chars().any(char::is_whitespace) {
-        return Err("Invalid URL.");
-    }
-    if let Some((scheme, _)) = url.split_once("://") {
-        let parsed = url::Url::parse(url).map_err(|_| "Invalid URL.")?;
-        if !CLONE_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
-            || parsed.host_str().is_none_or(str::is_empty)
-        {
-            return Err("Invalid URL.");
-        }
-        let secret = parsed.password().is_some()
-            || matches!(parsed.scheme(), "http" | "https") && !parsed.username().is_empty();
-        return if secret {
-            Err("The URL holds a user name or password, which everybody would see.")
-        } else {
-            Ok(())
-        };
-    }
-    // git's short form of ssh addresses.
-    let (host, path) = url.split_once(':').ok_or("Invalid URL.")?;
-    let (user, host) = host.split_once('@').ok_or("Invalid URL.")?;
-    let word = |text: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-    };
-    if word(user) && word(host) && !host.starts_with('-') && !path.is_empty() {
-        Ok(())
-    } else {
-        Err("Invalid URL.")
     }
 }
 
@@ -530,30 +377,6 @@ mod tests {
         ] {
             let error = checked(source, &given).unwrap_err();
             assert!(error.starts_with(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn clone_urls_are_addresses_of_repositories() {
-        for good in [
-            "https://github.com/a/b.git",
-            "git@github.com:a/b.git",
-            "ssh://git@example.org/a",
-            "svn://example.org/trunk",
-        ] {
-            assert_eq!(check_clone_url(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "file:///etc/passwd",
-            "--upload-pack=x",
-            "https://user:secret@example.org/a",
-            "https://token@example.org/a",
-            "example.org/a",
-            "https://",
-            "ext::sh -c x",
-            "git@-oProxy:a",
-        ] {
-            assert!(check_clone_url(bad).is_err(), "{bad}");
         }
     }
 }
