@@ -1,8 +1,8 @@
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Lines, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,39 +16,63 @@ use crate::support::{BUCKET, bytes, client, config, get, http, presign_put};
 
 const CHILD_DIR: &str = "EMBEDDED_S3_TEST_DIR";
 
-/// Serves until its standard input ends. The other tests start this test binary with this test only.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the child process of other tests"]
-async fn child_server() {
-    let Some(dir) = std::env::var_os(CHILD_DIR) else {
-        return;
-    };
+/// The name of the test that a child process runs.
+const CHILD: &str = "durability::a_server_ends_with_its_parent";
+
+/// Serves until its standard input ends.
+async fn serve_parent(dir: &Path) {
     let parent_gone = async {
         let wait = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0; 1]));
         let _ = wait.await;
     };
     let ready = |address| println!("listening on {address}");
-    serve(config(Path::new(&dir)), ready, parent_gone).await.unwrap();
+    serve(config(dir), ready, parent_gone).await.unwrap();
+}
+
+/// The other tests start this one as a child process, which the environment tells where to serve.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_with_its_parent() {
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        return serve_parent(Path::new(&dir)).await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ChildServer::start(dir.path());
+    let put = server.client.put_object().bucket(BUCKET).key("k");
+    put.body(b"kept".to_vec().into()).send().await.unwrap();
+    drop(server.child.stdin.take());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = loop {
+        if let Some(status) = server.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the server goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(ended.success(), "{ended}");
+    let again = ChildServer::start(dir.path());
+    assert_eq!(get(&again.client, "k").await.unwrap(), b"kept");
 }
 
 struct ChildServer {
     child: Child,
+    /// What else it says; it must be able to say it.
+    _said: Lines<BufReader<ChildStdout>>,
     client: Client,
 }
 
 impl ChildServer {
     fn start(dir: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["durability::child_server", "--exact", "--ignored", "--nocapture"])
+            .args([CHILD, "--exact", "--nocapture"])
             .env(CHILD_DIR, dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let line = lines
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = said
+            .by_ref()
+            .map(Result::unwrap)
             .find(|line| line.contains("listening on "))
             .expect("the child serves");
         let address: SocketAddr = line
@@ -65,6 +89,7 @@ impl ChildServer {
             .build();
         Self {
             child,
+            _said: said,
             client: Client::from_conf(config),
         }
     }
