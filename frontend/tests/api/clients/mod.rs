@@ -1,5 +1,6 @@
 //! The unmodified clients against a frontend: what needs no build in a VM.
 
+mod batches;
 mod builds;
 mod calls;
 mod chroots;
@@ -7,19 +8,22 @@ mod commands;
 mod dnf;
 mod dnf5;
 mod downloads;
+mod ends;
+mod foreign;
 mod live_log;
 mod packages;
 mod packit;
 mod paging;
 mod permissions;
 mod projects;
+mod set;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use testkit::{Copr, Ran};
 
-use crate::house::{House, Person};
+use crate::house::{CHROOT, House, Person};
 
 /// A frontend that clients on this machine reach under the URLs that it hands out.
 pub async fn house() -> House {
@@ -53,6 +57,17 @@ pub fn config(house: &House, person: &Person) -> String {
 /// `copr-cli` as this user runs it.
 pub fn copr(house: &House, person: &Person) -> Copr {
     Copr::with_config(&config(house, person)).unwrap()
+}
+
+/// A frontend, alice, and her `copr-cli`, which has made the project `tools`.
+pub async fn tools() -> (House, Person, Copr) {
+    let house = house().await;
+    let alice = house.person("alice", false).await;
+    let copr = copr(&house, &alice);
+    run(&copr, &["create", "tools", "--chroot", CHROOT])
+        .await
+        .expect_code(0);
+    (house, alice, copr)
 }
 
 /// Runs `copr-cli` beside the frontend, which lives on this thread.

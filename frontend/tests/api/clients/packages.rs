@@ -4,19 +4,13 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::{copr, house, run};
-use crate::house::CHROOT;
+use super::{run, tools};
 
 const URL: &str = "https://github.com/Codertocat/Hello-World.git";
 
 #[tokio::test]
 async fn a_package_is_added_changed_built_reset_and_deleted() {
-    let house = house().await;
-    let alice = house.person("alice", false).await;
-    let copr = copr(&house, &alice);
-    run(&copr, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
+    let (house, _, copr) = tools().await;
     let add = [
         "add-package-scm",
         "tools",
@@ -122,12 +116,7 @@ async fn a_package_is_added_changed_built_reset_and_deleted() {
 
 #[tokio::test]
 async fn packages_of_all_types_are_added_and_changed() {
-    let house = house().await;
-    let alice = house.person("alice", false).await;
-    let copr = copr(&house, &alice);
-    run(&copr, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
+    let (_house, _, copr) = tools().await;
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("script");
     std::fs::write(&script, "#! /bin/sh\ncat hook_payload\n").unwrap();
@@ -170,12 +159,7 @@ async fn packages_of_all_types_are_added_and_changed() {
 
 #[tokio::test]
 async fn a_new_secret_is_made_and_used() {
-    let house = house().await;
-    let alice = house.person("alice", false).await;
-    let copr = copr(&house, &alice);
-    run(&copr, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
+    let (house, alice, copr) = tools().await;
     // The command asks, and reads the answer from its standard input.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config");

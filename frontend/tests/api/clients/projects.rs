@@ -2,17 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{copr, house, run};
+use super::{copr, house, run, tools};
 use crate::house::{CHROOT, House, OTHER_CHROOT};
 
 #[tokio::test]
 async fn a_project_is_made_and_listed() {
-    let house = house().await;
-    let alice = house.person("alice", false).await;
-    let copr = copr(&house, &alice);
-    run(&copr, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
+    let (_house, _, copr) = tools().await;
     let listed = run(&copr, &["list"]).await.expect_code(0);
     assert!(listed.out.contains("Name: tools"), "{}", listed.out);
 }
