@@ -105,7 +105,7 @@ async fn time_and_space_and_downloads_count() {
     assert_eq!(used["cpu_seconds"]["limit"], Value::Null);
 
     let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
-    db::quotas::served(&mut *house.pool.get().await.unwrap(), &owner, &name, 1)
+    db::quotas::served(&mut house.pool.get().await.unwrap(), &owner, &name, 1)
         .await
         .unwrap();
     for (field, words) in [
