@@ -13,9 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::auth::same_secret;
 use crate::error::Error;
-use crate::operations::webhooks::{Answered, MAX_DELIVERY, receive};
+use crate::operations::webhooks::{Answered, MAX_DELIVERY, Named, Wrong, open, receive};
 
 /// Most headers that are kept, and the longest value in bytes.
 const MAX_HEADERS: (usize, usize) = (64, 1_000);
@@ -76,12 +75,6 @@ struct Told<'a> {
     error: Option<&'a str>,
 }
 
-/// Why a URL is none.
-enum Wrong {
-    Project,
-    Secret,
-}
-
 /// A part of the path.
 fn part(request: &HttpRequest, name: &str) -> Option<String> {
     request
@@ -91,31 +84,10 @@ fn part(request: &HttpRequest, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Checks the secret of a URL.
-async fn open(
-    app: &App,
-    project: Option<Project>,
-    uuid: &str,
-) -> Result<Result<(Project, Keys), Wrong>, Error> {
-    let Some(project) = project else {
-        return Ok(Err(Wrong::Project));
-    };
-    let Some(keys) = db::webhooks::keys(&mut *app.conn().await?, project.id).await? else {
-        return Ok(Err(Wrong::Project));
-    };
-    if same_secret(&keys.secret, uuid) {
-        return Ok(Ok((project, keys)));
-    }
-    app.refused_hooks.count(project.id);
-    Ok(Err(Wrong::Secret))
-}
-
-async fn by_number(app: &App, request: &HttpRequest) -> Result<Option<Project>, Error> {
-    let Some(id) = part(request, "id").and_then(|id| id.parse().ok()) else {
-        return Ok(None);
-    };
-    let project = db::projects::by_id(&mut *app.conn().await?, id).await?;
-    Ok(project.filter(|p| p.deleted_at.is_none()))
+/// The project whose number is part of the path.
+fn by_number(request: &HttpRequest) -> Named {
+    let id = part(request, "id").and_then(|id| id.parse().ok());
+    id.map_or(Named::Nothing, Named::Number)
 }
 
 /// Reads a delivery, and has it done.
@@ -177,9 +149,8 @@ fn kept_headers(request: &HttpRequest) -> Map<String, Value> {
 }
 
 async fn forge(app: web::Data<App>, http: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
-    let project = by_number(&app, &http).await?;
     let uuid = part(&http, "uuid").unwrap_or_default();
-    let (project, keys) = match open(&app, project, &uuid).await? {
+    let (project, keys) = match open(&app, &by_number(&http), &uuid).await? {
         Ok(opened) => opened,
         Err(Wrong::Project) => return Err(Error::NotFound("The project does not exist.".to_owned())),
         Err(Wrong::Secret) => return Err(Error::Forbidden("This webhook is not valid".to_owned())),
@@ -210,8 +181,7 @@ async fn custom(app: web::Data<App>, http: HttpRequest, payload: web::Payload) -
     let Some(uuid) = part(&http, "uuid") else {
         return plain(400, "COPR_ID_OR_UUID_TOKEN_MISSING");
     };
-    let project = by_number(&app, &http).await;
-    run_custom(&app, &http, payload, project, &uuid, "custom").await
+    run_custom(&app, &http, payload, by_number(&http), &uuid, "custom").await
 }
 
 async fn custom_dir(app: web::Data<App>, http: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -220,28 +190,23 @@ async fn custom_dir(app: web::Data<App>, http: HttpRequest, payload: web::Payloa
     let dir = part(&http, "dir").unwrap_or_default();
     // The project's name is what comes before the first colon, also where the rest is no directory's name.
     let name = dir.split(':').next().and_then(|n| n.parse().ok());
-    let project = match (owner, name) {
-        (Some(owner), Some(name)) => match app.conn().await {
-            Ok(mut conn) => db::projects::find(&mut conn, &owner, &name)
-                .await
-                .map_err(Error::from),
-            Err(error) => Err(error),
-        },
-        _ => Ok(None),
+    let named = match (owner, name) {
+        (Some(owner), Some(name)) => Named::Project(owner, name),
+        _ => Named::Nothing,
     };
-    run_custom(&app, &http, payload, project, &uuid, "custom-dir").await
+    run_custom(&app, &http, payload, named, &uuid, "custom-dir").await
 }
 
 async fn run_custom(
     app: &App,
     http: &HttpRequest,
     payload: web::Payload,
-    project: Result<Option<Project>, Error>,
+    named: Named,
     uuid: &str,
     kind: &str,
 ) -> HttpResponse {
     let answered = async {
-        let (project, keys) = match open(app, project?, uuid).await? {
+        let (project, keys) = match open(app, &named, uuid).await? {
             Ok(opened) => opened,
             Err(Wrong::Project) => return Ok(plain(404, "PROJECT_NOT_FOUND")),
             Err(Wrong::Secret) => return Ok(plain(403, "BAD_UUID")),

@@ -5,6 +5,8 @@ DROP FUNCTION tasks_running_since();
 ALTER TABLE tasks DROP COLUMN running_since;
 DELETE FROM quotas WHERE owner = '';
 ALTER TABLE quotas DROP COLUMN machine_cpus;
+DROP TRIGGER builds_audit ON builds;
+DROP FUNCTION builds_audit();
 DROP INDEX projects_name;
 DROP TRIGGER audit_project ON audit;
 DROP FUNCTION audit_project();

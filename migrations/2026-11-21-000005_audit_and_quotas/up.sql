@@ -35,6 +35,29 @@ CREATE INDEX audit_project ON audit (project_id, id DESC);
 -- For projects that are gone, and their namesakes.
 CREATE INDEX projects_name ON projects (owner, name);
 
+-- What the service itself does to builds: one line for each end that nobody asked for, in the transaction of that end.
+-- Who did it is what the transaction says, as in SET LOCAL koper.actor = 'builder:b1', or else the service. It looks at
+-- the end of the transaction: while it makes its tasks one by one, a build may seem to have ended.
+CREATE FUNCTION builds_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    b builds%ROWTYPE;
+    mark text := format('%s %s', txid_current(), NEW.id);
+BEGIN
+    SELECT * INTO b FROM builds WHERE id = NEW.id;
+    IF NOT FOUND OR b.ended_at IS NULL OR b.canceled_at IS NOT NULL OR b.state = 'forked'
+        OR current_setting('koper.ended', true) = mark THEN
+        RETURN NULL;
+    END IF;
+    PERFORM set_config('koper.ended', mark, true);
+    INSERT INTO audit (at, actor, action, object, detail)
+        VALUES (b.ended_at, coalesce(nullif(current_setting('koper.actor', true), ''), 'service'), 'build.end',
+            'build:' || b.id, jsonb_build_object('old', jsonb_build_object('state', OLD.state),
+                'new', jsonb_build_object('state', b.state)));
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER builds_audit AFTER UPDATE ON builds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION builds_audit();
+
 -- The row of the owner '' holds the service's own limits, for the claim. A limit below 0 is none.
 ALTER TABLE quotas ADD COLUMN machine_cpus int NOT NULL DEFAULT 1;
 

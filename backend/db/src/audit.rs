@@ -81,6 +81,19 @@ pub async fn record(
     Ok(())
 }
 
+/// Says who ends builds in this transaction, for the lines that the database writes by itself: `builder:b1`. Whoever says
+/// nothing is the service.
+///
+/// # Errors
+/// When the query fails.
+pub(crate) async fn acts(conn: &mut Connection, actor: &str) -> DbResult<()> {
+    diesel::sql_query("SELECT set_config('koper.actor', $1, true)")
+        .bind::<diesel::sql_types::Text, _>(actor)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// A line.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = audit)]

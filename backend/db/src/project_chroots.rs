@@ -158,6 +158,8 @@ pub async fn edit(
             .for_update()
             .first(conn)
             .await?;
+        let old_comps = old.comps_sha256.clone();
+        let old = to_json("chroot settings", &old.project_chroot()?.settings)?;
         let settings = to_json("chroot settings", &new.settings)?;
         let digest = new.comps.as_ref().map(|c| c.sha256.as_str());
         diesel::update(project_chroots::table.find(key))
@@ -168,7 +170,7 @@ pub async fn edit(
             ))
             .execute(conn)
             .await?;
-        if old.comps_sha256.as_deref() != digest {
+        if old_comps.as_deref() != digest {
             let job = Job::Republish {
                 project: project.id,
                 chroot: Some(new.chroot.clone()),
@@ -179,7 +181,7 @@ pub async fn edit(
         }
         let object = format!("project:{}/{}/{}", project.owner, project.name, new.chroot);
         let detail = serde_json::json!({
-            "old": old.settings, "new": settings, "old_comps": old.comps_sha256, "new_comps": digest,
+            "old": old, "new": settings, "old_comps": old_comps, "new_comps": digest,
         });
         audit::record(conn, now, actor, "chroot.edit", &object, detail).await
     })

@@ -75,12 +75,19 @@ pub async fn set_hmac(
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     conn.transaction::<_, DbError, _>(async |conn| {
+        let old: Option<String> = projects::table
+            .find(project.id)
+            .select(projects::webhook_hmac_key)
+            .for_no_key_update()
+            .first(conn)
+            .await?;
         diesel::update(projects::table.find(project.id))
             .set(projects::webhook_hmac_key.eq(key))
             .execute(conn)
             .await?;
         let object = format!("project:{}/{}", project.owner, project.name);
-        let detail = json!({"set": key.is_some()});
+        // Not the key itself, which is a secret.
+        let detail = json!({"old": {"signed": old.is_some()}, "new": {"signed": key.is_some()}});
         audit::record(conn, now, actor, "webhook.hmac", &object, detail).await
     })
     .await
@@ -207,8 +214,8 @@ pub struct Outcome<'a> {
     pub status: u16,
     /// What was decided.
     pub decision: &'a Decision,
-    /// The delivery that was run again.
-    pub redelivery_of: Option<i64>,
+    /// The delivery that was run again, and who did that.
+    pub redelivery_of: Option<(i64, &'a str)>,
 }
 
 /// Writes a delivery into the log, and drops the project's oldest beyond [`KEPT`].
@@ -217,7 +224,7 @@ pub struct Outcome<'a> {
 /// When the query fails.
 pub async fn record(
     conn: &mut Connection,
-    project: i64,
+    project: &Project,
     request: &Request,
     outcome: &Outcome<'_>,
     now: DateTime<Utc>,
@@ -227,7 +234,7 @@ pub async fn record(
     conn.transaction::<_, DbError, _>(async |conn| {
         let id: i64 = diesel::insert_into(webhook_deliveries::table)
             .values((
-                webhook_deliveries::project_id.eq(project),
+                webhook_deliveries::project_id.eq(project.id),
                 webhook_deliveries::at.eq(now),
                 webhook_deliveries::kind.eq(&request.kind),
                 webhook_deliveries::package.eq(&request.package),
@@ -239,13 +246,18 @@ pub async fn record(
                 webhook_deliveries::status.eq(i32::from(outcome.status)),
                 webhook_deliveries::decision.eq(decision),
                 webhook_deliveries::builds.eq(builds),
-                webhook_deliveries::redelivery_of.eq(outcome.redelivery_of),
+                webhook_deliveries::redelivery_of.eq(outcome.redelivery_of.map(|(id, _)| id)),
             ))
             .returning(webhook_deliveries::id)
             .get_result(conn)
             .await?;
+        if let Some((again, actor)) = outcome.redelivery_of {
+            let object = format!("webhook:{}/{}/{again}", project.owner, project.name);
+            let detail = json!({"delivery": id, "builds": outcome.decision.started});
+            audit::record(conn, now, actor, "webhook.redeliver", &object, detail).await?;
+        }
         let newest: Option<i64> = webhook_deliveries::table
-            .filter(webhook_deliveries::project_id.eq(project))
+            .filter(webhook_deliveries::project_id.eq(project.id))
             .order(webhook_deliveries::id.desc())
             .offset(KEPT)
             .limit(1)
@@ -255,7 +267,7 @@ pub async fn record(
             .optional()?;
         if let Some(newest) = newest {
             let old = webhook_deliveries::table
-                .filter(webhook_deliveries::project_id.eq(project))
+                .filter(webhook_deliveries::project_id.eq(project.id))
                 .filter(webhook_deliveries::id.le(newest));
             diesel::delete(old).execute(conn).await?;
         }

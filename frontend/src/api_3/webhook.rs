@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::projects::find_project;
-use crate::operations::webhooks::{find_delivery, new_secret, project_keys, redeliver, set_hmac};
+use crate::operations::webhooks::{self, find_delivery, new_secret, project_keys, redeliver, set_hmac};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -184,17 +184,13 @@ async fn generate(app: web::Data<App>, signed: Signed, path: Named) -> Result<Js
 async fn urls(app: web::Data<App>, signed: Signed, path: Named) -> Result<Json<Urls>, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
     let keys = project_keys(&app, &signed.actor, &project).await?;
-    let base = format!("{}/webhooks", app.config.url);
-    let of = |kind: &str| format!("{base}/{kind}/{}/{}/", project.id, keys.secret);
+    let urls = webhooks::urls(&app, &project, &keys);
     Ok(Json(Urls {
-        github: of("github"),
-        gitlab: of("gitlab"),
-        bitbucket: of("bitbucket"),
-        custom: format!("{}PACKAGE/", of("custom")),
-        custom_dir: format!(
-            "{base}/custom-dir/{}/DIRECTORY/{}/PACKAGE/",
-            project.owner, keys.secret
-        ),
+        github: urls.github,
+        gitlab: urls.gitlab,
+        bitbucket: urls.bitbucket,
+        custom: urls.custom,
+        custom_dir: urls.custom_dir,
         signed: keys.hmac.is_some(),
         refused: app.refused_hooks.of(project.id),
         webhook_secret: keys.secret,

@@ -69,27 +69,32 @@ async fn page(
 }
 
 fn urls(app: &App, project: &Project, keys: &Keys) -> Vec<HookUrl> {
-    let base = format!("{}/webhooks", app.config.url);
+    let urls = hooks::urls(app, project, keys);
     [
         (
             "GitHub",
-            format!("{base}/github/{}/{}/", project.id, keys.secret),
+            urls.github,
             "Settings → Webhooks: content type application/json, the events 'Pushes' and 'Branch or tag creation'.",
         ),
         (
             "GitLab",
-            format!("{base}/gitlab/{}/{}/", project.id, keys.secret),
+            urls.gitlab,
             "Settings → Webhooks: push events and tag push events.",
         ),
         (
             "Bitbucket",
-            format!("{base}/bitbucket/{}/{}/", project.id, keys.secret),
+            urls.bitbucket,
             "Repository settings → Webhooks: repository push.",
         ),
         (
             "Anything else",
-            format!("{base}/custom/{}/{}/PACKAGE/", project.id, keys.secret),
+            urls.custom,
             "A POST builds the package and answers the build's number; its body is the script's file hook_payload.",
+        ),
+        (
+            "Anything else, into a directory",
+            urls.custom_dir,
+            "The same, into the project's result directory DIRECTORY, such as name:custom:next.",
         ),
     ]
     .into_iter()

@@ -94,15 +94,17 @@ pub async fn cancel(conn: &mut Connection, build: &Build, actor: &str, now: Date
             .set(builds::canceled_at.eq(now))
             .execute(conn)
             .await?;
-        audit::record(
-            conn,
-            now,
-            actor,
-            "build.cancel",
-            &format!("build:{}", build.id),
-            serde_json::json!({}),
-        )
-        .await?;
+        // Triggers have set it; parts of the build may have succeeded before.
+        let state: String = builds::table
+            .find(build.id.0)
+            .select(builds::state)
+            .first(conn)
+            .await?;
+        let detail = serde_json::json!({
+            "old": {"state": build.state()}, "new": {"state": state},
+        });
+        let object = format!("build:{}", build.id);
+        audit::record(conn, now, actor, "build.cancel", &object, detail).await?;
         Ok(true)
     })
     .await

@@ -7,6 +7,7 @@ use protocol::builder_api::Artifact;
 use protocol::{BuildId, FailureKind, Outcome, TaskId};
 
 use super::{TaskState, lock_build, word};
+use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, to_json};
 use crate::jobs::{self, Job};
 use crate::notify::{Topic, notify};
@@ -27,18 +28,27 @@ pub async fn finish(
 ) -> DbResult<bool> {
     let manifest = to_json("manifest", &artifacts)?;
     conn.transaction::<_, DbError, _>(async |conn| {
-        let held: Option<(Option<String>, i32, i64)> = tasks::table
+        type Held = (Option<String>, i32, i64, Option<String>);
+        let held: Option<Held> = tasks::table
             .find(task.0)
             .filter(tasks::attempt.eq(attempt))
             .filter(tasks::state.eq("running"))
-            .select((tasks::chroot, tasks::max_attempts, tasks::build_id))
+            .select((
+                tasks::chroot,
+                tasks::max_attempts,
+                tasks::build_id,
+                tasks::builder,
+            ))
             .for_update()
             .first(conn)
             .await
             .optional()?;
-        let Some((chroot, max_attempts, build)) = held else {
+        let Some((chroot, max_attempts, build, builder)) = held else {
             return Ok(false);
         };
+        if let Some(builder) = builder.filter(|_| *outcome != Outcome::Succeeded) {
+            audit::acts(conn, &format!("builder:{builder}")).await?;
+        }
         if chroot.is_none() {
             lock_build(conn, BuildId(build)).await?;
         }

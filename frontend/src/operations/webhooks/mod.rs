@@ -1,5 +1,6 @@
 //! Deliveries of webhooks: what they start, why not, and their log.
 
+mod address;
 mod forge;
 mod refused;
 mod repository;
@@ -21,8 +22,11 @@ use crate::operations::BuildRequest;
 use crate::operations::packages::build_by_webhook;
 use crate::operations::projects::shown;
 
+pub use address::{Named, Urls, Wrong, open, urls};
 pub use refused::Refused;
 
+/// The field of a build's source that holds what a custom webhook brought along.
+pub const HOOK_DATA: &str = "hook_data";
 /// Longest body that is kept, in bytes.
 const MAX_KEPT: usize = 1 << 20;
 /// Longest delivery, in bytes: GitHub's own limit.
@@ -122,7 +126,7 @@ pub async fn redeliver(
         )));
     }
     let verdict = decide(app, project, request).await?;
-    log(app, project, request, verdict, Some(delivery.id)).await
+    log(app, project, request, verdict, Some((delivery.id, actor.name()))).await
 }
 
 async fn log(
@@ -130,7 +134,7 @@ async fn log(
     project: &Project,
     request: &Request,
     verdict: Verdict,
-    again: Option<i64>,
+    again: Option<(i64, &str)>,
 ) -> Result<Answered, Error> {
     let short;
     let kept = if request.body.len() > MAX_KEPT {
@@ -153,7 +157,7 @@ async fn log(
         redelivery_of: again,
     };
     let now = app.now();
-    let delivery = webhooks::record(&mut *app.conn().await?, project.id, kept, &outcome, now).await?;
+    let delivery = webhooks::record(&mut *app.conn().await?, project, kept, &outcome, now).await?;
     Ok(Answered {
         status: verdict.status,
         delivery,
@@ -345,7 +349,7 @@ fn payload(package: &Package, body: &[u8]) -> Result<Option<(&'static str, Value
         ));
     }
     match std::str::from_utf8(body) {
-        Ok(text) if !text.contains('\0') => Ok(Some(("hook_data", Value::from(text)))),
+        Ok(text) if !text.contains('\0') => Ok(Some((HOOK_DATA, Value::from(text)))),
         _ => Err("The payload has to be text in UTF-8 without zero bytes.".to_owned()),
     }
 }
