@@ -1,5 +1,7 @@
 //! The one place that decides who may do what. Whatever is not allowed here is refused.
 
+mod action;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +15,8 @@ use protocol::{GroupName, OwnerName};
 
 use crate::config::MakesGroups;
 use crate::error::{Error, LOGIN_INVALID};
+
+pub use action::Action;
 
 /// Whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,13 +159,14 @@ impl Actor {
     ///
     /// # Errors
     /// When not.
-    pub fn may_act(&self, action: &str) -> Result<(), Error> {
+    pub fn may_act(&self, action: Action) -> Result<(), Error> {
         let account = self.signed_account()?;
         let allowed = account.scope.actions.as_deref().unwrap_or_default();
         allow(
-            account.scope.allows(action),
+            account.scope.allows(action.as_str()),
             &format!(
-                "This API token may not do this, which takes '{action}': it is limited to {}. Make one that may on the page /api/.",
+                "This API token may not do this, which takes '{}': it is limited to {}. Make one that may on the page /api/.",
+                action.as_str(),
                 allowed.join(", ")
             ),
         )

@@ -64,7 +64,7 @@ impl FromRequest for Signed {
             }));
             match access {
                 Some(Access::Public) => {}
-                Some(Access::Token(action)) => actor.may_act(action.as_str())?,
+                Some(Access::Token(action)) => actor.may_act(action)?,
                 // A handler of no route of the API has no action that a token could allow.
                 None => return Err(Error::Internal("a token outside of the API".to_owned())),
             }

@@ -226,7 +226,7 @@ async fn edit_as(
     let package = find_package(app, &project, name).await?;
     let kind = source_type(kind.unwrap_or(&package.source_type))?;
     let change = change(fields, kind)?;
-    let package = edit_package(app, &signed.actor, &project, &package, Some(kind), &change).await?;
+    let package = edit_package(app, &signed.actor, &project, &package, kind, &change).await?;
     Ok(answer(&package, &project))
 }
 

@@ -8,6 +8,7 @@ use actix_web::web::Json;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+pub use crate::access::Action;
 use crate::error::Error;
 
 pub(super) const GET: &[&str] = &["GET"];
@@ -15,69 +16,6 @@ pub(super) const POST: &[&str] = &["POST"];
 /// Copr takes POST wherever it takes PUT or DELETE.
 pub(super) const PUT: &[&str] = &["PUT", "POST"];
 pub(super) const DELETE: &[&str] = &["DELETE", "POST"];
-
-/// What a token may be limited to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// See who one is, and ask for permissions.
-    Account,
-    /// Submit, cancel and delete builds.
-    Build,
-    /// Change settings, chroots, packages, permissions and webhooks.
-    Edit,
-    /// Make and fork projects.
-    Create,
-    /// Delete projects, and give them away.
-    Delete,
-    /// Make groups and change their members.
-    Groups,
-    /// Make and revoke tokens.
-    Tokens,
-    /// What only administrators do.
-    Admin,
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Account,
-        Self::Build,
-        Self::Edit,
-        Self::Create,
-        Self::Delete,
-        Self::Groups,
-        Self::Tokens,
-        Self::Admin,
-    ];
-
-    /// What it allows, for people.
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Account => "See who one is, and ask for permissions.",
-            Self::Build => "Submit, cancel and delete builds.",
-            Self::Edit => "Change settings, chroots, packages, permissions and webhooks.",
-            Self::Create => "Make and fork projects.",
-            Self::Delete => "Delete projects, and give them away.",
-            Self::Groups => "Make groups and change their members.",
-            Self::Tokens => "Make and revoke tokens.",
-            Self::Admin => "What only administrators do.",
-        }
-    }
-
-    /// As tokens store it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Build => "build",
-            Self::Edit => "edit",
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Groups => "groups",
-            Self::Tokens => "tokens",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// Who gets beyond a route's door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +93,6 @@ pub enum BodyKind {
     Multipart,
     /// A JSON object whose names are not fixed; told in the summary.
     Free,
-    /// Any bytes.
-    Raw,
 }
 
 /// What a route reads; handlers that read anything else fail.
@@ -172,8 +108,6 @@ pub struct Reads {
     pub body: Vec<Field>,
     /// What the body is.
     pub body_kind: BodyKind,
-    /// Whether the query is read as it is, with names beyond the declared ones.
-    pub any_query: bool,
 }
 
 /// What is read at one address, for the readers of requests.
@@ -243,7 +177,6 @@ where
             query: Vec::new(),
             body: Vec::new(),
             body_kind: BodyKind::None,
-            any_query: false,
         },
         answer_type: T::TYPE,
         answer: T::schema,

@@ -90,24 +90,19 @@ pub async fn add_package(
     }
 }
 
-/// Changes a package; without a type the source keeps its own.
+/// Changes a package, and makes its source one of this type.
 ///
 /// # Errors
-/// 403 for whoever may not edit the project, 400 for fields that are wrong, also when the package has no source yet
-/// and no type is given.
+/// 403 for whoever may not edit the project, 400 for fields that are wrong.
 pub async fn edit_package(
     app: &App,
     actor: &Actor,
     project: &Project,
     package: &Package,
-    source: Option<SourceType>,
+    source: SourceType,
     change: &PackageChange,
 ) -> Result<Package, Error> {
     actor.may_edit(project)?;
-    let source = match source {
-        Some(source) => source,
-        None => source_type(&package.source_type)?,
-    };
     let settings = changed(app, &package.name, &package.settings, source, change).await?;
     write(app, actor, project, package, &settings).await
 }

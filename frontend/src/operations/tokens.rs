@@ -4,8 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use db::DbError;
 use db::tokens::{self, NewToken, Scope, Token, TokenPair};
 
-use crate::access::Actor;
-use crate::api_3::Action;
+use crate::access::{Action, Actor};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::shown;

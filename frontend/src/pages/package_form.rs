@@ -385,7 +385,7 @@ pub async fn save(app: web::Data<App>, form: Posted, path: NamedWithType) -> Res
     let result = match change(&form, source) {
         Ok(change) => {
             let actor = &form.visitor.actor;
-            edit_package(&app, actor, &project, &package, Some(source), &change).await
+            edit_package(&app, actor, &project, &package, source, &change).await
         }
         Err(error) => Err(error),
     };

@@ -7,7 +7,7 @@ use db::tokens::{DEFAULT_NAME, Token as Row, TokenPair};
 use super::form::{Posted, about, about_none};
 use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
-use crate::api_3::Action;
+use crate::access::Action;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::tokens::{self, TokenRequest};

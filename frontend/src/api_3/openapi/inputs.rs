@@ -159,7 +159,6 @@ pub(super) fn body(route: &ApiRoute) -> Option<Value> {
         BodyKind::Free => {
             json!({"application/json": {"schema": {"type": "object", "additionalProperties": true}}})
         }
-        BodyKind::Raw => json!({"application/octet-stream": {"schema": {}}}),
     };
     Some(json!({"required": required, "content": content}))
 }

@@ -43,7 +43,6 @@ fn operation(route: &ApiRoute, url: &str, generator: &mut SchemaGenerator) -> Op
         BodyKind::Object => "JSON object, or a form",
         BodyKind::Multipart => "multipart form: files first, then a part json with the other fields",
         BodyKind::Free => "JSON object",
-        BodyKind::Raw => "any bytes",
     };
     Operation {
         anchor: format!("{method}{}", path.replace(['/', '{', '}'], "-")).to_ascii_lowercase(),
@@ -182,7 +181,6 @@ fn curl(route: &ApiRoute, method: &str, url: &str) -> String {
     match route.reads.body_kind {
         BodyKind::Object => line.push_str(&format!(" --json '{{{}}}'", fields.join(", "))),
         BodyKind::Free => line.push_str(" --json '{}'"),
-        BodyKind::Raw => line.push_str(" --data-binary @FILE"),
         BodyKind::Multipart => {
             for file in route.reads.body.iter().filter(|f| f.kind == Kind::File) {
                 line.push_str(&format!(" -F {}=@FILE", file.name));

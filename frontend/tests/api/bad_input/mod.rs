@@ -174,7 +174,7 @@ impl Ground {
                     )
                     .body(form)
             }
-            BodyKind::Object | BodyKind::Free | BodyKind::Raw => request.json(body),
+            BodyKind::Object | BodyKind::Free => request.json(body),
         }
     }
 

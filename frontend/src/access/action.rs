@@ -1,0 +1,64 @@
+//! What a token can be limited to.
+
+/// What a token may be limited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// See who one is, and ask for permissions.
+    Account,
+    /// Submit, cancel and delete builds.
+    Build,
+    /// Change settings, chroots, packages, permissions and webhooks.
+    Edit,
+    /// Make and fork projects.
+    Create,
+    /// Delete projects, and give them away.
+    Delete,
+    /// Make groups and change their members.
+    Groups,
+    /// Make and revoke tokens.
+    Tokens,
+    /// What only administrators do.
+    Admin,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Account,
+        Self::Build,
+        Self::Edit,
+        Self::Create,
+        Self::Delete,
+        Self::Groups,
+        Self::Tokens,
+        Self::Admin,
+    ];
+
+    /// What it allows, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Account => "See who one is, and ask for permissions.",
+            Self::Build => "Submit, cancel and delete builds.",
+            Self::Edit => "Change settings, chroots, packages, permissions and webhooks.",
+            Self::Create => "Make and fork projects.",
+            Self::Delete => "Delete projects, and give them away.",
+            Self::Groups => "Make groups and change their members.",
+            Self::Tokens => "Make and revoke tokens.",
+            Self::Admin => "What only administrators do.",
+        }
+    }
+
+    /// As tokens store it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Build => "build",
+            Self::Edit => "edit",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Groups => "groups",
+            Self::Tokens => "tokens",
+            Self::Admin => "admin",
+        }
+    }
+}
