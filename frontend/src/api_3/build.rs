@@ -18,6 +18,7 @@ use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::builds::{self, find_build, missing_build};
 use crate::operations::projects::{find_project, missing_project, names, shown};
+use crate::operations::webhooks::HOOK_DATA;
 
 type Answer = Result<Json<models::Build>, Error>;
 
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         public(GET, "/build/source-chroot/{id}", source_chroot).about("The source part of a build."),
         public(GET, "/build/built-packages/{id}", built_packages).about("What a build made, by chroot."),
         public(GET, "/build/source-build-config/{id}", source_build_config)
-            .about("Where the source of a build comes from."),
+            .about("Where the source of a build comes from. What a webhook brought along, only those see who may edit the project."),
         token(Action::Build, DELETE, "/build/delete/list", delete_list)
             .about("Deletes finished builds, all of them or none.")
             .body(&[Field::required("builds", Kind::Numbers, "Numbers of builds.")]),
@@ -153,6 +154,7 @@ async fn cancel(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer
 
 async fn source_build_config(
     app: web::Data<App>,
+    signed: Option<Signed>,
     id: Path<String>,
 ) -> Result<Json<SourceBuildConfig>, Error> {
     let (build, project) = find_build(&app, &id).await?;
@@ -161,6 +163,10 @@ async fn source_build_config(
         serde_json::Value::Object(fields) => fields,
         _ => serde_json::Map::new(),
     };
+    // What a program sent to the project's webhook, which may be private.
+    if !signed.is_some_and(|signed| signed.actor.may_edit(&project).is_ok()) {
+        source_dict.remove(HOOK_DATA);
+    }
     if let ("upload", Some(name)) = (
         build.source_kind.as_str(),
         source_dict.get("pkg").and_then(|p| p.as_str()),
@@ -224,9 +230,9 @@ async fn create_url(
     signed.actor.may_build(&project)?;
     let urls = fields.list("pkgs")?.unwrap_or_default();
     let made = builds::submit_url(&app, &signed.actor, &project, &fields.build_request()?, &urls).await?;
-    let mut items = Vec::with_capacity(made.len());
-    for id in made {
-        items.push(model(&app, id).await?);
-    }
-    Ok(Json(Whole::new(items)))
+    let found = read::find_all(&mut *app.conn().await?, &made).await?;
+    let model = |(owner, project, line): &(String, String, read::Line)| {
+        models::build_line(&app.config, owner, project, line)
+    };
+    Ok(Json(Whole::new(found.iter().map(model).collect())))
 }

@@ -123,9 +123,7 @@ async fn accept(
         ));
     }
     ticked(request)?;
-    check_before_build(app, &visitor.actor, project, request)
-        .await
-        .map(|_| ())
+    check_before_build(app, &visitor.actor, project, request).await
 }
 
 /// The operations take no chroots for all of them; in a form, none is a mistake.

@@ -202,3 +202,34 @@ async fn a_build_s_repositories_are_one_query_however_many() {
         ]
     );
 }
+
+#[tokio::test]
+async fn builds_of_many_urls_are_made_together() {
+    record_statements().unwrap();
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let mut reads = Vec::new();
+    for count in [1, 40] {
+        let urls: Vec<String> = (0..count)
+            .map(|n| format!("https://example.org/{n}/a-1-1.src.rpm"))
+            .collect();
+        let body = json!({"ownername": "alice", "projectname": "tools", "pkgs": urls});
+        take_statements();
+        let made = house
+            .send("POST", "/build/create/url", Some(&alice), body)
+            .await
+            .ok();
+        let statements = take_statements();
+        let read = |s: &&String| s.starts_with("SELECT p.owner, p.name, b.id");
+        reads.push(statements.iter().filter(read).count());
+        let ids: Vec<i64> = made["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|build| build["id"].as_i64().unwrap())
+            .collect();
+        assert!(ids.len() == urls.len() && ids.is_sorted(), "{ids:?}");
+    }
+    assert_eq!(reads, [1, 1]);
+}

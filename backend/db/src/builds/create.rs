@@ -48,6 +48,25 @@ pub struct NewBuild<'a> {
     pub package: Option<i64>,
 }
 
+/// Makes builds, all of them or none, in the order in which they come.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_all(
+    conn: &mut Connection,
+    all: &[NewBuild<'_>],
+    now: DateTime<Utc>,
+) -> DbResult<Vec<BuildId>> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        let mut made = Vec::with_capacity(all.len());
+        for new in all {
+            made.push(create(conn, new, now).await?);
+        }
+        Ok(made)
+    })
+    .await
+}
+
 /// Makes a build and its tasks and hints at them, in one transaction. A source that this service cannot build yet makes a
 /// build that has failed already and says why.
 ///

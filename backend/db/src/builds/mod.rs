@@ -22,7 +22,7 @@ use crate::schema::{builds, users};
 use crate::tasks::{TaskRow, TaskState};
 
 pub use change::{accept_source, cancel, delete};
-pub use create::{NewBuild, Target, create, create_claimed};
+pub use create::{NewBuild, Target, create, create_all, create_claimed};
 pub use source::{Recipe, Source, Srpm, StoredFile, UNVERIFIED_ORIGIN, is_spec};
 
 /// What a submitter may choose for one build.

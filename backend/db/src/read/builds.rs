@@ -201,6 +201,20 @@ pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<(String
     Ok(found.map(|(owner, project, submitter, row)| (owner, project, row.line(submitter))))
 }
 
+/// Some builds of live projects, as [`find`] gives one, by number: one query.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find_all(conn: &mut Connection, ids: &[BuildId]) -> DbResult<Vec<(String, String, Line)>> {
+    let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let text = format!(
+        "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+         LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ANY(?) AND p.deleted_at IS NULL ORDER BY b.id"
+    );
+    let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::Numbers(&numbers)]);
+    Ok(query.load(conn).await?)
+}
+
 /// Which builds of a project to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use db::builds::Source;
+use db::builds::{BuildOptions, NewBuild, Source, Target};
 use db::logs::Appended;
 use db::tasks::{self, TaskState};
 use protocol::builder_api::Phase;
-use protocol::{FailureKind, Outcome};
+use protocol::{DirName, FailureKind, Outcome};
 
-use crate::support::{after, build, claimer, lease, pool, project, start, upload};
+use crate::support::{CHROOT, after, build, claimer, lease, pool, project, start, upload};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_claimers_get_each_of_fifty_tasks_once() {
@@ -374,4 +374,92 @@ async fn a_log_grows_at_its_end_only() {
     );
     assert_eq!(db::logs::read(&mut conn, task, 1, 3).await.unwrap(), b"lo world");
     assert_eq!(db::logs::read(&mut conn, task, 2, 0).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn the_history_says_who_ended_a_build() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    let outcomes = [
+        Outcome::Succeeded,
+        Outcome::Failed {
+            kind: FailureKind::BuildFailed,
+            message: "no".to_owned(),
+        },
+        Outcome::Succeeded,
+    ];
+    for outcome in outcomes {
+        upload(&mut conn, &project).await;
+        let task = tasks::claim(&mut conn, &claimer("b1"), after(1), lease())
+            .await
+            .unwrap()
+            .unwrap();
+        tasks::finish(&mut conn, task.id, 1, &outcome, &[], None, after(2))
+            .await
+            .unwrap();
+        tasks::succeed(&mut conn, task.id, 1, after(3)).await.unwrap();
+    }
+    let canceled = upload(&mut conn, &project).await;
+    let canceled = db::builds::find(&mut conn, canceled).await.unwrap().unwrap();
+    db::builds::cancel(&mut conn, &canceled, "alice", after(4)).await.unwrap();
+    let all = db::audit::list(&mut conn, Some(project.id), 50, 0).await.unwrap();
+    let ends: Vec<_> = all
+        .iter()
+        .rev()
+        .filter(|line| ["build.end", "build.cancel"].contains(&line.action.as_str()))
+        .map(|line| {
+            let (old, new) = line.change();
+            (
+                line.actor.as_str(),
+                line.source.as_str(),
+                old["state"].as_str().unwrap().to_owned(),
+                new["state"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    let line = |actor: &'static str, old: &str, new: &str| (actor, "service", old.to_owned(), new.to_owned());
+    assert_eq!(
+        ends,
+        [
+            line("service", "running", "succeeded"),
+            line("builder:b1", "running", "failed"),
+            line("service", "running", "succeeded"),
+            line("alice", "pending", "canceled"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn builds_are_made_all_or_none() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let (_, project) = project(&mut conn, "alice", "tools").await;
+    let dir = DirName::from(project.name.clone());
+    let source = Source::Link("https://example.org/a-1-1.src.rpm".to_owned());
+    let targets = [Target {
+        chroot: CHROOT.parse().unwrap(),
+        skipped: false,
+    }];
+    let options = BuildOptions::default();
+    let new = |package| NewBuild {
+        project: &project,
+        dir: &dir,
+        submitter: None,
+        actor: "test",
+        source: &source,
+        targets: &targets,
+        options: &options,
+        batch: None,
+        package,
+    };
+    // The last one is of a package that there is not.
+    let all = [new(None), new(None), new(Some(999_999))];
+    db::builds::create_all(&mut conn, &all, start()).await.unwrap_err();
+    let claimed = tasks::claim(&mut conn, &claimer("b"), after(1), lease()).await;
+    assert!(claimed.unwrap().is_none());
+    let made = db::builds::create_all(&mut conn, &all[..2], start()).await.unwrap();
+    let read = db::read::builds::find_all(&mut conn, &made).await.unwrap();
+    let read: Vec<i64> = read.into_iter().map(|(_, _, line)| line.id).collect();
+    assert_eq!(read, made.iter().map(|id| id.0).collect::<Vec<_>>());
 }

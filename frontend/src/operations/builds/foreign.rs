@@ -41,7 +41,7 @@ pub(super) async fn submit_rpm(
                 .to_owned(),
         ));
     }
-    let plan = plan(app, Some(actor), project, request, None).await?;
+    let plan = plan(app, Some(actor), project, request, None, 1).await?;
     let ([chroot], true) = (plan.chroots.as_slice(), plan.options.chroots_named) else {
         return Err(Error::Invalid(
             "chroots: Name exactly one chroot that the package goes into".to_owned(),

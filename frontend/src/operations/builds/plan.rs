@@ -27,24 +27,26 @@ pub async fn check_before_build(
     actor: &Actor,
     project: &Project,
     request: &BuildRequest,
-) -> Result<Plan, Error> {
-    plan(app, Some(actor), project, request, None).await
+) -> Result<(), Error> {
+    plan(app, Some(actor), project, request, None, 1).await?;
+    Ok(())
 }
 
-/// The same for a build of a known package, whose denylist and time-out count where the request names none; without an
-/// actor for webhooks, which have proved themselves otherwise.
+/// The same for so many builds, maybe of a known package, whose denylist and time-out count where the request names none;
+/// without an actor for webhooks, which have proved themselves otherwise.
 pub(super) async fn plan(
     app: &App,
     actor: Option<&Actor>,
     project: &Project,
     request: &BuildRequest,
     package: Option<&Package>,
+    builds: usize,
 ) -> Result<Plan, Error> {
     if let Some(actor) = actor {
         actor.may_build(project)?;
     }
     check_options(project, request)?;
-    quotas::check(app, &project.holder, 1).await?;
+    quotas::check(app, &project.holder, builds).await?;
     let batch = batch::check(app, actor, request).await?;
     let dir = directory(project, request)?;
     let mut conn = app.conn().await?;

@@ -11,12 +11,12 @@ use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::is_web_url;
-use crate::operations::{quotas, source};
+use crate::operations::source;
 
 /// Most URLs in one request.
 const MAX_URLS: usize = 100;
 
-/// Makes one build for each URL of a source package; builders fetch them.
+/// Makes one build for each URL of a source package, all or none; builders fetch them.
 ///
 /// # Errors
 /// As [`super::check_before_build`], and 400 for what is no URL of a source package.
@@ -27,7 +27,6 @@ pub async fn submit_url(
     request: &BuildRequest,
     urls: &[String],
 ) -> Result<Vec<BuildId>, Error> {
-    let plan = plan(app, Some(actor), project, request, None).await?;
     if urls.is_empty() {
         return Err(Error::Invalid("pkgs: URLs to packages are required".to_owned()));
     }
@@ -36,17 +35,18 @@ pub async fn submit_url(
             "pkgs: At most {MAX_URLS} URLs are taken at once"
         )));
     }
-    quotas::check(app, &project.holder, urls.len()).await?;
+    let plan = plan(app, Some(actor), project, request, None, urls.len()).await?;
     for url in urls {
         source::check_url(url, is_web_url(url))?;
     }
     let targets = plan.targets(None);
-    let mut made = Vec::with_capacity(urls.len());
-    for url in urls {
-        let source = Source::Link(url.clone());
-        made.push(insert(app, Some(actor), project, &plan, &source, &targets, None).await?);
-    }
-    Ok(made)
+    let sources: Vec<Source> = urls.iter().map(|url| Source::Link(url.clone())).collect();
+    let all: Vec<NewBuild<'_>> = sources
+        .iter()
+        .map(|source| new_build(Some(actor), project, &plan, source, &targets, None))
+        .collect();
+    let now = app.now();
+    Ok(builds::create_all(&mut *app.conn().await?, &all, now).await?)
 }
 
 /// Makes a build of a source that a source build makes into a package; its fields have been checked. `actor` is `None`
@@ -62,7 +62,7 @@ pub async fn submit_source(
     recipe: Recipe,
     package: Option<&Package>,
 ) -> Result<BuildId, Error> {
-    let plan = plan(app, actor, project, request, package).await?;
+    let plan = plan(app, actor, project, request, package, 1).await?;
     let (source, targets) = (Source::Recipe(recipe), plan.targets(None));
     insert(
         app,
@@ -97,7 +97,7 @@ pub async fn resubmit(app: &App, actor: &Actor, build: &Build, project: &Project
         Some(name) => db::package_edit::find(&mut *app.conn().await?, project.id, name.as_str()).await?,
         None => None,
     };
-    let plan = plan(app, Some(actor), project, &request, package.as_ref()).await?;
+    let plan = plan(app, Some(actor), project, &request, package.as_ref(), 1).await?;
     let mut targets = plan.targets(None);
     if matches!(source, Source::Upload(_)) {
         // What the source package excludes was found out when it came.
@@ -168,7 +168,20 @@ pub(super) async fn insert(
     targets: &[Target],
     package: Option<i64>,
 ) -> Result<BuildId, Error> {
-    let new = NewBuild {
+    let new = new_build(actor, project, plan, source, targets, package);
+    let now = app.now();
+    Ok(builds::create(&mut *app.conn().await?, &new, now).await?)
+}
+
+fn new_build<'a>(
+    actor: Option<&'a Actor>,
+    project: &'a Project,
+    plan: &'a Plan,
+    source: &'a Source,
+    targets: &'a [Target],
+    package: Option<i64>,
+) -> NewBuild<'a> {
+    NewBuild {
         project,
         dir: &plan.dir,
         submitter: actor.and_then(Actor::user).map(|u| u.id),
@@ -178,7 +191,5 @@ pub(super) async fn insert(
         options: &plan.options,
         batch: plan.batch,
         package,
-    };
-    let now = app.now();
-    Ok(builds::create(&mut *app.conn().await?, &new, now).await?)
+    }
 }

@@ -125,7 +125,7 @@ async fn submit_source(
     received: &Received,
 ) -> Result<BuildId, Error> {
     // Before the file is looked into: whoever may not build here learns no more than that.
-    let unknown = plan(app, Some(actor), project, request, None).await?;
+    let unknown = plan(app, Some(actor), project, request, None, 1).await?;
     let blob = StorageKey::Blob(received.hashed.sha256.clone());
     if is_spec(received.file_name.as_str()) {
         source::look_into_spec(app, received).await?;
@@ -142,7 +142,7 @@ async fn submit_source(
     app.storage.copy(&received.key, &blob).await?;
     let srpm = looked_into.srpm;
     let package = db::package_edit::find(&mut *app.conn().await?, project.id, srpm.package.as_str()).await?;
-    let plan = plan(app, Some(actor), project, request, package.as_ref()).await?;
+    let plan = plan(app, Some(actor), project, request, package.as_ref(), 1).await?;
     let targets = plan.targets(Some(&looked_into.arches));
     let uploaded = Source::Upload(srpm.clone());
     let build = insert(app, Some(actor), project, &plan, &uploaded, &targets, None).await?;

@@ -14,6 +14,7 @@ async fn the_payload_reaches_the_build_and_its_number_is_answered() {
     let hooked = hooked().await;
     let script = json!({"script": "#! /bin/sh\ncat hook_payload"});
     hooked.package("hello", "custom", script).await;
+    let bob = hooked.house.person("bob", false).await;
     let payload = "{\"utf-8\": \"data ❤\"}";
     for tail in ["hello/", "hello"] {
         let told = hooked.deliver("custom", tail, &[], payload).await;
@@ -22,6 +23,10 @@ async fn the_payload_reaches_the_build_and_its_number_is_answered() {
         let (build, source) = hooked.build(id).await;
         assert_eq!(build["project_dirname"], "tools");
         assert_eq!(source["source_dict"]["hook_data"], payload);
+        // Neither does a stranger with a token see it.
+        let path = format!("/build/source-build-config/{id}");
+        let seen = hooked.house.send("GET", &path, Some(&bob), Value::Null).await.ok();
+        assert_eq!(seen["source_dict"].get("hook_data"), None);
     }
     let told = hooked.deliver("custom", "hello/tools:pr:7/", &[], payload).await;
     let id: i64 = told.text.trim_end().parse().unwrap();
