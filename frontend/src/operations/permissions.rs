@@ -136,6 +136,7 @@ pub async fn can_build_in(app: &App, who: &str, project: &Project) -> Result<boo
 /// 403 when the actor may not give it away, or not to this group; 400 for a holder that does not exist; 409 when it
 /// changed hands meanwhile.
 pub async fn transfer(app: &App, actor: &Actor, project: &Project, to: &str) -> Result<Project, Error> {
+    actor.may_give_away(project)?;
     let holder: OwnerName = to
         .trim()
         .parse()

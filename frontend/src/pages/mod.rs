@@ -19,7 +19,7 @@ mod sign_in;
 mod static_files;
 mod submit;
 mod token;
-pub(crate) mod twins;
+pub mod twins;
 pub(crate) mod views;
 pub(crate) mod visitor;
 mod webhooks;

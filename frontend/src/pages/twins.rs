@@ -2,7 +2,8 @@
 //! test takes the forms from the pages and fails for one that has no line here, or none that exists.
 
 /// A form, and its twin.
-pub(crate) struct Twin {
+#[derive(Debug, Clone, Copy)]
+pub struct Twin {
     /// Where the form is sent, names in braces.
     pub form: &'static str,
     /// The operation of the API: method, and path below `/api_3`; none for what only browsers have.
@@ -17,7 +18,7 @@ const fn twin(form: &'static str, method: &'static str, path: &'static str) -> T
 }
 
 /// All forms that change something.
-pub(crate) const TWINS: &[Twin] = &[
+pub const TWINS: &[Twin] = &[
     // A session is a browser's: the API has none that could end.
     Twin {
         form: "/logout",
@@ -131,6 +132,24 @@ pub(crate) const TWINS: &[Twin] = &[
     ),
 ];
 
+impl Twin {
+    /// Whether an address is this form's.
+    pub fn takes(&self, address: &str) -> bool {
+        fits(self.form, address)
+    }
+}
+
+fn fits(pattern: &str, address: &str) -> bool {
+    let address = address.split('?').next().unwrap_or_default();
+    let (pattern, address): (Vec<&str>, Vec<&str>) =
+        (pattern.split('/').collect(), address.split('/').collect());
+    pattern.len() == address.len()
+        && pattern
+            .iter()
+            .zip(&address)
+            .all(|(p, a)| p == a || (p.starts_with('{') && !a.is_empty()))
+}
+
 /// The form that does the same as an operation.
 pub(crate) fn form_of(method: &str, path: &str) -> Option<&'static str> {
     let twin = TWINS.iter().find(|t| t.operation == Some((method, path)))?;
@@ -172,17 +191,6 @@ mod tests {
             .into_iter()
             .map(|action| action.replace("&#x2F;", "/"))
             .collect()
-    }
-
-    fn fits(pattern: &str, address: &str) -> bool {
-        let address = address.split('?').next().unwrap_or_default();
-        let (pattern, address): (Vec<&str>, Vec<&str>) =
-            (pattern.split('/').collect(), address.split('/').collect());
-        pattern.len() == address.len()
-            && pattern
-                .iter()
-                .zip(&address)
-                .all(|(p, a)| p == a || (p.starts_with('{') && !a.is_empty()))
     }
 
     fn rendered() -> Vec<(&'static str, String)> {
@@ -244,6 +252,69 @@ mod tests {
                     "{file}: no sample shows the form {action}"
                 );
             }
+        }
+    }
+
+    /// The posts of a page, each with the names of its fields.
+    fn fields(html: &str) -> Vec<(String, Vec<&str>)> {
+        let mut found = Vec::new();
+        for form in html.split("<form").skip(1) {
+            let form = form.split("</form>").next().unwrap_or_default();
+            let names: Vec<&str> = ["input", "select", "textarea", "button"]
+                .into_iter()
+                .flat_map(|tag| attributes(form, tag, "name", |inside| inside.contains("name=\"")))
+                .collect();
+            for action in posts(&format!("<form{form}")) {
+                found.push((action, names.clone()));
+            }
+        }
+        found
+    }
+
+    /// Fields of forms that the API has under another name.
+    const RENAMED: &[(&str, &str)] = &[
+        ("urls", "pkgs"),
+        ("confirm", "verify"),
+        // A form says by it that boxes without a tick are meant; JSON has false.
+        ("boxes", ""),
+        // Of roles, which the API has as {"USER": {"admin": …, "builder": …}}.
+        ("username", ""),
+        ("admin", ""),
+        ("builder", ""),
+    ];
+
+    #[test]
+    fn every_field_of_a_form_is_one_of_its_twin() {
+        let routes = crate::api_3::routes();
+        let mut wrong = std::collections::BTreeSet::new();
+        let mut used = std::collections::HashSet::new();
+        for (file, html) in rendered() {
+            for (action, names) in fields(&html) {
+                let Some(twin) = TWINS.iter().find(|t| t.takes(&action)) else {
+                    continue;
+                };
+                let Some((method, path)) = twin.operation else { continue };
+                let reads = routes
+                    .iter()
+                    .find(|r| r.path == path && r.reads.methods.contains(&method));
+                let Some(route) = reads else { continue };
+                let mut known: Vec<&str> = route.path_names();
+                known.extend(route.reads.body.iter().chain(&route.reads.query).map(|f| f.name));
+                // The samples of packages' forms have no real names; tests/pages/strangers.rs looks at those.
+                let names = names.into_iter().filter(|name| !name.starts_with("field_"));
+                for name in names.filter(|name| *name != "csrf") {
+                    let other = RENAMED.iter().find(|(form, _)| *form == name).map(|r| r.1);
+                    used.extend(other.map(|_| name.to_owned()).filter(|_| !known.contains(&name)));
+                    let told = known.contains(&name) || other.is_some_and(|o| o.is_empty() || known.contains(&o));
+                    if !told {
+                        wrong.insert(format!("{file}: {name} of {} is no field of {method} {path}", twin.form));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        for (name, _) in RENAMED {
+            assert!(used.contains(*name), "{name} need not be renamed");
         }
     }
 

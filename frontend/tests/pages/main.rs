@@ -12,3 +12,4 @@ mod packages;
 mod people;
 mod projects;
 mod repo_files;
+mod strangers;
