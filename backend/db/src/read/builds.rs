@@ -201,7 +201,7 @@ pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<(String
     Ok(found.map(|(owner, project, submitter, row)| (owner, project, row.line(submitter))))
 }
 
-/// Some builds of live projects, as [`find`] gives one, by number: one query.
+/// Some builds of live projects, as [`find`] gives one, by number.
 ///
 /// # Errors
 /// When the query fails.
@@ -209,10 +209,23 @@ pub async fn find_all(conn: &mut Connection, ids: &[BuildId]) -> DbResult<Vec<(S
     let numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let text = format!(
         "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
-         LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ANY(?) AND p.deleted_at IS NULL ORDER BY b.id"
+         WHERE b.id = ANY(?) AND p.deleted_at IS NULL ORDER BY b.id"
     );
     let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::Numbers(&numbers)]);
-    Ok(query.load(conn).await?)
+    let rows = query.load(conn).await?;
+    named(conn, rows).await
+}
+
+/// Adds the submitters' names.
+async fn named(
+    conn: &mut Connection,
+    rows: Vec<(String, String, Row)>,
+) -> DbResult<Vec<(String, String, Line)>> {
+    let names = Names::of(conn, rows.iter().map(|(_, _, row)| row)).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(owner, project, row)| (owner, project, names.line(row)))
+        .collect())
 }
 
 /// Which builds of a project to list.
@@ -289,10 +302,6 @@ pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(String, 
          WHERE p.deleted_at IS NULL AND {LISTED} ORDER BY b.id DESC LIMIT (SELECT ?::bigint)"
     );
     let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(limit)]);
-    let rows: Vec<(String, String, Row)> = query.load(conn).await?;
-    let names = Names::of(conn, rows.iter().map(|(_, _, row)| row)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(owner, project, row)| (owner, project, names.line(row)))
-        .collect())
+    let rows = query.load(conn).await?;
+    named(conn, rows).await
 }
