@@ -293,7 +293,9 @@ mod tests {
                 let Some(twin) = TWINS.iter().find(|t| t.takes(&action)) else {
                     continue;
                 };
-                let Some((method, path)) = twin.operation else { continue };
+                let Some((method, path)) = twin.operation else {
+                    continue;
+                };
                 let reads = routes
                     .iter()
                     .find(|r| r.path == path && r.reads.methods.contains(&method));
@@ -305,9 +307,13 @@ mod tests {
                 for name in names.filter(|name| *name != "csrf") {
                     let other = RENAMED.iter().find(|(form, _)| *form == name).map(|r| r.1);
                     used.extend(other.map(|_| name.to_owned()).filter(|_| !known.contains(&name)));
-                    let told = known.contains(&name) || other.is_some_and(|o| o.is_empty() || known.contains(&o));
+                    let told =
+                        known.contains(&name) || other.is_some_and(|o| o.is_empty() || known.contains(&o));
                     if !told {
-                        wrong.insert(format!("{file}: {name} of {} is no field of {method} {path}", twin.form));
+                        wrong.insert(format!(
+                            "{file}: {name} of {} is no field of {method} {path}",
+                            twin.form
+                        ));
                     }
                 }
             }

@@ -38,7 +38,11 @@ fn forms(html: &str, found: &mut Forms) {
         }
         let mut names: Vec<String> = inside
             .split('<')
-            .filter(|tag| ["input", "select", "textarea", "button"].iter().any(|t| tag.starts_with(t)))
+            .filter(|tag| {
+                ["input", "select", "textarea", "button"]
+                    .iter()
+                    .any(|t| tag.starts_with(t))
+            })
             .filter_map(|tag| value(tag.split('>').next().unwrap_or_default(), " name"))
             .filter(|name| name != "csrf")
             .collect();
@@ -73,7 +77,10 @@ impl Scene {
         ];
         location(alice.post(&format!("{path}add_package/scm/"), &scm).await).await;
         let builds = [
-            ("urls", "https://example.org/a-1-1.src.rpm https://example.org/b-1-1.src.rpm"),
+            (
+                "urls",
+                "https://example.org/a-1-1.src.rpm https://example.org/b-1-1.src.rpm",
+            ),
             ("chroots", CHROOT),
         ];
         location(alice.post(&format!("{path}add_build/url/"), &builds).await).await;
@@ -118,7 +125,10 @@ impl Scene {
 
     /// A ping of a forge; its number.
     async fn deliver(house: &House, alice: &Browser, path: &str) -> i64 {
-        let page = alice.page(&format!("{path}webhooks/")).await.replace("&#x2F;", "/");
+        let page = alice
+            .page(&format!("{path}webhooks/"))
+            .await
+            .replace("&#x2F;", "/");
         let (_, rest) = page.split_once("/webhooks/github/").unwrap();
         let key = rest.split(['<', '"']).next().unwrap();
         let answer = house
@@ -170,7 +180,14 @@ impl Scene {
             let status = answer.status().as_u16();
             if !expected.contains(&status) || self.state().await != before {
                 let text = answer.text().await.unwrap();
-                let said: String = text.chars().rev().take(300).collect::<String>().chars().rev().collect();
+                let said: String = text
+                    .chars()
+                    .rev()
+                    .take(300)
+                    .collect::<String>()
+                    .chars()
+                    .rev()
+                    .collect();
                 wrong.push(format!("{action} {names:?}: {status} {said}"));
             }
         }
@@ -199,16 +216,17 @@ async fn every_form_denies_by_default() {
         assert!(wrong.is_empty(), "nobody with a stolen mark: {wrong:#?}");
         let wrong = scene.send(&scene.alice, None, &[], value, &[403]).await;
         assert!(wrong.is_empty(), "without the form's mark: {wrong:#?}");
-        let wrong = scene
-            .send(&scene.alice, Some(&mallory), &[], value, &[403])
-            .await;
+        let wrong = scene.send(&scene.alice, Some(&mallory), &[], value, &[403]).await;
         assert!(wrong.is_empty(), "with another session's mark: {wrong:#?}");
         let wrong = scene
             .send(&scene.mallory, Some(&mallory), OWN, value, &[403, 404])
             .await;
         assert!(wrong.is_empty(), "a stranger: {wrong:#?}");
     }
-    assert!(scene.alice.page("/").await.contains(">alice</a>"), "still signed in");
+    assert!(
+        scene.alice.page("/").await.contains(">alice</a>"),
+        "still signed in"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,8 +254,14 @@ async fn every_field_of_a_package_is_one_of_its_twin() {
     let routes = frontend::api_3::routes();
     let mut found = Forms::new();
     for kind in ["scm", "distgit", "pypi", "rubygems", "custom"] {
-        forms(&alice.page(&format!("{path}add_package/{kind}/")).await, &mut found);
-        forms(&alice.page(&format!("{path}package/hello/edit/{kind}/")).await, &mut found);
+        forms(
+            &alice.page(&format!("{path}add_package/{kind}/")).await,
+            &mut found,
+        );
+        forms(
+            &alice.page(&format!("{path}package/hello/edit/{kind}/")).await,
+            &mut found,
+        );
     }
     found.retain(|action, _| action.starts_with(&path));
     assert_eq!(found.len(), 10, "{found:?}");

@@ -402,7 +402,9 @@ async fn the_history_says_who_ended_a_build() {
     }
     let canceled = upload(&mut conn, &project).await;
     let canceled = db::builds::find(&mut conn, canceled).await.unwrap().unwrap();
-    db::builds::cancel(&mut conn, &canceled, "alice", after(4)).await.unwrap();
+    db::builds::cancel(&mut conn, &canceled, "alice", after(4))
+        .await
+        .unwrap();
     let all = db::audit::list(&mut conn, Some(project.id), 50, 0).await.unwrap();
     let ends: Vec<_> = all
         .iter()
@@ -455,10 +457,14 @@ async fn builds_are_made_all_or_none() {
     };
     // The last one is of a package that there is not.
     let all = [new(None), new(None), new(Some(999_999))];
-    db::builds::create_all(&mut conn, &all, start()).await.unwrap_err();
+    db::builds::create_all(&mut conn, &all, start())
+        .await
+        .unwrap_err();
     let claimed = tasks::claim(&mut conn, &claimer("b"), after(1), lease()).await;
     assert!(claimed.unwrap().is_none());
-    let made = db::builds::create_all(&mut conn, &all[..2], start()).await.unwrap();
+    let made = db::builds::create_all(&mut conn, &all[..2], start())
+        .await
+        .unwrap();
     let read = db::read::builds::find_all(&mut conn, &made).await.unwrap();
     let read: Vec<i64> = read.into_iter().map(|(_, _, line)| line.id).collect();
     assert_eq!(read, made.iter().map(|id| id.0).collect::<Vec<_>>());

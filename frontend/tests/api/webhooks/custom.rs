@@ -25,7 +25,11 @@ async fn the_payload_reaches_the_build_and_its_number_is_answered() {
         assert_eq!(source["source_dict"]["hook_data"], payload);
         // Neither does a stranger with a token see it.
         let path = format!("/build/source-build-config/{id}");
-        let seen = hooked.house.send("GET", &path, Some(&bob), Value::Null).await.ok();
+        let seen = hooked
+            .house
+            .send("GET", &path, Some(&bob), Value::Null)
+            .await
+            .ok();
         assert_eq!(seen["source_dict"].get("hook_data"), None);
     }
     let told = hooked.deliver("custom", "hello/tools:pr:7/", &[], payload).await;
