@@ -1,5 +1,7 @@
 //! Scenario 5 of the contract: directories with repositories of their own, and their end.
 
+use storage::StorageKey;
+
 use crate::house::{CHROOT, House, Machine, run};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,7 +40,12 @@ async fn a_pull_request_s_directory_lives_and_ends() {
             .await,
         404
     );
-    assert_eq!(house.status("alice/tools:pr:1/pubkey.gpg").await, 404);
+    // The project's key is answered for any of its directories; this one's file is gone.
+    let key = StorageKey::PublicKey {
+        owner: "alice".parse().unwrap(),
+        dir: "tools:pr:1".parse().unwrap(),
+    };
+    assert_eq!(house.context.storage.exists(&key).await.unwrap(), None);
     let mut conn = house.conn().await;
     let builds = db::builds::list(&mut conn, tools.id, None, 100, 0).await.unwrap();
     assert_eq!(builds.len(), 2, "the builds went with the directory");
