@@ -37,6 +37,8 @@ pub struct Config {
     pub lease_s: u64,
     /// Largest source package that is taken, in bytes.
     pub max_upload_bytes: u64,
+    /// Rows of a list that are answered at once; whoever asks for a longer one as a whole is told to ask for pages.
+    pub list_rows: i64,
     /// Whether packages that were built elsewhere are taken (`copr-cli uploadrpm`).
     pub rpm_upload: bool,
     /// Seconds that creating or editing a project waits for its key and repositories.
@@ -118,6 +120,7 @@ impl Default for Config {
             builder_token: Secret::default(),
             lease_s: 60,
             max_upload_bytes: 4 << 30,
+            list_rows: 50_000,
             rpm_upload: true,
             ready_wait_s: 60,
             limits: Limits::default(),

@@ -56,7 +56,13 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
     RAISE WARNING 'searches for projects have no index, because the extension pg_trgm cannot be made: %', SQLERRM;
 END $$;
-CREATE INDEX projects_live_id ON projects (id) WHERE deleted_at IS NULL;
+-- What everybody's lists show, by age and by name.
+CREATE INDEX projects_listed ON projects (id)
+    WHERE deleted_at IS NULL AND delete_at IS NULL
+        AND NOT coalesce((settings->>'unlisted_on_hp')::boolean, false);
+CREATE INDEX projects_listed_name ON projects (name, id)
+    WHERE deleted_at IS NULL AND delete_at IS NULL
+        AND NOT coalesce((settings->>'unlisted_on_hp')::boolean, false);
 
 -- The project whose page says why this job does not get on.
 ALTER TABLE jobs ADD COLUMN trouble_of bigint REFERENCES projects (id) ON DELETE SET NULL;
@@ -151,6 +157,10 @@ CREATE INDEX builds_batch ON builds (batch_id);
 CREATE INDEX builds_batch_open ON builds (batch_id) WHERE batch_id IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX builds_state ON builds (project_id, state, id DESC);
 CREATE INDEX builds_directory ON builds (project_id, dirname, id DESC);
+-- For lists that are sorted by these.
+CREATE INDEX builds_started ON builds (project_id, started_at, id DESC);
+CREATE INDEX builds_ended ON builds (project_id, ended_at, id DESC);
+CREATE INDEX builds_name ON builds (project_id, package_name, id DESC);
 
 ALTER TABLE tasks DROP CONSTRAINT tasks_state_check;
 ALTER TABLE tasks ADD CONSTRAINT tasks_state_check CHECK (state IN

@@ -134,18 +134,18 @@ impl Entry {
     }
 }
 
-/// Lines about a project, or all, newest first.
+/// Lines about a project, or all, newest first unless `ascending`.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn list(
     conn: &mut Connection,
     project: Option<i64>,
+    ascending: bool,
     limit: i64,
     offset: i64,
 ) -> DbResult<Vec<Entry>> {
     let mut query = audit::table
-        .order(audit::id.desc())
         .limit(limit)
         .offset(offset)
         .select(Entry::as_select())
@@ -153,6 +153,11 @@ pub async fn list(
     if let Some(project) = project {
         query = query.filter(audit::project_id.eq(project));
     }
+    query = if ascending {
+        query.order(audit::id.asc())
+    } else {
+        query.order(audit::id.desc())
+    };
     Ok(query.load(conn).await?)
 }
 

@@ -124,10 +124,18 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> DbResult<Vec<Group>> {
-    const OF_USER: &str = "WHERE ($1::text IS NULL OR g.id IN (SELECT m.group_id FROM group_members m
-        JOIN users u ON u.id = m.user_id WHERE u.name = $1)) ORDER BY g.id ";
+    // Two statements: one plan for both would walk through all groups to find one user's.
+    let which = match user {
+        Some(_) => {
+            "WHERE g.id IN (SELECT m.group_id FROM group_members m JOIN users u ON u.id = m.user_id WHERE u.name = $1)"
+        }
+        None => "WHERE $1::text IS NULL",
+    };
     let direction = if descending { "DESC" } else { "ASC" };
-    let sql = format!("{}{OF_USER}{direction} LIMIT $2 OFFSET $3", columns!());
+    let sql = format!(
+        "{}{which} ORDER BY g.id {direction} LIMIT $2 OFFSET $3",
+        columns!()
+    );
     let rows: Vec<Row> = diesel::sql_query(sql)
         .bind::<Nullable<Text>, _>(user.map(UserName::as_str))
         .bind::<BigInt, _>(limit)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _, Queryable,
-    QueryableByName, Selectable, SelectableHelper as _,
+    Selectable, SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PackageName;
@@ -168,76 +168,6 @@ pub async fn cloned_from(conn: &mut Connection, project: i64, text: &str) -> DbR
         .load(conn)
         .await?;
     rows.into_iter().map(Row::package).collect()
-}
-
-/// Packages of a project whose names contain a text, by name.
-///
-/// # Errors
-/// When the query fails.
-pub async fn list(
-    conn: &mut Connection,
-    project: i64,
-    contains: &str,
-    limit: i64,
-    offset: i64,
-) -> DbResult<Vec<Package>> {
-    let rows: Vec<Row> = packages::table
-        .filter(packages::project_id.eq(project))
-        .filter(
-            diesel::dsl::sql::<diesel::sql_types::Bool>("strpos(lower(name), ")
-                .bind::<diesel::sql_types::Text, _>(contains.to_lowercase())
-                .sql(") > 0"),
-        )
-        .order(packages::name)
-        .limit(limit)
-        .offset(offset)
-        .select(Row::as_select())
-        .load(conn)
-        .await?;
-    rows.into_iter().map(Row::package).collect()
-}
-
-#[derive(QueryableByName)]
-struct Latest {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    package: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    build: i64,
-}
-
-/// The latest build of each of these packages, where there is one: the package's number and the build's.
-///
-/// # Errors
-/// When the query fails.
-pub async fn latest_builds(conn: &mut Connection, packages: &[i64]) -> DbResult<Vec<(i64, i64)>> {
-    let rows: Vec<Latest> = diesel::sql_query(
-        "SELECT p AS package, b.id AS build FROM unnest($1) AS p, \
-         LATERAL (SELECT id FROM builds WHERE package_id = p ORDER BY id DESC LIMIT 1) b",
-    )
-    .bind::<diesel::sql_types::Array<diesel::sql_types::BigInt>, _>(packages)
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|r| (r.package, r.build)).collect())
-}
-
-/// Numbers of a package's builds, newest first.
-///
-/// # Errors
-/// When the query fails.
-pub async fn newest_builds(
-    conn: &mut Connection,
-    package: i64,
-    limit: i64,
-    offset: i64,
-) -> DbResult<Vec<i64>> {
-    Ok(builds::table
-        .filter(builds::package_id.eq(package))
-        .order(builds::id.desc())
-        .limit(limit)
-        .offset(offset)
-        .select(builds::id)
-        .load(conn)
-        .await?)
 }
 
 /// Numbers of a package's builds, at most `limit`; those that have not ended first.

@@ -279,7 +279,9 @@ pub struct Filter {
     pub name_contains: Option<String>,
     /// Leave out those that are hidden from the home page, and temporary ones.
     pub listed_only: bool,
-    /// Newest first; else ascending by number.
+    /// Sorted by name; else by number, which is by age.
+    pub by_name: bool,
+    /// The last first.
     pub newest_first: bool,
 }
 

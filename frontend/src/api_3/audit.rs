@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api_3::input::Query;
 use crate::api_3::models::Paged;
-use crate::api_3::route::fields::PAGE;
+use crate::api_3::route::fields::page_by;
 use crate::api_3::route::{Action, ApiRoute, GET, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -20,10 +20,10 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         token(Action::Admin, GET, "/audit", everything)
             .about("Who did what in the whole service, newest first; for its administrators.")
-            .query(&PAGE),
+            .query(&page_by(&["id"])),
         token(Action::Edit, GET, "/audit/{owner}/{project}", project)
             .about("Who did what in a project, newest first; for whoever may change it.")
-            .query(&PAGE),
+            .query(&page_by(&["id"])),
     ]
 }
 
@@ -89,7 +89,8 @@ async fn project(
 }
 
 async fn list(app: &App, project: Option<i64>, query: &Query) -> Changes {
-    let page = query.page()?;
-    let rows = audit::list(&mut *app.conn().await?, project, page.limit(), page.offset).await?;
-    Ok(Json(page.answer(rows.into_iter().map(Change::from).collect())))
+    let page = query.page_newest_first()?;
+    let (ascending, limit) = (!page.descending, page.limit());
+    let rows = audit::list(&mut *app.conn().await?, project, ascending, limit, page.offset).await?;
+    page.answer(rows.into_iter().map(Change::from).collect())
 }

@@ -2,16 +2,16 @@
 
 use actix_web::web::{self, Json, Path};
 use db::projects::Project;
-use db::read::builds::{self as read, STATES, Wanted};
+use db::read::builds::{self as read, Column, Order, STATES, Wanted};
 use protocol::{BuildId, PackageName};
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api_3::input::{Fields, Query};
+use crate::api_3::input::{Fields, Page, Query};
 use crate::api_3::models::{self, BuiltPackages, Paged, SourceChroot, Whole};
-use crate::api_3::route::fields::{BUILD, OWNER, PAGE, PROJECT};
+use crate::api_3::route::fields::{BUILD, OWNER, PROJECT, page_by};
 use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -22,17 +22,43 @@ use crate::operations::webhooks::HOOK_DATA;
 
 type Answer = Result<Json<models::Build>, Error>;
 
+/// How lists can be sorted.
+const ORDERS: [Field; 4] = page_by(&[
+    "id",
+    "submitted_on",
+    "started_on",
+    "ended_on",
+    "packagename",
+    "state",
+]);
+
+fn order(page: &Page) -> Order {
+    let by = match page.order {
+        "started_on" => Column::Started,
+        "ended_on" => Column::Ended,
+        "packagename" => Column::Package,
+        "state" => Column::State,
+        _ => Column::Number,
+    };
+    let reversed = if by == Column::Number {
+        !page.descending
+    } else {
+        page.descending
+    };
+    Order { by, reversed }
+}
+
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
         public(GET, "/build/list", list)
-            .about("Builds of a project, always newest first.")
+            .about("Builds of a project, newest first unless an order is named.")
             .query(&[
                 OWNER,
                 PROJECT,
                 Field::new("packagename", Kind::Text, "Only of this package."),
                 Field::new("status", Kind::Text, "Only in this state."),
             ])
-            .query(&PAGE),
+            .query(&ORDERS),
         public(GET, "/build/{id:\\d+}", get).about("A build."),
         public(GET, "/build/source-chroot/{id}", source_chroot).about("The source part of a build."),
         public(GET, "/build/built-packages/{id}", built_packages).about("What a build made, by chroot."),
@@ -96,7 +122,9 @@ pub(super) async fn model(app: &App, id: BuildId) -> Result<models::Build, Error
 }
 
 async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Build>>, Error> {
-    let page = query.page()?;
+    let mut page = query.page_newest_first()?;
+    // As in Copr, a direction alone changes nothing.
+    page.descending |= query.get("order")?.is_none();
     let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
     let (owner_name, project_name) = names(owner, project)?;
     let state = query.get("status")?;
@@ -111,18 +139,19 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Bu
         None => None,
         Some(Ok(name)) => Some(name),
         // No package can be called so.
-        Some(Err(_)) => return Ok(Json(page.answer(Vec::new()))),
+        Some(Err(_)) => return page.answer(Vec::new()),
     };
     let wanted = Wanted {
         package: package.as_ref(),
         state,
+        order: order(&page),
         limit: page.limit(),
         offset: page.offset,
     };
     let found = read::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
     let model = |line| models::build_line(&app.config, owner, project, line);
-    Ok(Json(page.answer(found.iter().map(model).collect())))
+    page.answer(found.iter().map(model).collect())
 }
 
 async fn source_chroot(app: web::Data<App>, id: Path<String>) -> Result<Json<SourceChroot>, Error> {

@@ -3,6 +3,7 @@
 use actix_web::web::{self, Json};
 use db::builds::Build;
 use db::projects::Project;
+use db::read::build_chroots::{self, Parts, Wanted};
 use db::tasks::TaskRow;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,11 +11,11 @@ use serde::Serialize;
 use crate::api_3::input::Query;
 use crate::api_3::models::{self, BuildChroot, BuiltPackages, Paged};
 use crate::api_3::project_chroot::{self, BuildConfig};
-use crate::api_3::route::fields::{BUILD_ID, CHROOT, PAGE};
+use crate::api_3::route::fields::{BUILD_ID, CHROOT, page_by};
 use crate::api_3::route::{ApiRoute, GET, public};
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::builds::find_build;
+use crate::operations::builds::{find_build, missing_build};
 use crate::operations::projects::shown;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
@@ -25,7 +26,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         public(GET, "/build-chroot/list", list)
             .about("The chroots of a build.")
             .query(&[BUILD_ID])
-            .query(&PAGE),
+            .query(&page_by(&["name", "id"])),
         public(GET, "/build-chroot/build-config", build_config)
             .about("What a build is given in one chroot, as it would be now.")
             .query(&[BUILD_ID, CHROOT]),
@@ -39,43 +40,60 @@ async fn find(app: &App, query: &Query) -> Result<(Build, Project), Error> {
     find_build(app, query.required("build_id")?).await
 }
 
+fn missing(name: &str, build: impl std::fmt::Display) -> Error {
+    Error::NotFound(format!(
+        "Chroot {} does not exist in build {build}.",
+        shown(name)
+    ))
+}
+
 fn task<'a>(build: &'a Build, query: &Query) -> Result<&'a TaskRow, Error> {
     let name = query.required("chrootname")?;
     build
         .tasks
         .iter()
         .find(|t| t.chroot.as_ref().is_some_and(|c| c.as_str() == name))
-        .ok_or_else(|| {
-            Error::NotFound(format!(
-                "Chroot {} does not exist in build {}.",
-                shown(name),
-                build.id
-            ))
-        })
+        .ok_or_else(|| missing(name, build.id))
+}
+
+async fn parts(app: &App, build: &str, wanted: Wanted<'_>) -> Result<Parts, Error> {
+    let id = build.parse().map_err(|_| missing_build(build))?;
+    let found = build_chroots::list(&mut *app.conn().await?, id, wanted).await?;
+    found.ok_or_else(|| missing_build(build))
+}
+
+fn models_of(app: &App, found: &Parts) -> Vec<BuildChroot> {
+    let base = format!("{}/{}/{}", app.config.results_url, found.owner, found.dir);
+    let model = |part| models::build_chroot(&base, part);
+    found.parts.iter().map(model).collect()
 }
 
 async fn get(app: web::Data<App>, query: Query) -> Result<Json<BuildChroot>, Error> {
-    let (build, project) = find(&app, &query).await?;
-    let task = task(&build, &query)?;
-    models::build_chroot(&app.config, &build, &project, task)
-        .map(Json)
-        .ok_or_else(|| Error::Internal(format!("task {} has no chroot", task.id)))
+    let (build, name) = (query.required("build_id")?, query.required("chrootname")?);
+    // The database holds no zero byte, and none can be asked for.
+    if name.contains('\0') {
+        return Err(missing(name, shown(build)));
+    }
+    let wanted = Wanted {
+        name: Some(name),
+        limit: 1,
+        ..Wanted::default()
+    };
+    let found = parts(&app, build, wanted).await?;
+    let model = models_of(&app, &found).pop();
+    model.map(Json).ok_or_else(|| missing(name, shown(build)))
 }
 
 async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<BuildChroot>>, Error> {
     let page = query.page()?;
-    let (build, project) = find(&app, &query).await?;
-    let mut all: Vec<BuildChroot> = build
-        .tasks
-        .iter()
-        .filter_map(|task| models::build_chroot(&app.config, &build, &project, task))
-        .collect();
-    if page.descending {
-        all.reverse();
-    }
-    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
-    let take = usize::try_from(page.limit()).unwrap_or(0);
-    Ok(Json(page.answer(all.into_iter().skip(skip).take(take).collect())))
+    let wanted = Wanted {
+        name: None,
+        descending: page.descending,
+        limit: page.limit(),
+        offset: page.offset,
+    };
+    let found = parts(&app, query.required("build_id")?, wanted).await?;
+    page.answer(models_of(&app, &found))
 }
 
 /// What a build is given in one chroot.

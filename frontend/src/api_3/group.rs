@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::api_3::input::{Fields, Query};
 use crate::api_3::models::Paged;
-use crate::api_3::route::fields::PAGE;
+use crate::api_3::route::fields::page_by;
 use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
                 Kind::Text,
                 "Only those that this user is in.",
             )])
-            .query(&PAGE),
+            .query(&page_by(&["id"])),
         token(Action::Groups, POST, "/group/add", add)
             .about("Makes a group, with its maker as its admin.")
             .body(&[
@@ -134,7 +134,7 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<GroupLine>
         None => None,
         Some(Ok(user)) => Some(user),
         // Nobody of that name can be in a group.
-        Some(Err(_)) => return Ok(Json(page.answer(Vec::new()))),
+        Some(Err(_)) => return page.answer(Vec::new()),
     };
     let mut conn = app.conn().await?;
     let found = db::groups::list(
@@ -145,7 +145,7 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<GroupLine>
         page.offset,
     )
     .await?;
-    Ok(Json(page.answer(found.iter().map(line).collect())))
+    page.answer(found.iter().map(line).collect())
 }
 
 async fn add(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {

@@ -7,6 +7,7 @@ use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
+use actix_web::web::{Data, Json};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
 use db::builds::BuildOptions;
@@ -14,8 +15,9 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::api_3::models::{Meta, Paged};
-use crate::api_3::route::{Address, Field};
+use crate::api_3::route::{Address, Field, Kind};
 use crate::api_3::shape;
+use crate::app::App;
 use crate::error::Error;
 use crate::operations::BuildRequest;
 use crate::operations::projects::shown;
@@ -23,8 +25,6 @@ use crate::operations::sources::Given;
 
 /// Longest body that is no upload, in bytes.
 pub(super) const MAX_BODY: usize = 1 << 20;
-/// Most items of one page.
-const MAX_PAGE: i64 = 10_000;
 
 /// What a handler may read; a slip is a fault of ours that every test of the route finds.
 #[derive(Debug, Default)]
@@ -48,6 +48,15 @@ impl Declared {
         Err(Error::Invalid(wrong.join("\n")))
     }
 
+    /// The words that a field may hold.
+    fn choices(&self, name: &str) -> &'static [&'static str] {
+        let field = self.0.iter().flatten().find(|f| f.name == name);
+        match field.map(|f| f.kind) {
+            Some(Kind::Choice(words)) => words,
+            _ => &[],
+        }
+    }
+
     fn check(&self, name: &str) -> Result<(), Error> {
         match &self.0 {
             Some(fields) if !fields.iter().any(|f| f.name == name) => {
@@ -65,6 +74,8 @@ pub(super) struct Query {
     last: HashMap<String, String>,
     all: Vec<(String, String)>,
     declared: Declared,
+    /// Most rows of a list.
+    most: i64,
 }
 
 impl FromRequest for Query {
@@ -79,6 +90,9 @@ impl FromRequest for Query {
             last: all.iter().cloned().collect(),
             all,
             declared: Declared::new(Address::of(request).map(|reads| reads.query.as_slice())),
+            most: request
+                .app_data::<Data<App>>()
+                .map_or(0, |app| app.config.list_rows),
         }))
     }
 }
@@ -120,8 +134,17 @@ impl Query {
             .ok_or_else(|| Error::Invalid(format!("Missing argument {name}")))
     }
 
-    /// The part of a list that is asked for.
+    /// The part of a list that is asked for, the first item first.
     pub fn page(&self) -> Result<Page, Error> {
+        self.part(false)
+    }
+
+    /// The same of a list whose newest items come first, unless something else is said.
+    pub fn page_newest_first(&self) -> Result<Page, Error> {
+        self.part(true)
+    }
+
+    fn part(&self, newest_first: bool) -> Result<Page, Error> {
         let number = |name: &str| match self.get(name)? {
             None | Some("None") => Ok(None),
             Some(text) => text
@@ -131,16 +154,29 @@ impl Query {
                 .map(Some)
                 .ok_or_else(|| Error::Invalid(format!("{name}: Not a valid integer value"))),
         };
-        let order = self.get("order")?.unwrap_or("id");
-        if order != "id" {
-            return Err(Error::Invalid(format!("Cannot order by {}", shown(order))));
-        }
+        let orders = self.declared.choices("order");
+        let first = orders.first().copied().unwrap_or("id");
+        let order = match self.get("order")? {
+            None => first,
+            Some(name) => orders.iter().find(|o| **o == name).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "Cannot order by {}; use one of {}.",
+                    shown(name),
+                    orders.join(", ")
+                ))
+            })?,
+        };
+        let descending = match self.get("order_type")? {
+            Some(word) if word.eq_ignore_ascii_case("desc") => true,
+            Some(word) if word.eq_ignore_ascii_case("asc") => false,
+            _ => newest_first && order == first,
+        };
         Ok(Page {
-            limit: number("limit")?.map(|n| n.min(MAX_PAGE)),
+            limit: number("limit")?.map(|n| n.min(self.most)),
+            most: self.most,
             offset: number("offset")?.unwrap_or(0),
-            descending: self
-                .get("order_type")?
-                .is_some_and(|t| t.eq_ignore_ascii_case("desc")),
+            order,
+            descending,
         })
     }
 }
@@ -149,34 +185,43 @@ impl Query {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page {
     limit: Option<i64>,
+    most: i64,
     /// Items to leave out.
     pub offset: i64,
+    /// Field to sort by, one of those that the route declares.
+    pub order: &'static str,
     /// Last first.
     pub descending: bool,
 }
 
 impl Page {
-    /// How many items to give at most.
+    /// How many items to look for at most; without a limit one more than are given, which tells that there are too
+    /// many.
     pub fn limit(&self) -> i64 {
-        self.limit.unwrap_or(MAX_PAGE)
-    }
-
-    /// Whether a limit was given.
-    pub fn is_limited(&self) -> bool {
-        self.limit.is_some()
+        self.limit.unwrap_or(self.most.saturating_add(1))
     }
 
     /// The answer to a request for a list.
-    pub fn answer<T>(&self, items: Vec<T>) -> Paged<T> {
-        Paged {
+    ///
+    /// # Errors
+    /// 413 when all were asked for and there are too many for one answer.
+    pub fn answer<T>(&self, items: Vec<T>) -> Result<Json<Paged<T>>, Error> {
+        let found = i64::try_from(items.len()).unwrap_or(i64::MAX);
+        if self.limit.is_none() && found > self.most {
+            return Err(Error::TooLarge(format!(
+                "The list has more than {} items; ask for pages of it, with limit and offset.",
+                self.most
+            )));
+        }
+        Ok(Json(Paged {
             items,
             meta: Meta {
                 limit: self.limit,
                 offset: self.offset,
-                order: "id",
+                order: self.order,
                 order_type: if self.descending { "DESC" } else { "ASC" },
             },
-        }
+        }))
     }
 }
 

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use db::builds::Build as BuildRow;
 use db::projects::Project as ProjectRow;
+use db::read::build_chroots::Part;
 use db::read::builds::Line;
 use db::read::projects::Shown;
 use db::rpms::Rpm;
-use db::tasks::TaskRow;
 use protocol::ChrootName;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -224,22 +224,22 @@ pub(super) struct BuildChroot {
     pub result_url: Option<String>,
 }
 
-/// One chroot of a build; `None` for the source part.
-pub(super) fn build_chroot(
-    config: &Config,
-    build: &BuildRow,
-    project: &ProjectRow,
-    task: &TaskRow,
-) -> Option<BuildChroot> {
-    let chroot = task.chroot.as_ref()?;
-    let repository = config.repository_url(&project.owner, &build.dir, chroot);
-    Some(BuildChroot {
-        name: chroot.to_string(),
-        state: task.state.copr_word().to_owned(),
-        started_on: epoch(task.started_at),
-        ended_on: epoch(task.ended_at),
-        result_url: task.results().map(|dir| format!("{repository}{dir}/")),
-    })
+/// One chroot of a build, whose directory has this URL.
+pub(super) fn build_chroot(dir: &str, part: &Part) -> BuildChroot {
+    let Part {
+        chroot,
+        state,
+        started_at,
+        ended_at,
+        results,
+    } = part.clone();
+    BuildChroot {
+        state,
+        started_on: epoch(started_at),
+        ended_on: epoch(ended_at),
+        result_url: results.map(|folder| format!("{dir}/{chroot}/{folder}/")),
+        name: chroot,
+    }
 }
 
 /// A package that a build made.

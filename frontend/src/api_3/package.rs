@@ -6,14 +6,14 @@ use protocol::PackageName;
 
 use crate::api_3::input::Query;
 use crate::api_3::models::{self, LatestBuilds, Paged};
-use crate::api_3::route::fields::{OWNER, PACKAGE, PAGE, PROJECT};
+use crate::api_3::route::fields::{OWNER, PACKAGE, PROJECT, page_by};
 use crate::api_3::route::{ApiRoute, Field, GET, Kind, public};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::{missing_project, names, shown};
 
-/// Most packages that are given at once.
-const MOST: i64 = 10_000;
+/// How lists can be sorted.
+const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 
 const WITH: [Field; 2] = [
     Field::new("with_latest_build", Kind::Flag, "With the newest build."),
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             .about("The packages of a project.")
             .query(&[OWNER, PROJECT])
             .query(&WITH)
-            .query(&PAGE),
+            .query(&ORDERS),
     ]
 }
 
@@ -83,23 +83,17 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Pa
     let (owner_name, project_name) = names(owner, project)?;
     let wanted = Wanted {
         with: with(&query)?,
-        order: if page.descending {
-            Order::LastFirst
-        } else {
-            Order::Number
+        order: match (page.order, page.descending) {
+            ("name", false) => Order::Name,
+            ("name", true) => Order::NameLastFirst,
+            (_, false) => Order::Number,
+            (_, true) => Order::LastFirst,
         },
-        // One more tells that there are too many.
-        limit: if page.is_limited() { page.limit() } else { MOST + 1 },
+        limit: page.limit(),
         offset: page.offset,
         ..Wanted::default()
     };
     let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
-    if !page.is_limited() && i64::try_from(found.len()).unwrap_or(i64::MAX) > MOST {
-        return Err(Error::TooLarge(format!(
-            "This project has more than {MOST} packages; ask for a part of them, with limit and offset."
-        )));
-    }
-    let items = found.iter().map(|row| model(&app, owner, project, row)).collect();
-    Ok(Json(page.answer(items)))
+    page.answer(found.iter().map(|row| model(&app, owner, project, row)).collect())
 }

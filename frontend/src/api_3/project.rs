@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::api_3::input::{Fields, Page, Query};
 use crate::api_3::models::{self, Paged};
-use crate::api_3::route::fields::{OWNER, PAGE, PROJECT};
+use crate::api_3::route::fields::{OWNER, PROJECT, page_by};
 use crate::api_3::route::{self, Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -19,6 +19,9 @@ use crate::operations::projects::{self, ProjectEdit, find_project, missing_proje
 use crate::operations::{export, forks};
 
 type Answer = Result<Json<models::Project>, Error>;
+/// How lists can be sorted.
+const ORDERS: [Field; 4] = page_by(&["id", "name"]);
+
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
@@ -113,11 +116,11 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         public(GET, "/project/list", list)
             .about("Projects, of one owner or all that are listed.")
             .query(&[Field::new("ownername", Kind::Text, "Only this owner's.")])
-            .query(&PAGE),
+            .query(&ORDERS),
         public(GET, "/project/search", search)
             .about("Projects whose name contains a text; `owner/text` looks among one owner's.")
             .query(&[Field::required("query", Kind::Text, "What to look for.")])
-            .query(&PAGE),
+            .query(&ORDERS),
         token(Action::Create, POST, "/project/add/{owner}", add)
             .about("Makes a project.")
             .query(&[Field::new(
@@ -188,13 +191,14 @@ async fn list(app: web::Data<App>, query: Query) -> List {
         Some(text) => match text.parse::<OwnerName>() {
             Ok(owner) => Some(owner),
             // Nobody of that name can hold a project.
-            Err(_) => return Ok(Json(page.answer(Vec::new()))),
+            Err(_) => return page.answer(Vec::new()),
         },
     };
     let filter = Filter {
         listed_only: owner.is_none(),
         owner,
         name_contains: None,
+        by_name: page.order == "name",
         newest_first: page.descending,
     };
     answer(&app, &filter, page).await
@@ -209,12 +213,13 @@ async fn search(app: web::Data<App>, query: Query) -> List {
     let owner = match owner.map(str::parse::<OwnerName>) {
         None => None,
         Some(Ok(owner)) => Some(owner),
-        Some(Err(_)) => return Ok(Json(page.answer(Vec::new()))),
+        Some(Err(_)) => return page.answer(Vec::new()),
     };
     let filter = Filter {
         owner,
         name_contains: Some(name.to_owned()),
         listed_only: true,
+        by_name: page.order == "name",
         newest_first: page.descending,
     };
     answer(&app, &filter, page).await
@@ -223,7 +228,7 @@ async fn search(app: web::Data<App>, query: Query) -> List {
 async fn answer(app: &App, filter: &Filter, page: Page) -> List {
     let found = db::read::projects::list(&mut *app.conn().await?, filter, page.limit(), page.offset).await?;
     let model = |project| models::project(&app.config, project);
-    Ok(Json(page.answer(found.into_iter().map(model).collect())))
+    page.answer(found.into_iter().map(model).collect())
 }
 
 async fn add(

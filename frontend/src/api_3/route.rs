@@ -280,12 +280,15 @@ pub(super) mod fields {
     pub const CHROOT: Field = Field::required("chrootname", Kind::Text, "Such as `fedora-44-x86_64`.");
     pub const PACKAGE: Field = Field::required("packagename", Kind::Text, "Name of the package.");
     pub const BUILD_ID: Field = Field::required("build_id", Kind::Number, "Number of the build.");
-    pub const PAGE: [Field; 4] = [
-        Field::new("limit", Kind::Number, "Most items to give."),
-        Field::new("offset", Kind::Number, "Items to leave out."),
-        Field::new("order", Kind::Text, "Name of the field to sort by."),
-        Field::new("order_type", Kind::Choice(&["ASC", "DESC"]), "Direction."),
-    ];
+    /// Of lists: which part, and sorted by one of these fields; the first is the default.
+    pub const fn page_by(orders: &'static [&'static str]) -> [Field; 4] {
+        [
+            Field::new("limit", Kind::Number, "Most items to give; absent: all of them."),
+            Field::new("offset", Kind::Number, "Items to leave out."),
+            Field::new("order", Kind::Choice(orders), "Field to sort by."),
+            Field::new("order_type", Kind::Choice(&["ASC", "DESC"]), "Direction."),
+        ]
+    }
     /// Options of everything that makes builds.
     pub const BUILD: [Field; 14] = [
         OWNER,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api_3::input::{Fields, Query};
 use crate::api_3::models::Paged;
-use crate::api_3::route::fields::PAGE;
+use crate::api_3::route::fields::page_by;
 use crate::api_3::route::{Action, ApiRoute, Field, GET, Kind, POST, PUT, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             )]),
         token(Action::Edit, GET, "/webhook/deliveries/{owner}/{project}", deliveries)
             .about("What was sent to a project's webhooks and what came of it, newest first; the newest 200 are kept.")
-            .query(&PAGE),
+            .query(&page_by(&["id"])),
         token(Action::Edit, GET, "/webhook/delivery/{delivery}", delivery)
             .about("A delivery with its headers and its body."),
         token(Action::Edit, POST, "/webhook/redeliver/{delivery}", again)
@@ -219,13 +219,11 @@ async fn deliveries(
 ) -> Result<Json<Paged<Delivery>>, Error> {
     let project = find_project(&app, &path.0, &path.1).await?;
     signed.actor.may_edit(&project)?;
-    let page = query.page()?;
-    let ascending = query
-        .get("order_type")?
-        .is_some_and(|t| t.eq_ignore_ascii_case("asc"));
+    let page = query.page_newest_first()?;
+    let ascending = !page.descending;
     let mut conn = app.conn().await?;
     let rows = db::webhooks::list(&mut conn, project.id, ascending, page.limit(), page.offset).await?;
-    Ok(Json(page.answer(rows.iter().map(model).collect())))
+    page.answer(rows.iter().map(model).collect())
 }
 
 async fn delivery(

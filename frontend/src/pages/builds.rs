@@ -1,10 +1,11 @@
 //! `GET /coprs/{owner}/{project}/builds/`
 
 use actix_web::{HttpResponse, web};
-use db::read::builds::{self, STATES, Wanted};
+use db::read::builds::{self, Column as By, Order, STATES, Wanted};
 use protocol::PackageName;
 use serde::Deserialize;
 
+use super::sort::{Column, Sort};
 use super::visitor::Visitor;
 use super::{html, views};
 use crate::app::App;
@@ -15,6 +16,24 @@ use crate::templates::context::{Builds, StateChoice};
 /// Builds on one page.
 const PAGE: i64 = 50;
 
+const fn column(name: &'static str, label: &'static str, by: By) -> Column<By> {
+    Column {
+        name,
+        label,
+        by,
+        last_first: matches!(by, By::Number),
+    }
+}
+
+/// Columns of the table.
+const COLUMNS: [Column<By>; 5] = [
+    column("build", "Build", By::Number),
+    column("package", "Package", By::Package),
+    Column::plain("Version", By::Number),
+    column("state", "State", By::State),
+    Column::plain("Submitted", By::Number),
+];
+
 /// Which part of a project's builds.
 #[derive(Debug, Default, Deserialize)]
 pub struct Search {
@@ -24,15 +43,22 @@ pub struct Search {
     /// Only of this package.
     #[serde(default)]
     package: String,
+    /// By which column, and which way.
+    #[serde(default)]
+    sort: String,
     /// Counts from 1; anything else is the first.
     #[serde(default)]
     page: String,
 }
 
 impl Search {
-    fn url(&self, page: i64) -> String {
+    fn url(&self, sort: &str, page: i64) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
-        for (name, value) in [("state", &self.state), ("package", &self.package)] {
+        for (name, value) in [
+            ("state", self.state.as_str()),
+            ("package", &self.package),
+            ("sort", sort),
+        ] {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }
@@ -41,7 +67,7 @@ impl Search {
     }
 }
 
-/// A project's builds, newest first: all, in one state, of one package.
+/// A project's builds, newest first unless sorted otherwise: all, in one state, of one package.
 pub async fn list(
     app: web::Data<App>,
     visitor: Visitor,
@@ -54,11 +80,17 @@ pub async fn list(
     let state = STATES.iter().copied().find(|s| *s == search.state);
     let text = search.package.trim();
     let package: Option<PackageName> = text.parse().ok();
+    let sort = Sort::of(&search.sort, &COLUMNS);
+    let order = Order {
+        by: sort.by,
+        reversed: sort.descending != (sort.by == By::Number),
+    };
     let mut rows = Vec::new();
     if text.is_empty() || package.is_some() {
         let wanted = Wanted {
             package: package.as_ref(),
             state,
+            order,
             // One more than is shown tells whether there is another page.
             limit: PAGE + 1,
             offset: (number - 1) * PAGE,
@@ -83,8 +115,10 @@ pub async fn list(
                 chosen: state == Some(name),
             })
             .collect(),
-        older: more.then(|| search.url(number + 1)),
-        newer: (number > 1).then(|| search.url(number - 1)),
+        heads: sort.heads(|sort| search.url(sort, 1)),
+        sort: search.sort.clone(),
+        older: more.then(|| search.url(&search.sort, number + 1)),
+        newer: (number > 1).then(|| search.url(&search.sort, number - 1)),
     };
     html(app.templates.render_builds(&frame, &page))
 }

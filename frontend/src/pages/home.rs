@@ -6,6 +6,7 @@ use db::read::projects;
 use protocol::OwnerName;
 use serde::Deserialize;
 
+use super::sort::{Column, Sort};
 use super::visitor::Visitor;
 use super::{html, views};
 use crate::app::App;
@@ -18,12 +19,32 @@ pub(super) const PAGE: i64 = 30;
 /// Projects and builds on the home page.
 const NEWEST: i64 = 10;
 
+/// Columns of the table of projects; whether by name, else by age.
+const COLUMNS: [Column<bool>; 3] = [
+    Column {
+        name: "name",
+        label: "Project",
+        by: true,
+        last_first: false,
+    },
+    Column::plain("About", false),
+    Column {
+        name: "made",
+        label: "Made",
+        by: false,
+        last_first: true,
+    },
+];
+
 /// Which part of a list.
 #[derive(Debug, Default, Deserialize)]
 pub struct Search {
     /// Part of a name.
     #[serde(default)]
     pub q: String,
+    /// By which column, and which way.
+    #[serde(default)]
+    pub sort: String,
     /// Counts from 1; anything else is the first.
     #[serde(default)]
     pub page: String,
@@ -37,12 +58,18 @@ impl Search {
 
     /// The query of another page of the same list.
     pub fn url(&self, page: i64) -> String {
-        let q = super::views::value(&self.q);
-        if q.is_empty() {
-            format!("?page={page}")
-        } else {
-            format!("?q={q}&page={page}")
+        self.sorted_url(&self.sort, page)
+    }
+
+    /// The query of a page of the same list, sorted as the text says.
+    pub fn sorted_url(&self, sort: &str, page: i64) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
+        for (name, value) in [("q", self.q.as_str()), ("sort", sort)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
         }
+        query.append_pair("page", &page.to_string()).finish()
     }
 }
 
@@ -82,7 +109,6 @@ pub async fn projects(
     let filter = Filter {
         name_contains: (!text.is_empty()).then(|| text.chars().take(100).collect()),
         listed_only: true,
-        newest_first: true,
         ..Filter::default()
     };
     let page = Projects {
@@ -97,6 +123,8 @@ pub async fn projects(
         } else {
             "No project has that in its name.".to_owned()
         },
+        sort: search.sort.clone(),
+        heads: Vec::new(),
         projects: Vec::new(),
         older: None,
         newer: None,
@@ -131,7 +159,6 @@ pub async fn owner(
     let is_own = visitor.actor.may_create_for(&owner).is_ok();
     let filter = Filter {
         owner: Some(owner.clone()),
-        newest_first: true,
         listed_only: !is_own,
         ..Filter::default()
     };
@@ -150,6 +177,8 @@ pub async fn owner(
         groups,
         quota: quota_lines(&app, &visitor, &owner).await?,
         nothing: format!("{owner} has no project yet."),
+        sort: search.sort.clone(),
+        heads: Vec::new(),
         projects: Vec::new(),
         older: None,
         newer: None,
@@ -174,11 +203,15 @@ async fn list(
     app: &App,
     visitor: &Visitor,
     search: &Search,
-    filter: Filter,
+    mut filter: Filter,
     mut page: Projects,
 ) -> Result<HttpResponse, Error> {
     let number = search.page();
     let now = app.now();
+    let sort = Sort::of(&search.sort, &COLUMNS);
+    filter.by_name = sort.by;
+    filter.newest_first = sort.descending;
+    page.heads = sort.heads(|sort| search.sorted_url(sort, 1));
     // One more than is shown tells whether there is another page.
     let mut rows = projects::list(&mut *app.conn().await?, &filter, PAGE + 1, (number - 1) * PAGE).await?;
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;

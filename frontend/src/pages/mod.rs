@@ -16,6 +16,7 @@ mod project;
 mod project_form;
 mod repo;
 mod sign_in;
+mod sort;
 mod static_files;
 mod submit;
 mod token;

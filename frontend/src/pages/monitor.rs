@@ -5,6 +5,7 @@ use db::read::monitor::{self, Newest};
 use protocol::DirName;
 use serde::Deserialize;
 
+use super::sort::{Column, Sort};
 use super::visitor::Visitor;
 use super::{html, views};
 use crate::app::App;
@@ -14,6 +15,13 @@ use crate::templates::context::{Monitor, MonitorCell, MonitorLine};
 
 /// Packages on one page.
 const PAGE: i64 = 50;
+/// Columns before those of the chroots.
+const COLUMNS: [Column<()>; 1] = [Column {
+    name: "package",
+    label: "Package",
+    by: (),
+    last_first: false,
+}];
 
 /// Which part of a project's packages.
 #[derive(Debug, Default, Deserialize)]
@@ -24,15 +32,18 @@ pub struct Search {
     /// Result directory; empty: the main one.
     #[serde(default)]
     dir: String,
+    /// By which column, and which way.
+    #[serde(default)]
+    sort: String,
     /// Counts from 1; anything else is the first.
     #[serde(default)]
     page: String,
 }
 
 impl Search {
-    fn url(&self, page: i64) -> String {
+    fn url(&self, sort: &str, page: i64) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
-        for (name, value) in [("q", &self.q), ("dir", &self.dir)] {
+        for (name, value) in [("q", self.q.as_str()), ("dir", &self.dir), ("sort", sort)] {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }
@@ -72,7 +83,14 @@ pub async fn show(
         return Err(missing());
     }
     let skip = (number - 1) * PAGE;
-    let rows = monitor::newest_of_some(&mut conn, project.id, &dir, &contains, PAGE + 1, skip).await?;
+    let sort = Sort::of(&search.sort, &COLUMNS);
+    let wanted = monitor::Wanted {
+        contains: &contains,
+        descending: sort.descending,
+        limit: PAGE + 1,
+        offset: skip,
+    };
+    let rows = monitor::newest_of_some(&mut conn, project.id, &dir, wanted).await?;
     drop(conn);
     let mut packages = lines(&rows, &directory.chroots, &views::project_path(&project));
     let size = usize::try_from(PAGE).unwrap_or(usize::MAX);
@@ -84,8 +102,10 @@ pub async fn show(
         dir: dir.to_string(),
         chroots: directory.chroots,
         packages,
-        older: more.then(|| search.url(number + 1)),
-        newer: (number > 1).then(|| search.url(number - 1)),
+        heads: sort.heads(|sort| search.url(sort, 1)),
+        sort: search.sort.clone(),
+        older: more.then(|| search.url(&search.sort, number + 1)),
+        newer: (number > 1).then(|| search.url(&search.sort, number - 1)),
     };
     html(app.templates.render_monitor(&visitor.frame(), &page))
 }

@@ -1,15 +1,15 @@
 //! `/coprs/{owner}/{project}/packages/`, `/coprs/{owner}/{project}/package/{package}/` and what its buttons do.
 
-use std::collections::HashMap;
-
 use actix_web::{HttpResponse, web};
-use db::builds::Build as BuildRow;
-use db::package_edit::{self, Package as Row};
+use db::package_edit::Package as Row;
 use db::projects::Project;
+use db::read::builds;
+use db::read::packages::{self, Order, Wanted, With};
 use serde_json::Value;
 
 use super::form::Posted;
 use super::home::Search;
+use super::sort::{Column, Sort};
 use super::visitor::Visitor;
 use super::{html, redirect, views};
 use crate::app::App;
@@ -18,10 +18,24 @@ use crate::operations::BuildRequest;
 use crate::operations::packages::{build_package, delete_package, find_package, reset_package};
 use crate::operations::projects::find_project;
 use crate::operations::sources::SourceType;
+use crate::templates::context::BuildLine;
 use crate::templates::packages::{Fact, Package, PackageLine, Packages};
 
 /// Packages or builds on one page.
 const PAGE: i64 = 50;
+/// Columns of the table.
+const COLUMNS: [Column<()>; 5] = [
+    Column {
+        name: "package",
+        label: "Package",
+        by: (),
+        last_first: false,
+    },
+    Column::plain("Source", ()),
+    Column::plain("Latest version", ()),
+    Column::plain("State", ()),
+    Column::plain("Build", ()),
+];
 
 pub(super) type Named = web::Path<(String, String, String)>;
 
@@ -34,18 +48,13 @@ pub(super) fn package_path(project: &Project, package: &str) -> String {
     )
 }
 
-fn line(
-    row: &Row,
-    project: &Project,
-    latest: Option<&BuildRow>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> PackageLine {
+fn line(row: &Row, project: &Project, latest: Option<BuildLine>) -> PackageLine {
     PackageLine {
         name: row.name.clone(),
         path: package_path(project, &row.name),
         source: row.source_type.clone(),
         auto_rebuild: row.webhook_rebuild,
-        latest: latest.map(|build| views::build_line(build, project, now)),
+        latest,
     }
 }
 
@@ -59,32 +68,44 @@ pub async fn list(
     let project = find_project(&app, &path.0, &path.1).await?;
     let (number, now) = (search.page(), app.now());
     let query: String = search.q.trim().chars().take(100).filter(|c| *c != '\0').collect();
-    let mut conn = app.conn().await?;
-    let mut rows = package_edit::list(&mut conn, project.id, &query, PAGE + 1, (number - 1) * PAGE).await?;
+    let sort = Sort::of(&search.sort, &COLUMNS);
+    let wanted = Wanted {
+        contains: Some(query.as_str()).filter(|q| !q.is_empty()),
+        with: With {
+            latest: true,
+            latest_succeeded: false,
+        },
+        order: if sort.descending {
+            Order::NameLastFirst
+        } else {
+            Order::Name
+        },
+        // One more than is shown tells whether there is another page.
+        limit: PAGE + 1,
+        offset: (number - 1) * PAGE,
+        ..Wanted::default()
+    };
+    let (owner, name) = (project.owner.as_str(), project.name.as_str());
+    let found = packages::list(&mut *app.conn().await?, &project.owner, &project.name, wanted).await?;
+    let mut rows = found.unwrap_or_default();
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let ids: Vec<i64> = rows.iter().map(|p| p.id).collect();
-    let latest: HashMap<i64, i64> = package_edit::latest_builds(&mut conn, &ids)
-        .await?
-        .into_iter()
-        .collect();
-    let numbers: Vec<i64> = latest.values().copied().collect();
-    let builds: HashMap<i64, BuildRow> = db::builds::find_many(&mut conn, &numbers)
-        .await?
-        .into_iter()
-        .map(|(build, _)| (build.id.0, build))
-        .collect();
-    drop(conn);
     let page = Packages {
         project: visitor.head(&project),
         packages: rows
             .iter()
             .map(|row| {
-                let build = latest.get(&row.id).and_then(|id| builds.get(id));
-                line(row, &project, build, now)
+                let latest = row.latest.as_ref();
+                line(
+                    &row.package,
+                    &project,
+                    latest.map(|build| views::line(build, owner, name, now)),
+                )
             })
             .collect(),
         query,
+        heads: sort.heads(|sort| search.sorted_url(sort, 1)),
+        sort: search.sort.clone(),
         older: more.then(|| search.url(number + 1)),
         newer: (number > 1).then(|| search.url(number - 1)),
     };
@@ -101,28 +122,30 @@ pub async fn show(
     let project = find_project(&app, &path.0, &path.1).await?;
     let row = find_package(&app, &project, &path.2).await?;
     let (number, now) = (search.page(), app.now());
-    let mut conn = app.conn().await?;
-    let mut ids = package_edit::newest_builds(&mut conn, row.id, PAGE + 1, (number - 1) * PAGE).await?;
-    let more = i64::try_from(ids.len()).unwrap_or(i64::MAX) > PAGE;
-    ids.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
-    let mut builds: Vec<BuildRow> = db::builds::find_many(&mut conn, &ids)
-        .await?
-        .into_iter()
-        .map(|(build, _)| build)
-        .collect();
-    drop(conn);
-    builds.reverse();
+    let package = row
+        .name
+        .parse()
+        .map_err(|e| Error::Internal(format!("package {}: {e}", row.id)))?;
+    let wanted = builds::Wanted {
+        package: Some(&package),
+        limit: PAGE + 1,
+        offset: (number - 1) * PAGE,
+        ..builds::Wanted::default()
+    };
+    let found = builds::list(&mut *app.conn().await?, &project.owner, &project.name, wanted).await?;
+    let mut rows = found.unwrap_or_default();
+    let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
+    rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let mut frame = visitor.frame();
-    frame.unfinished = builds.iter().any(|b| !b.is_final());
+    frame.unfinished = rows.iter().any(|b| !b.is_final());
+    let (owner, name) = (project.owner.as_str(), project.name.as_str());
+    let lines: Vec<BuildLine> = rows.iter().map(|b| views::line(b, owner, name, now)).collect();
     let page = Package {
         project: visitor.head(&project),
-        package: line(&row, &project, builds.first().filter(|_| number == 1), now),
+        package: line(&row, &project, lines.first().filter(|_| number == 1).cloned()),
         buildable: SourceType::parse(&row.source_type).is_some(),
         facts: facts(&row),
-        builds: builds
-            .iter()
-            .map(|b| views::build_line(b, &project, now))
-            .collect(),
+        builds: lines,
         older: more.then(|| search.url(number + 1)),
         newer: (number > 1).then(|| search.url(number - 1)),
         cli: format!(

@@ -181,28 +181,25 @@ pub fn line(line: &Line, owner: &str, project: &str, now: DateTime<Utc>) -> Buil
     }
 }
 
-/// A build in a list.
+/// A build that was read with its tasks, as lists show it.
 pub fn build_line(build: &Build, project: &Project, now: DateTime<Utc>) -> BuildLine {
-    let (package, version) = match (&build.srpm, &build.source_url) {
-        (Some(srpm), _) => (srpm.package.to_string(), srpm.version.clone()),
-        (None, Some(url)) => (url_file(url), String::new()),
-        (None, None) => {
-            let name = build.package.as_ref();
-            let name = name.map_or("source package".to_owned(), ToString::to_string);
-            (name, build.version.clone().unwrap_or_default())
-        }
-    };
-    BuildLine {
+    let srpm = build.srpm.as_ref().map(|srpm| srpm.file_name.to_string());
+    let as_listed = Line {
         id: build.id.0,
-        path: build_path(project, build),
-        project: format!("{}/{}", project.owner, project.name),
-        project_path: project_path(project),
-        package,
-        version,
+        dir: build.dir.to_string(),
         state: build.state().to_owned(),
-        submitted: moment(build.submitted_at, now),
+        package: build.package.as_ref().map(ToString::to_string),
+        version: build.version.clone(),
+        source_url: build.source_url.clone().filter(|_| srpm.is_none()),
+        srpm,
+        submitted_at: build.submitted_at,
+        started_at: build.started_at(),
+        ended_at: build.ended_at(),
         submitter: build.submitter.clone(),
-    }
+        chroots: Vec::new(),
+        background: build.options.background,
+    };
+    line(&as_listed, project.owner.as_str(), project.name.as_str(), now)
 }
 
 fn url_file(url: &str) -> String {

@@ -144,6 +144,17 @@ pub struct QuotaLine {
     pub full: bool,
 }
 
+/// A column's head.
+#[derive(Debug, Clone, Serialize)]
+pub struct Head {
+    /// For people.
+    pub label: &'static str,
+    /// The same list sorted by it, the other way round if it is already.
+    pub url: Option<String>,
+    /// `ascending`, `descending`, or empty: the table is not sorted by it.
+    pub sorted: &'static str,
+}
+
 /// A list of projects.
 #[derive(Debug, Clone, Serialize)]
 pub struct Projects {
@@ -159,6 +170,10 @@ pub struct Projects {
     pub groups: Vec<String>,
     /// What they use, for those who may see it.
     pub quota: Vec<QuotaLine>,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table.
+    pub heads: Vec<Head>,
     /// One page of them.
     pub projects: Vec<ProjectLine>,
     /// What to say when there is none.
@@ -419,6 +434,10 @@ pub struct Monitor {
     pub dir: String,
     /// Enabled chroots.
     pub chroots: Vec<String>,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table's first columns.
+    pub heads: Vec<Head>,
     /// One page of packages.
     pub packages: Vec<MonitorLine>,
     /// URL of the next page.
@@ -462,6 +481,10 @@ pub struct Builds {
     pub package: String,
     /// States to choose from.
     pub states: Vec<StateChoice>,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table.
+    pub heads: Vec<Head>,
     /// One page of them.
     pub builds: Vec<BuildLine>,
     /// URL of the next page.

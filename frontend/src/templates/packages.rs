@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{BuildLine, Field, Moment, ProjectHead};
+use super::context::{BuildLine, Field, Head, Moment, ProjectHead};
 
 /// A project's packages.
 #[derive(Debug, Clone, Serialize)]
@@ -11,6 +11,10 @@ pub struct Packages {
     pub project: ProjectHead,
     /// What was searched for.
     pub query: String,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table.
+    pub heads: Vec<Head>,
     /// One page of them.
     pub packages: Vec<PackageLine>,
     /// URL of the next page.
@@ -203,7 +207,7 @@ pub struct Delivery {
 #[cfg(test)]
 mod samples {
     use super::*;
-    use crate::templates::context::samples::{HOSTILE, build_line, head, moment, wrong};
+    use crate::templates::context::samples::{HOSTILE, build_line, head, heads, moment, wrong};
 
     fn line(full: bool) -> PackageLine {
         PackageLine {
@@ -262,6 +266,8 @@ mod samples {
             let of = |full: bool| Self {
                 project: head(full),
                 query: HOSTILE.to_owned(),
+                sort: HOSTILE.to_owned(),
+                heads: heads(),
                 packages: if full {
                     vec![line(true), line(false)]
                 } else {

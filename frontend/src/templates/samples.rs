@@ -124,6 +124,17 @@ pub(crate) fn quota_lines() -> Vec<QuotaLine> {
     vec![line(None, false), line(Some(HOSTILE), true)]
 }
 
+pub(crate) fn heads() -> Vec<Head> {
+    ["ascending", "descending", ""]
+        .into_iter()
+        .map(|sorted| Head {
+            label: "Package",
+            url: (!sorted.is_empty()).then(|| "?sort=package&page=1".to_owned()),
+            sorted,
+        })
+        .collect()
+}
+
 impl Projects {
     pub(crate) fn samples() -> Vec<Self> {
         let of = |yes: bool, projects| Self {
@@ -133,6 +144,8 @@ impl Projects {
             may_create: yes,
             groups: if yes { vec!["@sig".to_owned()] } else { vec![] },
             quota: if yes { quota_lines() } else { vec![] },
+            sort: HOSTILE.to_owned(),
+            heads: heads(),
             projects,
             nothing: HOSTILE.to_owned(),
             older: yes.then(|| "/coprs/?page=3".to_owned()),
@@ -318,6 +331,8 @@ impl Builds {
                 name: "failed",
                 chosen: true,
             }],
+            sort: String::new(),
+            heads: heads(),
             older: None,
             newer: Some("?page=1".to_owned()),
         };
@@ -338,6 +353,8 @@ impl Monitor {
             query: HOSTILE.to_owned(),
             dir: "tools".to_owned(),
             chroots: vec!["debian-12-x86_64".to_owned(), "fedora-44-x86_64".to_owned()],
+            sort: String::new(),
+            heads: heads(),
             packages,
             older: Some("?page=3".to_owned()),
             newer: None,

@@ -10,7 +10,7 @@ use crate::packages;
 
 async fn newest(house: &House) -> (i64, Value) {
     let mut conn = house.pool.get().await.unwrap();
-    let all = db::audit::list(&mut conn, None, 3, 0).await.unwrap();
+    let all = db::audit::list(&mut conn, None, false, 3, 0).await.unwrap();
     // What a request makes the service do has a line of its own.
     let mut asked = all.iter().filter(|entry| entry.action != "build.end");
     asked.next().map_or((0, Value::Null), |entry| {

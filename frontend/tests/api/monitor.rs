@@ -6,7 +6,7 @@ use crate::house::{CHROOT, House, OTHER_CHROOT, Person, RESULTS};
 use crate::packages;
 
 async fn house() -> (House, Person, i64) {
-    let house = House::new().await;
+    let house = House::with(|config| config.list_rows = 10_000).await;
     let alice = house.person("alice", false).await;
     house.project(&alice, "tools").await;
     let build = upload(&house, &alice, "tools").await;

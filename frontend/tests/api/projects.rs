@@ -192,12 +192,14 @@ async fn lists_come_in_pages_until_they_are_empty() {
     assert_eq!(names("limit=1&order=id&order_type=DESC").await.0, "three");
     assert_eq!(names("ownername=nobody").await.0, "");
     assert_eq!(names("ownername=@@").await.0, "");
-    assert!(
-        house
-            .get("/project/list?order=colour")
-            .await
-            .error(400)
-            .contains("Cannot order by colour")
+    assert_eq!(
+        house.get("/project/list?order=colour").await.error(400),
+        "Cannot order by colour; use one of id, name."
+    );
+    assert_eq!(names("order=name").await.0, "one three two");
+    assert_eq!(
+        names("ownername=alice&order=name&order_type=DESC").await.0,
+        "two three one"
     );
     house.get("/project/list?limit=-1").await.error(400);
 

@@ -44,7 +44,7 @@ fn asked() -> Vec<Asked> {
     };
     let list = format!("/build/list?{of}&limit=100");
     let packages = format!("/package/list?{of}&limit=100");
-    vec![
+    let mut all = vec![
         api("/build/19995".to_owned(), 1),
         api(format!("/project?{of}"), 1),
         api("/project/list?limit=100".to_owned(), 1),
@@ -67,7 +67,7 @@ fn asked() -> Vec<Asked> {
             2,
         ),
         api(format!("/monitor?{of}"), 2),
-        api("/build-chroot/list?build_id=19995".to_owned(), 4),
+        api("/build-chroot/list?build_id=19995".to_owned(), 1),
         api("/build/built-packages/19995".to_owned(), 5),
         api(
             format!("/project-chroot/build-config?{of}&chrootname=fedora-44-x86_64"),
@@ -82,7 +82,19 @@ fn asked() -> Vec<Asked> {
             3,
         ),
         page(&format!("{OWNER}/{PROJECT}/monitor/?q=07"), 3),
-    ]
+        page(&format!("{OWNER}/{PROJECT}/monitor/?sort=-package"), 3),
+        page(&format!("{OWNER}/{PROJECT}/packages/?q=07&sort=-package"), 3),
+    ];
+    for direction in ["ASC", "DESC"] {
+        for order in ["submitted_on", "started_on", "ended_on", "packagename", "state"] {
+            all.push(api(format!("{list}&order={order}&order_type={direction}"), 2));
+        }
+        let named = format!("order=name&order_type={direction}");
+        all.push(api(format!("{packages}&{named}"), 1));
+        all.push(api(format!("/project/list?limit=100&{named}"), 1));
+        all.push(api(format!("/project/list?ownername={OWNER}&{named}"), 1));
+    }
+    all
 }
 
 /// Lines of a plan that walk through a large table.

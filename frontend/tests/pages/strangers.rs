@@ -146,7 +146,7 @@ impl Scene {
 
     /// Changes with every change: each leaves a line in the history.
     async fn state(&self) -> i64 {
-        let all = db::audit::list(&mut *self.house.conn().await, None, 1, 0).await;
+        let all = db::audit::list(&mut *self.house.conn().await, None, false, 1, 0).await;
         all.unwrap()[0].id
     }
 

@@ -228,6 +228,50 @@ async fn named(
         .collect())
 }
 
+/// By what builds are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Column {
+    /// Number, which follows the time of submission.
+    #[default]
+    Number,
+    /// When the first task was claimed; what has not begun comes last.
+    Started,
+    /// When the last task ended; what has not ended comes last.
+    Ended,
+    /// The package's name; what has none yet comes last.
+    Package,
+    /// Copr's word for the whole build.
+    State,
+}
+
+/// How builds are sorted; of those that are the same the newest comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub by: Column,
+    /// The other way round than lists have by default: the oldest first, or the last of a column.
+    pub reversed: bool,
+}
+
+impl Order {
+    /// The part of a query after `ORDER BY`; each has an index that begins with the project.
+    fn sql(self, table: &str) -> String {
+        let column = match self.by {
+            Column::Number if self.reversed => return format!("{table}.id"),
+            Column::Number => return format!("{table}.id DESC"),
+            Column::Started => "started_at",
+            Column::Ended => "ended_at",
+            Column::Package => "package_name",
+            Column::State => "state",
+        };
+        if self.reversed {
+            format!("{table}.{column} DESC, {table}.id")
+        } else {
+            format!("{table}.{column}, {table}.id DESC")
+        }
+    }
+}
+
 /// Which builds of a project to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
@@ -235,13 +279,15 @@ pub struct Wanted<'a> {
     pub package: Option<&'a PackageName>,
     /// Only in this state, Copr's word for the whole build.
     pub state: Option<&'a str>,
+    /// In which order.
+    pub order: Order,
     /// How many at most.
     pub limit: i64,
     /// How many to leave out.
     pub offset: i64,
 }
 
-/// Builds of a live project, newest first; `None`: there is no such project.
+/// Builds of a live project; `None`: there is no such project.
 ///
 /// # Errors
 /// When the query fails.
@@ -284,10 +330,11 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
     ];
     binds.extend(part);
     let shown = columns_of!("l");
+    let (inner, outer) = (wanted.order.sql("b"), wanted.order.sql("l"));
     let text = format!(
         "SELECT p.id, {shown} FROM projects p LEFT JOIN LATERAL (SELECT {COLUMNS} \
-         FROM builds b WHERE {filter} ORDER BY b.id DESC LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) l ON true \
-         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY l.id DESC"
+         FROM builds b WHERE {filter} ORDER BY {inner} LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) l ON true \
+         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY {outer}"
     );
     (text, binds)
 }
@@ -297,9 +344,11 @@ fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (Stri
 /// # Errors
 /// When the query fails.
 pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(String, String, Line)>> {
+    // OFFSET keeps the projects from being read all at once for a join.
     let text = format!(
-        "SELECT p.owner, p.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
-         WHERE p.deleted_at IS NULL AND {LISTED} ORDER BY b.id DESC LIMIT (SELECT ?::bigint)"
+        "SELECT p.owner, p.name, {COLUMNS} FROM builds b CROSS JOIN LATERAL (SELECT p.owner, p.name FROM projects p \
+             WHERE p.id = b.project_id AND p.deleted_at IS NULL AND {LISTED} OFFSET 0) p \
+         ORDER BY b.id DESC LIMIT (SELECT ?::bigint)"
     );
     let query = Prepared::<(Text, Text, Types)>::new(text, [Bind::from(limit)]);
     let rows = query.load(conn).await?;

@@ -6,6 +6,7 @@
 //! and once per connection. With a number it would plan each execution anew, and take a project of average size for
 //! granted.
 
+pub mod build_chroots;
 pub mod builds;
 pub mod monitor;
 pub mod packages;

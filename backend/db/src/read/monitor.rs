@@ -97,7 +97,20 @@ type Types = (
 const SELECT: &str = "SELECT n.package_name, n.build_id, b.package_version, n.chroots, b.chroots, b.chroot_states \
     FROM newest_builds n JOIN builds b ON b.id = n.build_id";
 
-/// The same for some packages only: those whose name contains a text, from one on.
+/// Which packages of a directory to list.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Those whose name contains this text.
+    pub contains: &'a str,
+    /// By name, the last first.
+    pub descending: bool,
+    /// How many packages at most.
+    pub limit: i64,
+    /// How many to leave out.
+    pub offset: i64,
+}
+
+/// The same for some packages only.
 ///
 /// # Errors
 /// When the query fails.
@@ -105,19 +118,22 @@ pub async fn newest_of_some(
     conn: &mut Connection,
     project: i64,
     dir: &DirName,
-    contains: &str,
-    limit: i64,
-    offset: i64,
+    wanted: Wanted<'_>,
 ) -> DbResult<Vec<Newest>> {
-    let pattern = super::like(contains);
+    let pattern = super::like(wanted.contains);
+    let direction = if wanted.descending { " DESC" } else { "" };
     let text = format!(
         "{SELECT} JOIN (SELECT DISTINCT s.package_name FROM newest_builds s \
              WHERE s.project_id = ? AND s.dirname = ? AND s.package_name ILIKE ? \
-             ORDER BY s.package_name LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) some_of ON some_of.package_name = n.package_name \
-         WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name, n.build_id"
+             ORDER BY s.package_name{direction} LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) some_of ON some_of.package_name = n.package_name \
+         WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name{direction}, n.build_id"
     );
     let (project, dir) = (Bind::from(project), Bind::from(dir.as_str()));
-    let part: [Bind<'_>; 3] = [pattern.as_str().into(), limit.into(), offset.into()];
+    let part: [Bind<'_>; 3] = [
+        pattern.as_str().into(),
+        wanted.limit.into(),
+        wanted.offset.into(),
+    ];
     let binds = [[project, dir].as_slice(), &part, &[project, dir]].concat();
     Ok(Prepared::<Types>::new(text, binds).load(conn).await?)
 }

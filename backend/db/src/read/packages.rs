@@ -41,6 +41,8 @@ pub enum Order {
     LastFirst,
     /// By name.
     Name,
+    /// By name, the last first.
+    NameLastFirst,
 }
 
 /// Which packages of a project to list.
@@ -167,6 +169,7 @@ fn list_query<'a>(
         Order::Number => "k.id",
         Order::LastFirst => "k.id DESC",
         Order::Name => "k.name",
+        Order::NameLastFirst => "k.name DESC",
     };
     // What is not asked for is not looked up, but has its columns.
     let newest = |wanted: bool, columns: &'static str, which: &str, alias: &str| {

@@ -106,10 +106,11 @@ fn list_query<'a>(
         text.push_str(" AND ");
         text.push_str(LISTED);
     }
-    text.push_str(if filter.newest_first {
-        " ORDER BY p.id DESC LIMIT ? OFFSET ?"
-    } else {
-        " ORDER BY p.id LIMIT ? OFFSET ?"
+    text.push_str(match (filter.by_name, filter.newest_first) {
+        (false, false) => " ORDER BY p.id LIMIT ? OFFSET ?",
+        (false, true) => " ORDER BY p.id DESC LIMIT ? OFFSET ?",
+        (true, false) => " ORDER BY p.name, p.id LIMIT ? OFFSET ?",
+        (true, true) => " ORDER BY p.name DESC, p.id DESC LIMIT ? OFFSET ?",
     });
     binds.extend([Bind::from(limit), Bind::from(offset)]);
     (text, binds)
