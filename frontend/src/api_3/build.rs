@@ -193,7 +193,7 @@ async fn source_build_config(
         _ => serde_json::Map::new(),
     };
     // What a program sent to the project's webhook, which may be private.
-    if !signed.is_some_and(|signed| signed.actor.may_edit(&project).is_ok()) {
+    if signed.is_none_or(|signed| signed.actor.may_edit(&project).is_err()) {
         source_dict.remove(HOOK_DATA);
     }
     if let ("upload", Some(name)) = (

@@ -41,10 +41,7 @@ async fn find(app: &App, query: &Query) -> Result<(Build, Project), Error> {
 }
 
 fn missing(name: &str, build: impl std::fmt::Display) -> Error {
-    Error::NotFound(format!(
-        "Chroot {} does not exist in build {build}.",
-        shown(name)
-    ))
+    Error::NotFound(format!("Chroot {} does not exist in build {build}.", shown(name)))
 }
 
 fn task<'a>(build: &'a Build, query: &Query) -> Result<&'a TaskRow, Error> {

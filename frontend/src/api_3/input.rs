@@ -7,8 +7,8 @@ use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::web::{Data, Json};
 use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Json};
 use actix_web::{FromRequest, HttpRequest};
 use db::builds::BuildOptions;
 use serde_json::{Map, Value};

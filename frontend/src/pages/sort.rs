@@ -60,7 +60,11 @@ impl<T: Copy + Default + PartialEq> Sort<T> {
     pub fn heads(&self, url: impl Fn(&str) -> String) -> Vec<Head> {
         let head = |column: &Column<T>| {
             let chosen = column.is(&self.by);
-            let descending = if chosen { !self.descending } else { column.last_first };
+            let descending = if chosen {
+                !self.descending
+            } else {
+                column.last_first
+            };
             let sign = if descending { "-" } else { "" };
             Head {
                 label: column.label,

@@ -99,7 +99,10 @@ async fn tables_are_sorted_by_their_heads() {
         if sorted.is_empty() {
             url = head(&visitor.page(&address(&url)).await, label).0;
         } else {
-            assert_eq!((sorted.as_str(), rows(&first)), ("ascending", expected.map(str::to_owned).to_vec()));
+            assert_eq!(
+                (sorted.as_str(), rows(&first)),
+                ("ascending", expected.map(str::to_owned).to_vec())
+            );
         }
         let last_first = visitor.page(&address(&url)).await;
         let (url, sorted) = head(&last_first, label);
@@ -123,7 +126,9 @@ async fn tables_are_sorted_by_their_heads() {
     let oldest = visitor.page(&format!("/coprs/{}", href(&all, "Made"))).await;
     assert_eq!(rows(&oldest), ["alice/tools", "alice/books"]);
     let searched = visitor.page("/coprs/?q=oo").await;
-    let named = visitor.page(&format!("/coprs/{}", href(&searched, "Project"))).await;
+    let named = visitor
+        .page(&format!("/coprs/{}", href(&searched, "Project")))
+        .await;
     assert_eq!(head(&named, "Project").1, "ascending");
     assert_eq!(rows(&named), ["alice/books", "alice/tools"]);
     let (back, _) = head(&named, "Project");

@@ -129,11 +129,7 @@ pub async fn newest_of_some(
          WHERE n.project_id = ? AND n.dirname = ? ORDER BY n.package_name{direction}, n.build_id"
     );
     let (project, dir) = (Bind::from(project), Bind::from(dir.as_str()));
-    let part: [Bind<'_>; 3] = [
-        pattern.as_str().into(),
-        wanted.limit.into(),
-        wanted.offset.into(),
-    ];
+    let part: [Bind<'_>; 3] = [pattern.as_str().into(), wanted.limit.into(), wanted.offset.into()];
     let binds = [[project, dir].as_slice(), &part, &[project, dir]].concat();
     Ok(Prepared::<Types>::new(text, binds).load(conn).await?)
 }

@@ -34,7 +34,9 @@ async fn settings_that_somebody_else_changed_meanwhile_stay() {
     assert_eq!(now.settings.description, "Hello.");
     assert_eq!(now.delete_at, now.settings.ends(after(1)));
     // The history says what was there, not what was seen.
-    let newest = db::audit::list(&mut conn, Some(seen.id), false, 1, 0).await.unwrap();
+    let newest = db::audit::list(&mut conn, Some(seen.id), false, 1, 0)
+        .await
+        .unwrap();
     let (old, new) = newest[0].change();
     assert_eq!(old, serde_json::json!({"description": ""}));
     assert_eq!(new, serde_json::json!({"description": "Hello."}));

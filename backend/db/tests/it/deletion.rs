@@ -13,7 +13,9 @@ async fn a_deleted_build_stays_in_its_projects_history() {
     let (_, tools) = project(&mut conn, "alice", "tools").await;
     let id = upload(&mut conn, &tools).await;
     builds::delete(&mut conn, &[id], "alice", after(1)).await.unwrap();
-    let lines = audit::list(&mut conn, Some(tools.id), false, 100, 0).await.unwrap();
+    let lines = audit::list(&mut conn, Some(tools.id), false, 100, 0)
+        .await
+        .unwrap();
     let newest = lines.first().unwrap();
     assert_eq!(
         (

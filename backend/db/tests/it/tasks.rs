@@ -405,7 +405,9 @@ async fn the_history_says_who_ended_a_build() {
     db::builds::cancel(&mut conn, &canceled, "alice", after(4))
         .await
         .unwrap();
-    let all = db::audit::list(&mut conn, Some(project.id), false, 50, 0).await.unwrap();
+    let all = db::audit::list(&mut conn, Some(project.id), false, 50, 0)
+        .await
+        .unwrap();
     let ends: Vec<_> = all
         .iter()
         .rev()

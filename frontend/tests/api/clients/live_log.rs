@@ -18,9 +18,8 @@ async fn log(house: &House, task: &Value, offset: usize, text: &str) {
     assert_eq!(answer.status.as_u16(), 204, "{}", answer.json);
 }
 
-async fn get(url: &str, range: Option<&str>) -> (u16, String, String) {
-    let client = reqwest::Client::new();
-    let mut request = client.get(url);
+async fn get(house: &House, url: &str, range: Option<&str>) -> (u16, String, String) {
+    let mut request = house.client.get(url);
     if let Some(range) = range {
         request = request.header("Range", range);
     }
@@ -48,14 +47,17 @@ async fn the_log_of_a_running_build_is_where_its_results_will_be() {
     let chroot = format!("/build-chroot?build_id={build}&chrootname={CHROOT}");
     let folder = format!("{}/alice/tools/{CHROOT}/{build:08}-hello/", house.results_url);
     let url = format!("{folder}builder-live.log");
-    assert_eq!(get(&url, None).await.0, 404, "nobody has begun");
+    assert_eq!(get(&house, &url, None).await.0, 404, "nobody has begun");
 
     let task = house.claim(0).await.ok();
-    assert_eq!(get(&url, None).await, (200, "no-cache".to_owned(), String::new()));
+    assert_eq!(
+        get(&house, &url, None).await,
+        (200, "no-cache".to_owned(), String::new())
+    );
     log(&house, &task, 0, "one\n").await;
     let part = house.get(&chroot).await.ok();
     assert_eq!(part["result_url"], folder.as_str());
-    assert_eq!(get(&url, None).await.2, "one\n");
+    assert_eq!(get(&house, &url, None).await.2, "one\n");
     // More than the database gives at once.
     let long = "two\n".repeat(150_000);
     for (n, piece) in long.as_bytes().chunks(100_000).enumerate() {
@@ -67,12 +69,12 @@ async fn the_log_of_a_running_build_is_where_its_results_will_be() {
         )
         .await;
     }
-    let (status, _, text) = get(&url, None).await;
+    let (status, _, text) = get(&house, &url, None).await;
     assert_eq!(status, 200);
     assert!(text == format!("one\n{long}"), "{} bytes", text.len());
-    let (status, _, text) = get(&url, Some("bytes=-8")).await;
+    let (status, _, text) = get(&house, &url, Some("bytes=-8")).await;
     assert_eq!((status, text.as_str()), (206, "two\ntwo\n"));
-    let (status, _, page) = get(&folder, None).await;
+    let (status, _, page) = get(&house, &folder, None).await;
     assert!(
         status == 200 && page.contains("href=\"builder-live.log\""),
         "{page}"
@@ -94,7 +96,7 @@ async fn the_log_of_a_running_build_is_where_its_results_will_be() {
         url.replace(CHROOT, "fedora-44-aarch64"),
         url.replace(&format!("{build:08}"), "00099999"),
     ] {
-        assert_eq!(get(&wrong, None).await.0, 404, "{wrong}");
+        assert_eq!(get(&house, &wrong, None).await.0, 404, "{wrong}");
     }
 
     // It stays while the build has ended and the backend has not stored it yet.
@@ -103,7 +105,7 @@ async fn the_log_of_a_running_build_is_where_its_results_will_be() {
     });
     let path = format!("/tasks/{}/attempts/{}/finish", task["id"], task["attempt"]);
     assert_eq!(house.builder(&path, &finish).await.status.as_u16(), 204);
-    assert_eq!(get(&url, None).await.0, 200);
+    assert_eq!(get(&house, &url, None).await.0, 200);
 }
 
 #[tokio::test]
@@ -125,8 +127,8 @@ async fn the_log_of_a_source_that_is_fetched_is_shown() {
         .to_owned();
     assert!(folder.ends_with(&format!("/srpm-builds/{build:08}/")), "{folder}");
     let url = format!("{folder}builder-live.log");
-    assert_eq!(get(&url, None).await.0, 404);
+    assert_eq!(get(&house, &url, None).await.0, 404);
     let task = house.claim(0).await.ok();
     log(&house, &task, 0, "fetching\n").await;
-    assert_eq!(get(&url, None).await.2, "fetching\n");
+    assert_eq!(get(&house, &url, None).await.2, "fetching\n");
 }
