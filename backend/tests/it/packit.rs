@@ -1,4 +1,4 @@
-//! What Packit does with python's `copr` once something is published (copr-compat 2.16); everything before that is in the
+//! What Packit does with python's `copr` once something is published; everything before that is in the
 //! frontend's tests.
 
 use crate::house::{CHROOT, House};

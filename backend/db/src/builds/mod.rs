@@ -102,7 +102,7 @@ impl Build {
         of_srpm.or_else(|| self.package.as_ref().filter(|_| self.is_foreign()))
     }
 
-    /// Copr's word for the whole build (`copr-compat`, states): canceled if flagged; the source part's state until it
+    /// Copr's word for the whole build: canceled if flagged; the source part's state until it
     /// succeeded; else the first of running, pending, failed, succeeded, skipped that any chroot has.
     pub fn state(&self) -> &'static str {
         if self.canceled_at.is_some() {

@@ -1,4 +1,4 @@
-//! The log of a build that runs, at the address that clients give to people (copr-compat 2.16, 3.3).
+//! The log of a build that runs, at the address that clients give to people.
 
 use serde_json::{Value, json};
 

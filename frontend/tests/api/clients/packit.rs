@@ -1,4 +1,4 @@
-//! What Packit does with python's `copr`, in its order (copr-compat 2.16).
+//! What Packit does with python's `copr`, in its order.
 
 use super::{house, python};
 use crate::house::CHROOT;
