@@ -284,7 +284,8 @@ fn statements() -> MutexGuard<'static, Vec<String>> {
     STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes the text of every statement that this process sends, over connections that are opened from now on.
+/// Notes the text of every statement, and its values behind ` -- binds: `, that this process sends over connections
+/// that are opened from now on.
 ///
 /// # Errors
 /// When diesel refuses.
@@ -293,10 +294,9 @@ pub fn record_statements() -> io::Result<()> {
         Some(Box::new(|event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { query, .. } = event {
                 let text = query.to_string();
-                let text = text.split(" -- binds:").next().unwrap_or_default();
                 // What a new connection is set up with belongs to no request.
                 if !text.starts_with("SET ") {
-                    statements().push(text.to_owned());
+                    statements().push(text);
                 }
             }
         }))
@@ -316,24 +316,108 @@ struct PlanLine {
 }
 
 /// How PostgreSQL runs a statement with `$1` and so on once it has seen it a few times: the plan that fits any values.
+/// What only reads is run with the values that were noted, so that the plan says how many rows came of each part.
 ///
 /// # Errors
 /// When the statement is not valid.
 pub async fn explain(conn: &mut crate::Connection, statement: &str) -> crate::DbResult<String> {
     use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
-    let values = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
-    let values = match values {
-        0 => String::new(),
-        n => format!("({})", vec!["NULL"; n].join(", ")),
+    let (statement, binds) = statement.split_once(" -- binds: ").unwrap_or((statement, "[]"));
+    let count = (1..).take_while(|n| statement.contains(&format!("${n}"))).count();
+    let noted = literals(binds);
+    let runs = noted.len() == count && !statement.contains("FOR UPDATE") && {
+        let verb = statement.trim_start().get(..6).unwrap_or_default();
+        verb.eq_ignore_ascii_case("select")
     };
+    let values = if runs {
+        noted
+    } else {
+        vec!["NULL".to_owned(); count]
+    };
+    let values = match count {
+        0 => String::new(),
+        _ => format!("({})", values.join(", ")),
+    };
+    let how = if runs { "(ANALYZE, TIMING OFF)" } else { "" };
     let prepare =
         format!("DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; PREPARE explained AS {statement}");
     conn.batch_execute(&prepare).await?;
-    let lines: Vec<PlanLine> = diesel::sql_query(format!("EXPLAIN EXECUTE explained{values}"))
+    let lines: Vec<PlanLine> = diesel::sql_query(format!("EXPLAIN {how} EXECUTE explained{values}"))
         .load(conn)
         .await?;
     conn.batch_execute("DEALLOCATE ALL; RESET plan_cache_mode")
         .await?;
     let lines: Vec<String> = lines.into_iter().map(|l| l.line).collect();
     Ok(lines.join("\n"))
+}
+
+/// Values as diesel writes them for people, as SQL writes them.
+fn literals(binds: &str) -> Vec<String> {
+    parts(binds).iter().map(|part| literal(part.trim())).collect()
+}
+
+/// The parts of a list in brackets.
+fn parts(list: &str) -> Vec<String> {
+    let inner = list.trim();
+    let inner = inner.strip_prefix('[').unwrap_or(inner);
+    let inner = inner.strip_suffix(']').unwrap_or(inner);
+    let mut parts = Vec::new();
+    let (mut part, mut depth, mut quoted, mut escaped) = (String::new(), 0_i32, false, false);
+    for c in inner.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' | '(' | '{' if !quoted => depth += 1,
+            ']' | ')' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                parts.push(std::mem::take(&mut part));
+                continue;
+            }
+            _ => {}
+        }
+        part.push(c);
+    }
+    if !part.trim().is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+fn literal(value: &str) -> String {
+    if value == "None" {
+        return "NULL".to_owned();
+    }
+    if let Some(some) = value.strip_prefix("Some(").and_then(|v| v.strip_suffix(')')) {
+        return literal(some);
+    }
+    if value.starts_with('[') {
+        // Quoted as diesel does, which an array takes as well.
+        let all: Vec<String> = parts(value).iter().map(|part| part.trim().to_owned()).collect();
+        return format!("'{{{}}}'", all.join(",").replace('\'', "''"));
+    }
+    let text = serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned());
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noted_values_become_sql() {
+        assert_eq!(
+            literals(r#"[100, "it's, \"so\"", None, Some("x"), [1, 2], ["a", "b"], []]"#),
+            [
+                "'100'",
+                "'it''s, \"so\"'",
+                "NULL",
+                "'x'",
+                "'{1,2}'",
+                "'{\"a\",\"b\"}'",
+                "'{}'"
+            ]
+        );
+        assert!(literals("[]").is_empty());
+    }
 }
