@@ -360,26 +360,3 @@ pub async fn list(
     };
     list_of(conn, project, &wanted).await
 }
-
-/// Newest builds of all listed projects, for the home page.
-///
-/// # Errors
-/// When the query fails.
-pub async fn newest(conn: &mut Connection, limit: i64) -> DbResult<Vec<(Build, Project)>> {
-    let rows: Vec<Row> = builds::table
-        .order(builds::id.desc())
-        .limit(limit)
-        .select(Row::as_select())
-        .load(conn)
-        .await?;
-    let mut out = Vec::new();
-    for build in complete(conn, rows).await? {
-        if let Some(project) = projects::by_id(conn, build.project).await?
-            && project.deleted_at.is_none()
-            && !project.settings.unlisted_on_hp
-        {
-            out.push((build, project));
-        }
-    }
-    Ok(out)
-}
