@@ -319,3 +319,44 @@ async fn nodes(conn: &mut Connection, names: &[(OwnerName, ProjectName)]) -> DbR
         })
         .collect()
 }
+
+#[derive(diesel::QueryableByName)]
+struct Named {
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// Which of these names no live project has.
+///
+/// # Errors
+/// When the query fails.
+pub async fn missing(
+    conn: &mut Connection,
+    names: &[(OwnerName, ProjectName)],
+) -> DbResult<Vec<(OwnerName, ProjectName)>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (owners, projects): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(|(owner, name)| (owner.as_str(), name.as_str()))
+        .unzip();
+    let rows: Vec<Named> = diesel::sql_query(
+        "SELECT w.owner, w.name FROM unnest($1, $2) AS w (owner, name) WHERE NOT EXISTS
+             (SELECT 1 FROM projects p WHERE p.owner = w.owner AND p.name = w.name AND p.deleted_at IS NULL)",
+    )
+    .bind::<Array<Text>, _>(owners)
+    .bind::<Array<Text>, _>(projects)
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                parse("project owner", &row.owner)?,
+                parse("project name", &row.name)?,
+            ))
+        })
+        .collect()
+}

@@ -88,7 +88,7 @@ pub(crate) async fn repos(
             Err(error) => wrong.push(format!("{field}: '{}' {error}", shown(text))),
         }
     }
-    for (owner, name) in db::projects::missing(&mut *app.conn().await?, &named).await? {
+    for (owner, name) in db::repo_specs::missing(&mut *app.conn().await?, &named).await? {
         wrong.push(format!(
             "{field}: The project copr://{owner}/{name} does not exist"
         ));

@@ -117,7 +117,7 @@ async fn object_store(dir: &TempDir) -> Storage {
 async fn make_ready(pool: db::Pool) {
     loop {
         if let Ok(mut conn) = pool.get().await {
-            let all = db::projects::list(&mut conn, &db::projects::Filter::default(), 1_000, 0).await;
+            let all = db::projects::all(&mut conn).await;
             for project in all
                 .unwrap_or_default()
                 .into_iter()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use db::builds::Build;
 use db::chroots::Chroot;
-use db::projects::{self, Filter, Project};
+use db::projects::{self, Project};
 use db::testing::Cluster;
 use db::users::{self, User};
 use db::{Clock, Connection, Listener, Pool, SystemClock, Topic};
@@ -118,9 +118,7 @@ impl House {
         tokio::spawn(async move {
             loop {
                 if let Ok(mut conn) = pool.get().await {
-                    let all = projects::list(&mut conn, &Filter::default(), 100, 0)
-                        .await
-                        .unwrap_or_default();
+                    let all = projects::all(&mut conn).await.unwrap_or_default();
                     for project in all.iter().filter(|p| p.ready_at.is_none()) {
                         let key = serde_json::json!({
                             "fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567",
@@ -212,9 +210,7 @@ impl House {
     }
 
     pub async fn projects(&self) -> Vec<Project> {
-        projects::list(&mut *self.conn().await, &Filter::default(), 100, 0)
-            .await
-            .unwrap()
+        projects::all(&mut *self.conn().await).await.unwrap()
     }
 
     pub async fn builds(&self) -> Vec<Build> {

@@ -1,0 +1,92 @@
+//! A project's texts and switches.
+
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Copr's texts and switches of a project, with Copr's names and defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectSettings {
+    /// Markdown.
+    pub description: String,
+    /// Markdown.
+    pub instructions: String,
+    /// URL.
+    pub homepage: String,
+    /// E-mail or URL; becomes part of `BugURL` when it is a URL.
+    pub contact: String,
+    /// Repositories for builds.
+    pub additional_repos: Vec<String>,
+    /// Network in builds.
+    pub enable_net: bool,
+    /// Not on the home page.
+    pub unlisted_on_hp: bool,
+    /// Never cleaned up.
+    pub persistent: bool,
+    /// Old builds are removed.
+    pub auto_prune: bool,
+    /// Metadata only changes on request.
+    pub devel_mode: bool,
+    /// New Fedora branches are enabled by themselves.
+    pub follow_fedora_branching: bool,
+    /// `module_hotfixes=1` in `.repo` files.
+    pub module_hotfixes: bool,
+    /// `AppStream` metadata.
+    pub appstream: bool,
+    /// 32-bit packages beside 64-bit ones.
+    pub multilib: bool,
+    /// fedora-review after builds.
+    pub fedora_review: bool,
+    /// `default`, `on`, `off`, `image`.
+    pub bootstrap: String,
+    /// A container image for bootstrapping; kept for Copr's clients.
+    pub bootstrap_image: Option<String>,
+    /// `default`, `simple`, `nspawn`.
+    pub isolation: String,
+    /// Forge projects that may build through Packit.
+    pub packit_forge_projects_allowed: Vec<String>,
+    /// Repositories that clients need as well.
+    pub runtime_dependencies: Vec<String>,
+    /// `priority=` in `.repo` files.
+    pub repo_priority: Option<i32>,
+    /// Days after which the project is deleted.
+    pub delete_after_days: Option<i32>,
+}
+
+impl Default for ProjectSettings {
+    fn default() -> Self {
+        Self {
+            description: String::new(),
+            instructions: String::new(),
+            homepage: String::new(),
+            contact: String::new(),
+            additional_repos: Vec::new(),
+            enable_net: false,
+            unlisted_on_hp: false,
+            persistent: false,
+            auto_prune: true,
+            devel_mode: false,
+            follow_fedora_branching: true,
+            module_hotfixes: false,
+            appstream: false,
+            multilib: false,
+            fedora_review: false,
+            bootstrap: "default".to_owned(),
+            bootstrap_image: None,
+            isolation: "default".to_owned(),
+            packit_forge_projects_allowed: Vec::new(),
+            runtime_dependencies: Vec::new(),
+            repo_priority: None,
+            delete_after_days: None,
+        }
+    }
+}
+
+impl ProjectSettings {
+    /// When a temporary project ends: at the midnight (UTC) after the last of its days.
+    pub fn ends(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let days = u64::try_from(self.delete_after_days?).ok()?;
+        let day = now.date_naive().checked_add_days(Days::new(days + 1))?;
+        Some(day.and_time(NaiveTime::MIN).and_utc())
+    }
+}
