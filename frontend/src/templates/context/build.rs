@@ -1,0 +1,271 @@
+//! The pages of builds: lists, the build itself, the monitor, batches.
+
+use serde::Serialize;
+
+use super::{ChrootChoice, Field, Head, Link, Moment, ProjectHead};
+
+/// A build in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildLine {
+    /// Number.
+    pub id: i64,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// `owner/project`.
+    pub project: String,
+    /// URL path of the project.
+    pub project_path: String,
+    /// Package, or the file that will tell.
+    pub package: String,
+    /// Version and release; empty if unknown.
+    pub version: String,
+    /// Copr's word for the state.
+    pub state: String,
+    /// When.
+    pub submitted: Moment,
+    /// By whom.
+    pub submitter: Option<String>,
+}
+
+/// The forms for a new build.
+#[derive(Debug, Clone, Serialize)]
+pub struct Submit {
+    /// Top.
+    pub project: ProjectHead,
+    /// What concerns no single field.
+    pub error: Option<String>,
+    /// The project's chroots.
+    pub chroots: Vec<ChrootChoice>,
+    /// What is wrong with their choice.
+    pub chroots_error: Option<String>,
+    /// What is wrong with the file.
+    pub file_error: Option<String>,
+    /// One a line.
+    pub urls: Field,
+    /// Whether the packages shall enter no repository.
+    pub scratch: bool,
+    /// Largest upload, for people.
+    pub max_upload: String,
+    /// The same by `copr-cli`.
+    pub cli: String,
+}
+
+/// A state to choose.
+#[derive(Debug, Clone, Serialize)]
+pub struct StateChoice {
+    /// Copr's word.
+    pub name: &'static str,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// How packages stand in each chroot.
+#[derive(Debug, Clone, Serialize)]
+pub struct Monitor {
+    /// Top.
+    pub project: ProjectHead,
+    /// What was searched for.
+    pub query: String,
+    /// Result directory.
+    pub dir: String,
+    /// Enabled chroots.
+    pub chroots: Vec<String>,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table's first columns.
+    pub heads: Vec<Head>,
+    /// One page of packages.
+    pub packages: Vec<MonitorLine>,
+    /// URL of the next page.
+    pub older: Option<String>,
+    /// URL of the previous page.
+    pub newer: Option<String>,
+}
+
+/// How a package stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct MonitorLine {
+    /// Name.
+    pub name: String,
+    /// URL of its builds.
+    pub path: String,
+    /// For each chroot.
+    pub cells: Vec<Option<MonitorCell>>,
+}
+
+/// The newest build of a package in a chroot.
+#[derive(Debug, Clone, Serialize)]
+pub struct MonitorCell {
+    /// Build.
+    pub id: i64,
+    /// URL path of the build.
+    pub path: String,
+    /// Copr's word for the state in this chroot.
+    pub state: String,
+    /// Version and release; empty if unknown.
+    pub version: String,
+}
+
+/// A project's builds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Builds {
+    /// Top.
+    pub project: ProjectHead,
+    /// Whether only some are asked for.
+    pub filtered: bool,
+    /// The package that is asked for; empty: all.
+    pub package: String,
+    /// States to choose from.
+    pub states: Vec<StateChoice>,
+    /// How it is sorted, as addresses say it; empty: as ever.
+    pub sort: String,
+    /// Heads of the table.
+    pub heads: Vec<Head>,
+    /// One page of them.
+    pub builds: Vec<BuildLine>,
+    /// URL of the next page.
+    pub older: Option<String>,
+    /// URL of the previous page.
+    pub newer: Option<String>,
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskFailure {
+    /// In few words.
+    pub title: String,
+    /// What to do.
+    pub message: String,
+    /// Else it is the service's.
+    pub packages_fault: bool,
+}
+
+/// A task of a build.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskLine {
+    /// The chroot, or "Source".
+    pub title: String,
+    /// State.
+    pub state: String,
+    /// What happens right now, in words; empty if nothing does.
+    pub phase: String,
+    /// Attempts so far.
+    pub attempt: i32,
+    /// When it was claimed.
+    pub started: Option<Moment>,
+    /// How long it took.
+    pub took: Option<String>,
+    /// Why it failed.
+    pub failure: Option<TaskFailure>,
+    /// URL of the listing.
+    pub results_url: Option<String>,
+    /// URL of the stored log.
+    pub log_url: Option<String>,
+}
+
+/// A published file.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultLine {
+    /// Chroot.
+    pub chroot: String,
+    /// File name.
+    pub name: String,
+    /// Where.
+    pub url: String,
+    /// For people.
+    pub size: String,
+}
+
+/// A live log.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveLog {
+    /// The chroot, or "Source".
+    pub title: String,
+    /// URL of the event stream.
+    pub url: String,
+    /// Unfolded: the page follows it at once.
+    pub open: bool,
+}
+
+/// A build's page.
+#[derive(Debug, Clone, Serialize)]
+pub struct Build {
+    /// Top.
+    pub project: ProjectHead,
+    /// The build.
+    pub build: BuildLine,
+    /// Where the source came from.
+    pub source: Link,
+    /// For people.
+    pub source_size: Option<String>,
+    /// When its first task was claimed.
+    pub started: Option<Moment>,
+    /// When its last task ended.
+    pub ended: Option<Moment>,
+    /// How long it took.
+    pub took: Option<String>,
+    /// Whether its packages enter no repository.
+    pub scratch: bool,
+    /// Whether the visitor may cancel it now.
+    pub may_cancel: bool,
+    /// Whether it has ended and the visitor may build its source again.
+    pub may_rebuild: bool,
+    /// Whether the visitor may delete it.
+    pub may_delete: bool,
+    /// One for the source, if it is fetched, and one for each chroot.
+    pub tasks: Vec<TaskLine>,
+    /// Published files.
+    pub results: Vec<ResultLine>,
+    /// Logs of what has not ended.
+    pub logs: Vec<LiveLog>,
+}
+
+/// Asks before a build goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildDelete {
+    /// Top.
+    pub project: ProjectHead,
+    /// The build.
+    pub build: BuildLine,
+    /// Whether it has not ended.
+    pub running: bool,
+}
+
+/// Batches that have not ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct Batches {
+    /// Each behind the one that it waits for.
+    pub batches: Vec<BatchLine>,
+}
+
+/// A batch in a tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchLine {
+    /// Number.
+    pub id: i64,
+    /// How many shown batches it waits for, up to a limit.
+    pub depth: usize,
+    /// `blocked`, `processing` or `finished`.
+    pub state: &'static str,
+    /// The batch that has to end first.
+    pub blocked_by: Option<i64>,
+    /// Builds of projects that are not listed.
+    pub hidden: usize,
+    /// The other builds.
+    pub builds: Vec<BatchMember>,
+}
+
+/// A build of a batch.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchMember {
+    /// Number.
+    pub id: i64,
+    /// URL path with a trailing slash.
+    pub path: String,
+    /// `owner/project`.
+    pub project: String,
+    /// Package; empty if unknown.
+    pub package: String,
+    /// Copr's word for its state.
+    pub state: String,
+}
