@@ -1,6 +1,7 @@
 //! Deleted builds leave their repositories together.
 
-use crate::house::{CHROOT, House, Machine, eventually, run};
+use crate::house::{CHROOT, House, eventually, run};
+use crate::machine::Machine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn builds_that_are_deleted_together_cost_one_snapshot() {

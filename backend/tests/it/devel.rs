@@ -1,6 +1,7 @@
 //! Scenario 15 of the contract: devel mode; and groups of packages.
 
-use crate::house::{CHROOT, House, Machine, run};
+use crate::house::{CHROOT, House, run};
+use crate::machine::Machine;
 
 /// The repository that only builds see, as builds get it.
 async fn builds_see(house: &House) -> Vec<String> {

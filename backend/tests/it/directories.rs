@@ -2,7 +2,8 @@
 
 use storage::StorageKey;
 
-use crate::house::{CHROOT, House, Machine, run};
+use crate::house::{CHROOT, House, run};
+use crate::machine::Machine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_request_s_directory_lives_and_ends() {

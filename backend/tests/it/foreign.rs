@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::house::{CHROOT, House, Machine, run};
+use crate::house::{CHROOT, House, run};
+use crate::machine::Machine;
 
 /// Runs a program and returns what it printed.
 fn program(name: &str, arguments: &[&str], home: &Path) -> String {

@@ -6,7 +6,8 @@ use db::jobs::Job;
 use db::tasks::TaskState;
 use storage::StorageKey;
 
-use crate::house::{CHROOT, House, Machine, eventually, run};
+use crate::house::{CHROOT, House, eventually, run};
+use crate::machine::Machine;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_is_installed_with_its_own_key() {

@@ -1,6 +1,7 @@
 //! What `copr-cli mock-config` prints, read by the real dnf.
 
-use crate::house::{CHROOT, House, Machine, run};
+use crate::house::{CHROOT, House, run};
+use crate::machine::Machine;
 
 /// The repositories of a mock configuration, as mock hands them to dnf.
 fn repositories(config: &str) -> String {

@@ -1,6 +1,7 @@
 //! K29: a project changes hands, and machines that use it notice nothing.
 
-use crate::house::{CHROOT, House, Machine, run};
+use crate::house::{CHROOT, House, run};
+use crate::machine::Machine;
 
 const TO_GROUP: &str = r#"
 import os, requests

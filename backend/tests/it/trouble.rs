@@ -1,6 +1,7 @@
 //! What is said while something does not get on, and that it ends by itself.
 
-use crate::house::{CHROOT, House, Machine, eventually, run};
+use crate::house::{CHROOT, House, eventually, run};
+use crate::machine::Machine;
 
 const PAGE: &str = "/coprs/alice/tools/";
 const DELETE: &str = "import os\nfrom copr.v3 import Client\nfrom copr.v3.helpers import config_from_file\n\
