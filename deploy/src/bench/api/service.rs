@@ -30,6 +30,10 @@ pub(super) struct Service {
 impl Service {
     /// Starts PostgreSQL, seeds, starts the frontend.
     pub async fn start() -> anyhow::Result<Self> {
+        // Else whatever has that port would be measured.
+        if tokio::net::TcpStream::connect(("127.0.0.1", PORT)).await.is_ok() {
+            bail!("port {PORT} is in use: end what listens there");
+        }
         let dir = std::env::temp_dir().join(format!("koper-bench-api-{}", std::process::id()));
         fs_err::create_dir_all(&dir)?;
         secrets::ensure(&dir)?;
