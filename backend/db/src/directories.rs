@@ -2,17 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
-use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, PgSortExpressionMethods as _, QueryDsl as _,
-    QueryableByName,
-};
+use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::DirName;
 
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, parse};
 use crate::jobs::{self, Job};
-use crate::schema::directories;
+use crate::read::{Bind, Prepared};
 
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,21 +83,12 @@ pub(crate) async fn make_repositories(
 /// # Errors
 /// When the query fails.
 pub async fn list(conn: &mut Connection, project: i64, limit: i64) -> DbResult<Vec<Directory>> {
-    let rows: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = directories::table
-        .filter(directories::project_id.eq(project))
-        .order((
-            diesel::dsl::sql::<Bool>("name LIKE '%:%'"),
-            directories::last_build_at.desc().nulls_last(),
-            directories::name,
-        ))
-        .limit(limit)
-        .select((
-            directories::name,
-            directories::created_at,
-            directories::last_build_at,
-        ))
-        .load(conn)
-        .await?;
+    let query = Prepared::<(Text, Timestamptz, Nullable<Timestamptz>)>::new(
+        "SELECT name, created_at, last_build_at FROM directories WHERE project_id = ? \
+         ORDER BY name LIKE '%:%', last_build_at DESC NULLS LAST, name LIMIT (SELECT ?::bigint)",
+        [Bind::from(project), Bind::from(limit)],
+    );
+    let rows: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = query.load(conn).await?;
     rows.into_iter()
         .map(|(name, created_at, last_build_at)| {
             Ok(Directory {

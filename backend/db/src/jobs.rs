@@ -1,7 +1,7 @@
 //! What the service does to itself: leased, attempt-counted, deduplicated by content.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::sql_types::{BigInt, Jsonb, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName};
 use diesel_async::RunQueryDsl as _;
 use protocol::{ChrootName, DirName};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbError, DbResult, from_json, to_json};
 use crate::notify::{Topic, notify};
+use crate::read::{Bind, Prepared};
 use crate::schema::jobs;
 
 /// What to do; the payload names rows, and a missing row is success.
@@ -292,13 +293,12 @@ const MAX_TROUBLES: i64 = 3;
 /// # Errors
 /// When the query fails.
 pub async fn troubles(conn: &mut Connection, project: i64) -> DbResult<Vec<Trouble>> {
-    let rows: Vec<(String, Option<String>, bool)> = jobs::table
-        .filter(jobs::trouble_of.eq(project))
-        .order((jobs::failed_at.is_null(), jobs::id))
-        .limit(MAX_TROUBLES)
-        .select((jobs::kind, jobs::last_error, jobs::failed_at.is_not_null()))
-        .load(conn)
-        .await?;
+    let query = Prepared::<(Text, Nullable<Text>, Bool)>::new(
+        "SELECT kind, last_error, failed_at IS NOT NULL FROM jobs WHERE trouble_of = ? \
+         ORDER BY failed_at IS NULL, id LIMIT (SELECT ?::bigint)",
+        [Bind::from(project), Bind::from(MAX_TROUBLES)],
+    );
+    let rows: Vec<(String, Option<String>, bool)> = query.load(conn).await?;
     Ok(rows
         .into_iter()
         .map(|(kind, reason, given_up)| Trouble {
@@ -318,7 +318,7 @@ pub async fn set_aside(conn: &mut Connection, project: i64, kind: Option<&str>) 
         "UPDATE jobs SET trouble_of = NULL WHERE trouble_of = $1 AND failed_at IS NOT NULL AND kind = coalesce($2, kind)",
     )
     .bind::<BigInt, _>(project)
-    .bind::<diesel::sql_types::Nullable<Text>, _>(kind)
+    .bind::<Nullable<Text>, _>(kind)
     .execute(conn)
     .await?;
     Ok(())

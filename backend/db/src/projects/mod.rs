@@ -172,7 +172,8 @@ pub async fn find(conn: &mut Connection, owner: &OwnerName, name: &ProjectName) 
         .filter(projects::name.eq(name.as_str()))
         .filter(projects::deleted_at.is_null())
         .select(Row::as_select())
-        .first(conn)
+        // Not `first`: there is at most one, and a limit that PostgreSQL does not know makes it plan each time.
+        .get_result(conn)
         .await
         .optional()?;
     row.map(Row::project).transpose()
