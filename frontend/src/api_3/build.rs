@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::api_3::input::{Fields, Page, Query};
-use crate::api_3::models::{self, BuiltPackages, Paged, SourceChroot, Whole};
+use crate::api_3::input::{Fields, Query};
+use crate::api_3::models::{self, BUILD_BYTES, BuiltPackages, Paged, SourceChroot, Whole};
+use crate::api_3::page::Page;
 use crate::api_3::route::fields::{BUILD, OWNER, PROJECT, page_by};
 use crate::api_3::route::{Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
+use crate::api_3::written::Written;
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
@@ -20,7 +22,8 @@ use crate::operations::builds::{self, find_build, missing_build};
 use crate::operations::projects::{find_project, missing_project, names, shown};
 use crate::operations::webhooks::HOOK_DATA;
 
-type Answer = Result<Json<models::Build>, Error>;
+/// The answer that a build is.
+pub(super) type Answer = Result<Written<models::Build<'static>>, Error>;
 
 /// How lists can be sorted.
 const ORDERS: [Field; 4] = page_by(&[
@@ -111,17 +114,20 @@ struct Possible {
 
 async fn get(app: web::Data<App>, id: Path<String>) -> Answer {
     let missing = || missing_build(&id);
-    Ok(Json(model(&app, id.parse().map_err(|_| missing())?).await?))
+    written(&app, id.parse().map_err(|_| missing())?).await
 }
 
 /// The model of a build.
-pub(super) async fn model(app: &App, id: BuildId) -> Result<models::Build, Error> {
+pub(super) async fn written(app: &App, id: BuildId) -> Answer {
     let found = read::find(&mut *app.conn().await?, id).await?;
     let (owner, project, line) = found.ok_or_else(|| missing_build(&id.to_string()))?;
-    Ok(models::build_line(&app.config, &owner, &project, &line))
+    Written::new(
+        &models::build_line(&app.config, &owner, &project, &line),
+        BUILD_BYTES,
+    )
 }
 
-async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Build>>, Error> {
+async fn list(app: web::Data<App>, query: Query) -> Result<Written<Paged<models::Build<'static>>>, Error> {
     let mut page = query.page_newest_first()?;
     // As in Copr, a direction alone changes nothing.
     page.descending |= query.get("order")?.is_none();
@@ -139,7 +145,7 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Bu
         None => None,
         Some(Ok(name)) => Some(name),
         // No package can be called so.
-        Some(Err(_)) => return page.answer(Vec::new()),
+        Some(Err(_)) => return page.written(Vec::<models::Build<'_>>::new(), 0),
     };
     let wanted = Wanted {
         package: package.as_ref(),
@@ -151,7 +157,7 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Bu
     let found = read::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
     let model = |line| models::build_line(&app.config, owner, project, line);
-    page.answer(found.iter().map(model).collect())
+    page.written(found.iter().map(model).collect(), BUILD_BYTES)
 }
 
 async fn source_chroot(app: web::Data<App>, id: Path<String>) -> Result<Json<SourceChroot>, Error> {
@@ -178,7 +184,7 @@ async fn built_packages(
 async fn cancel(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
     let (build, project) = find_build(&app, &id).await?;
     builds::cancel_build(&app, &signed.actor, &build, &project).await?;
-    Ok(Json(model(&app, build.id).await?))
+    written(&app, build.id).await
 }
 
 async fn source_build_config(
@@ -214,9 +220,9 @@ async fn source_build_config(
 
 async fn delete(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
     let (build, project) = find_build(&app, &id).await?;
-    let before = model(&app, build.id).await?;
+    let before = written(&app, build.id).await?;
     builds::delete_build(&app, &signed.actor, &build, &project).await?;
-    Ok(Json(before))
+    Ok(before)
 }
 
 async fn delete_list(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<Deleted>, Error> {
@@ -228,7 +234,7 @@ async fn delete_list(app: web::Data<App>, signed: Signed, fields: Fields) -> Res
 async fn resubmit(app: web::Data<App>, signed: Signed, id: Path<String>) -> Answer {
     let (build, project) = find_build(&app, &id).await?;
     let made = builds::resubmit(&app, &signed.actor, &build, &project).await?;
-    Ok(Json(model(&app, made).await?))
+    written(&app, made).await
 }
 
 /// The project that the fields name.
@@ -254,14 +260,15 @@ async fn create_url(
     app: web::Data<App>,
     signed: Signed,
     fields: Fields,
-) -> Result<Json<Whole<models::Build>>, Error> {
+) -> Result<Written<Whole<models::Build<'static>>>, Error> {
     let project = project_of(&app, &fields).await?;
     signed.actor.may_build(&project)?;
     let urls = fields.list("pkgs")?.unwrap_or_default();
     let made = builds::submit_url(&app, &signed.actor, &project, &fields.build_request()?, &urls).await?;
     let found = read::find_all(&mut *app.conn().await?, &made).await?;
-    let model = |(owner, project, line): &(String, String, read::Line)| {
-        models::build_line(&app.config, owner, project, line)
-    };
-    Ok(Json(Whole::new(found.iter().map(model).collect())))
+    let models = found
+        .iter()
+        .map(|(owner, project, line)| models::build_line(&app.config, owner, project, line));
+    let whole = Whole::new(models.collect());
+    Written::new(&whole, 128 + found.len() * BUILD_BYTES)
 }

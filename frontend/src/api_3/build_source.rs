@@ -1,20 +1,16 @@
 //! Builds of sources that a source build makes into a package: `build/create/{scm,distgit,pypi,rubygems,custom}`.
 
-use actix_web::web::{self, Json};
+use actix_web::web;
 use db::builds::Recipe;
 
-use crate::api_3::build::{model, project_of};
+use crate::api_3::build::{Answer, project_of, written};
 use crate::api_3::input::Fields;
-use crate::api_3::models;
 use crate::api_3::route::fields::BUILD;
 use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, token};
 use crate::app::App;
 use crate::auth::Signed;
-use crate::error::Error;
 use crate::operations::builds::submit_source;
 use crate::operations::sources::{self, Of, SourceType};
-
-type Answer = Result<Json<models::Build>, Error>;
 
 const COMMITTISH: Field = Field::new("committish", Kind::Text, "Branch, tag or commit.");
 
@@ -126,7 +122,7 @@ async fn create(app: &App, signed: &Signed, fields: &Fields, source: SourceType)
     };
     let request = fields.build_request()?;
     let made = submit_source(app, Some(&signed.actor), &project, &request, recipe, None).await?;
-    Ok(Json(model(app, made).await?))
+    written(app, made).await
 }
 
 async fn scm(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {

@@ -18,6 +18,7 @@ mod monitor;
 mod openapi;
 mod package;
 mod package_edit;
+mod page;
 mod permissions;
 mod project;
 mod project_chroot;

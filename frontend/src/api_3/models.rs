@@ -13,11 +13,11 @@ use db::read::projects::Shown;
 use db::rpms::Rpm;
 use protocol::ChrootName;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::Config;
 
-pub(super) use package::{LatestBuilds, Package, package};
+pub(super) use package::{LatestBuilds, PACKAGE_BYTES, Package, package};
 
 /// Part of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -141,55 +141,96 @@ fn source_url(config: &Config, build: &BuildRow, project: &ProjectRow) -> String
     )
 }
 
+/// An address among the results that is only put together when it is written: long lists have two in each line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address<'a> {
+    results: &'a str,
+    owner: &'a str,
+    dir: &'a str,
+    /// A build's number and the name of its source package.
+    srpm: Option<(i64, &'a str)>,
+}
+
+impl std::fmt::Display for Address<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.results, self.owner, self.dir)?;
+        match self.srpm {
+            None => Ok(()),
+            Some((id, file)) => write!(f, "/srpm-builds/{id:08}/{file}"),
+        }
+    }
+}
+
+impl Serialize for Address<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A build's source package; all null until it is known.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct SourcePackage {
-    pub name: Option<String>,
-    pub version: Option<String>,
-    pub url: Option<String>,
+pub(super) struct SourcePackage<'a> {
+    pub name: Option<&'a str>,
+    pub version: Option<&'a str>,
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Address<'a>>,
 }
 
 /// A build. Times are seconds since the epoch.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Build {
+pub(super) struct Build<'a> {
     pub id: i64,
-    pub state: String,
-    pub projectname: String,
-    pub ownername: String,
-    pub project_dirname: String,
+    pub state: &'a str,
+    pub projectname: &'a str,
+    pub ownername: &'a str,
+    pub project_dirname: &'a str,
     /// URL of the results of the directory, without a trailing slash.
-    pub repo_url: String,
-    pub source_package: SourcePackage,
+    #[schemars(with = "String")]
+    pub repo_url: Address<'a>,
+    pub source_package: SourcePackage<'a>,
     pub submitted_on: i64,
     pub started_on: Option<i64>,
     pub ended_on: Option<i64>,
     /// Null for builds that webhooks started.
-    pub submitter: Option<String>,
-    pub chroots: Vec<String>,
+    pub submitter: Option<&'a str>,
+    pub chroots: &'a [String],
     pub is_background: bool,
 }
 
+/// About how many bytes of JSON a build is.
+pub(super) const BUILD_BYTES: usize = 1024;
+
 /// A build.
-pub(super) fn build_line(config: &Config, owner: &str, project: &str, line: &Line) -> Build {
-    let repo_url = format!("{}/{owner}/{}", config.results_url, line.dir);
-    let srpm = line.srpm.as_ref();
+pub(super) fn build_line<'a>(
+    config: &'a Config,
+    owner: &'a str,
+    project: &'a str,
+    line: &'a Line,
+) -> Build<'a> {
+    let repo_url = Address {
+        results: &config.results_url,
+        owner,
+        dir: &line.dir,
+        srpm: None,
+    };
+    let srpm = line.srpm.as_deref().map(|file| (line.id, file));
     Build {
         id: line.id,
-        state: line.state.clone(),
-        projectname: project.to_owned(),
-        ownername: owner.to_owned(),
-        project_dirname: line.dir.clone(),
+        state: &line.state,
+        projectname: project,
+        ownername: owner,
+        project_dirname: &line.dir,
         source_package: SourcePackage {
-            name: line.package.clone(),
-            version: line.version.clone(),
-            url: srpm.map(|file| format!("{repo_url}/srpm-builds/{:08}/{file}", line.id)),
+            name: line.package.as_deref(),
+            version: line.version.as_deref(),
+            url: srpm.is_some().then_some(Address { srpm, ..repo_url }),
         },
         repo_url,
         submitted_on: line.submitted_at.timestamp(),
         started_on: epoch(line.started_at),
         ended_on: epoch(line.ended_at),
-        submitter: line.submitter.clone(),
-        chroots: line.chroots.clone(),
+        submitter: line.submitter.as_deref(),
+        chroots: &line.chroots,
         is_background: line.background,
     }
 }

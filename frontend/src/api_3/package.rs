@@ -1,14 +1,16 @@
 //! Packages, as they are read.
 
-use actix_web::web::{self, Json};
+use actix_web::web;
 use db::read::packages::{self, Order, Wanted, With, WithBuilds};
 use protocol::PackageName;
 
 use crate::api_3::input::Query;
-use crate::api_3::models::{self, LatestBuilds, Paged};
+use crate::api_3::models::{self, BUILD_BYTES, LatestBuilds, PACKAGE_BYTES, Paged};
 use crate::api_3::route::fields::{OWNER, PACKAGE, PROJECT, page_by};
 use crate::api_3::route::{ApiRoute, Field, GET, Kind, public};
+use crate::api_3::written::Written;
 use crate::app::App;
+use crate::config::Config;
 use crate::error::Error;
 use crate::operations::projects::{missing_project, names, shown};
 
@@ -45,8 +47,19 @@ fn with(query: &Query) -> Result<With, Error> {
     })
 }
 
-fn model(app: &App, owner: &str, project: &str, row: &WithBuilds) -> models::Package {
-    let build = |line: &db::read::builds::Line| models::build_line(&app.config, owner, project, line);
+/// About how many bytes of JSON a package is.
+fn bytes(with: With) -> usize {
+    let builds = usize::from(with.latest) + usize::from(with.latest_succeeded);
+    PACKAGE_BYTES + builds * BUILD_BYTES
+}
+
+fn model<'a>(
+    config: &'a Config,
+    owner: &'a str,
+    project: &'a str,
+    row: &'a WithBuilds,
+) -> models::Package<'a> {
+    let build = |line: &'a db::read::builds::Line| models::build_line(config, owner, project, line);
     let builds = LatestBuilds {
         latest: row.latest.as_ref().map(build),
         latest_succeeded: row.latest_succeeded.as_ref().map(build),
@@ -54,7 +67,7 @@ fn model(app: &App, owner: &str, project: &str, row: &WithBuilds) -> models::Pac
     models::package(&row.package, owner, project, builds)
 }
 
-async fn get(app: web::Data<App>, query: Query) -> Result<Json<models::Package>, Error> {
+async fn get(app: web::Data<App>, query: Query) -> Result<Written<models::Package<'static>>, Error> {
     let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
     let (owner_name, project_name) = names(owner, project)?;
     let name = query.required("packagename")?;
@@ -74,10 +87,10 @@ async fn get(app: web::Data<App>, query: Query) -> Result<Json<models::Package>,
     let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
     let row = found.first().ok_or_else(missing)?;
-    Ok(Json(model(&app, owner, project, row)))
+    Written::new(&model(&app.config, owner, project, row), bytes(wanted.with))
 }
 
-async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Package>>, Error> {
+async fn list(app: web::Data<App>, query: Query) -> Result<Written<Paged<models::Package<'static>>>, Error> {
     let page = query.page()?;
     let (owner, project) = (query.required("ownername")?, query.required("projectname")?);
     let (owner_name, project_name) = names(owner, project)?;
@@ -95,5 +108,6 @@ async fn list(app: web::Data<App>, query: Query) -> Result<Json<Paged<models::Pa
     };
     let found = packages::list(&mut *app.conn().await?, &owner_name, &project_name, wanted).await?;
     let found = found.ok_or_else(|| missing_project(owner, project))?;
-    page.answer(found.iter().map(|row| model(&app, owner, project, row)).collect())
+    let model = |row| model(&app.config, owner, project, row);
+    page.written(found.iter().map(model).collect(), bytes(wanted.with))
 }

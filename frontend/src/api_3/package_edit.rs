@@ -1,14 +1,16 @@
 //! Packages: adding, changing, building and deleting them.
 
-use actix_web::web::{self, Json, Path};
+use actix_web::web::{self, Path};
 use db::package_edit::Package;
 use db::projects::Project;
+use db::read::packages::Listed;
 
-use crate::api_3::build::{model, project_of};
+use crate::api_3::build::{self, project_of};
 use crate::api_3::input::Fields;
-use crate::api_3::models::{self, LatestBuilds};
+use crate::api_3::models::{self, LatestBuilds, PACKAGE_BYTES};
 use crate::api_3::route::fields::{BUILD, OWNER, PROJECT};
 use crate::api_3::route::{Action, ApiRoute, DELETE, Field, Kind, POST, PUT, token};
+use crate::api_3::written::Written;
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
@@ -19,7 +21,7 @@ use crate::operations::packages::{
 use crate::operations::projects::find_project;
 use crate::operations::sources::{Of, SourceType};
 
-type Answer = Result<Json<models::Package>, Error>;
+type Answer = Result<Written<models::Package<'static>>, Error>;
 
 const NAME: Field = Field::required("package_name", Kind::Text, "Name of the package.");
 
@@ -152,7 +154,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         token(Action::Edit, PUT, "/package/reset", reset)
             .about("Takes a package's default source away.")
             .body(&[OWNER, PROJECT, NAME]),
-        token(Action::Build, POST, "/package/build", build)
+        token(Action::Build, POST, "/package/build", rebuild)
             .about("Builds a package from its default source.")
             .body(&BUILD)
             .body(&[NAME]),
@@ -173,9 +175,11 @@ fn change(fields: &Fields, source: SourceType) -> Result<PackageChange, Error> {
 }
 
 /// A package that was just written: nobody asks for its builds.
-fn answer(package: &Package, project: &Project) -> Json<models::Package> {
+fn answer(package: &Package, project: &Project) -> Answer {
     let (owner, name) = (project.owner.as_str(), project.name.as_str());
-    Json(models::package(package, owner, name, LatestBuilds::default()))
+    let package = Listed::of(package)?;
+    let model = models::package(&package, owner, name, LatestBuilds::default());
+    Written::new(&model, PACKAGE_BYTES)
 }
 
 async fn add(
@@ -190,7 +194,7 @@ async fn add(
     let kind = source_type(&kind)?;
     let change = change(&fields, kind)?;
     let package = add_package(&app, &signed.actor, &project, &name, kind, &change).await?;
-    Ok(answer(&package, &project))
+    answer(&package, &project)
 }
 
 async fn edit(
@@ -227,7 +231,7 @@ async fn edit_as(
     let kind = source_type(kind.unwrap_or(&package.source_type))?;
     let change = change(fields, kind)?;
     let package = edit_package(app, &signed.actor, &project, &package, kind, &change).await?;
-    Ok(answer(&package, &project))
+    answer(&package, &project)
 }
 
 async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
@@ -235,15 +239,15 @@ async fn reset(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     signed.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     let package = reset_package(&app, &signed.actor, &project, &package).await?;
-    Ok(answer(&package, &project))
+    answer(&package, &project)
 }
 
-async fn build(app: web::Data<App>, signed: Signed, fields: Fields) -> Result<Json<models::Build>, Error> {
+async fn rebuild(app: web::Data<App>, signed: Signed, fields: Fields) -> build::Answer {
     let project = project_of(&app, &fields).await?;
     signed.actor.may_build(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     let build = build_package(&app, &signed.actor, &project, &package, &fields.build_request()?).await?;
-    Ok(Json(model(&app, build).await?))
+    build::written(&app, build).await
 }
 
 async fn delete(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
@@ -251,5 +255,5 @@ async fn delete(app: web::Data<App>, signed: Signed, fields: Fields) -> Answer {
     signed.actor.may_edit(&project)?;
     let package = find_package(&app, &project, &fields.required("package_name")?).await?;
     delete_package(&app, &signed.actor, &project, &package).await?;
-    Ok(answer(&package, &project))
+    answer(&package, &project)
 }

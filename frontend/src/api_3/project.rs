@@ -6,8 +6,9 @@ use db::projects::{Filter, Project, ProjectSettings};
 use protocol::{ChrootName, OwnerName, ProjectName};
 use schemars::{Schema, SchemaGenerator};
 
-use crate::api_3::input::{Fields, Page, Query};
+use crate::api_3::input::{Fields, Query};
 use crate::api_3::models::{self, Paged};
+use crate::api_3::page::Page;
 use crate::api_3::route::fields::{OWNER, PROJECT, page_by};
 use crate::api_3::route::{self, Action, ApiRoute, DELETE, Field, GET, Kind, POST, PUT, public, token};
 use crate::app::App;

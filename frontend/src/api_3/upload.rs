@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::web::{self, Json, Payload};
+use actix_web::web::{self, Payload};
 
-use crate::api_3::build;
+use crate::api_3::build::{self, Answer};
 use crate::api_3::input::{Fields, MAX_BODY};
-use crate::api_3::models;
 use crate::api_3::route::fields::BUILD;
 use crate::api_3::route::{Action, ApiRoute, Field, Kind, POST, token};
 use crate::app::App;
@@ -38,31 +37,15 @@ pub(super) fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-async fn create(
-    app: web::Data<App>,
-    signed: Signed,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<Json<models::Build>, Error> {
+async fn create(app: web::Data<App>, signed: Signed, request: HttpRequest, payload: Payload) -> Answer {
     take(&app, &signed, &request, payload, Uploaded::Source).await
 }
 
-async fn create_rpm(
-    app: web::Data<App>,
-    signed: Signed,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<Json<models::Build>, Error> {
+async fn create_rpm(app: web::Data<App>, signed: Signed, request: HttpRequest, payload: Payload) -> Answer {
     take(&app, &signed, &request, payload, Uploaded::Rpm).await
 }
 
-async fn take(
-    app: &App,
-    signed: &Signed,
-    request: &HttpRequest,
-    payload: Payload,
-    what: Uploaded,
-) -> Result<Json<models::Build>, Error> {
+async fn take(app: &App, signed: &Signed, request: &HttpRequest, payload: Payload, what: Uploaded) -> Answer {
     let mut form = Parts::new(request, payload);
     let mut received = None;
     let mut fields = Fields::of(request);
@@ -110,12 +93,7 @@ async fn read(
     Ok(())
 }
 
-async fn submit(
-    app: &App,
-    signed: &Signed,
-    fields: &Fields,
-    received: Received,
-) -> Result<Json<models::Build>, Error> {
+async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Received) -> Answer {
     let checked = async {
         let project = build::project_of(app, fields).await?;
         signed.actor.may_build(&project)?;
@@ -125,7 +103,7 @@ async fn submit(
         Ok((project, request)) => {
             let actor = &signed.actor;
             let id = builds::submit_upload(app, actor, &project, &request, received).await?;
-            Ok(Json(build::model(app, id).await?))
+            build::written(app, id).await
         }
         Err(error) => {
             builds::discard_upload(app, &received).await;

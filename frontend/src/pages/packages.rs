@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use db::package_edit::Package as Row;
 use db::projects::Project;
 use db::read::builds;
-use db::read::packages::{self, Order, Wanted, With};
+use db::read::packages::{self, Listed, Order, Wanted, With};
 use serde_json::Value;
 
 use super::form::Posted;
@@ -48,7 +48,7 @@ pub(super) fn package_path(project: &Project, package: &str) -> String {
     )
 }
 
-fn line(row: &Row, project: &Project, latest: Option<BuildLine>) -> PackageLine {
+fn line(row: &Listed, project: &Project, latest: Option<BuildLine>) -> PackageLine {
     PackageLine {
         name: row.name.clone(),
         path: package_path(project, &row.name),
@@ -142,7 +142,11 @@ pub async fn show(
     let lines: Vec<BuildLine> = rows.iter().map(|b| views::line(b, owner, name, now)).collect();
     let page = Package {
         project: visitor.head(&project),
-        package: line(&row, &project, lines.first().filter(|_| number == 1).cloned()),
+        package: line(
+            &Listed::of(&row)?,
+            &project,
+            lines.first().filter(|_| number == 1).cloned(),
+        ),
         buildable: SourceType::parse(&row.source_type).is_some(),
         facts: facts(&row),
         builds: lines,

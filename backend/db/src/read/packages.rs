@@ -1,15 +1,15 @@
 //! Packages with their latest builds.
 
 use diesel::Queryable;
-use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::RunQueryDsl as _;
 use protocol::{OwnerName, PackageName, ProjectName};
-use serde_json::{Map, Value};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::builds::{self, COLUMNS, Line, NO_COLUMNS, Names, columns_of};
-use super::{Bind, Parsed, Prepared};
-use crate::connect::{Connection, DbResult};
-use crate::package_edit::{Package, PackageSettings};
+use super::{Bind, Parsed, Prepared, projects};
+use crate::connect::{Connection, DbError, DbResult};
+use crate::package_edit::Package;
 
 /// Which of a package's builds come with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,11 +20,46 @@ pub struct With {
     pub latest_succeeded: bool,
 }
 
+/// A package as lists show it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// `packages.id`.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// `scm`, `pypi`, …; `unset`.
+    pub source_type: String,
+    /// The fields of that type, a JSON object as it is stored.
+    pub source: Box<RawValue>,
+    /// Whether webhooks rebuild it.
+    pub webhook_rebuild: bool,
+}
+
+impl Listed {
+    /// The same of a package that was read for itself.
+    ///
+    /// # Errors
+    /// Never for what came from the database, which only holds JSON.
+    pub fn of(package: &Package) -> DbResult<Self> {
+        let source = to_raw_value(&package.source).map_err(|e| DbError::Corrupt {
+            what: "a package's source",
+            reason: e.to_string(),
+        })?;
+        Ok(Self {
+            id: package.id,
+            name: package.name.clone(),
+            source_type: package.source_type.clone(),
+            source,
+            webhook_rebuild: package.webhook_rebuild,
+        })
+    }
+}
+
 /// A package with the builds that were asked for.
 #[derive(Debug, Clone)]
 pub struct WithBuilds {
     /// The package.
-    pub package: Package,
+    pub package: Listed,
     /// The newest build.
     pub latest: Option<Line>,
     /// The newest build that succeeded.
@@ -65,42 +100,22 @@ pub struct Wanted<'a> {
 #[derive(Queryable)]
 struct Row {
     id: i64,
-    project: i64,
     name: String,
     source_type: String,
-    source: Parsed<Map<String, Value>>,
+    source: Parsed<Box<RawValue>>,
     webhook_rebuild: bool,
-    max_builds: i32,
-    timeout_s: Option<i32>,
-    chroot_denylist: String,
 }
 
-type PackageTypes = (
-    BigInt,
-    BigInt,
-    Text,
-    Text,
-    Jsonb,
-    Bool,
-    Integer,
-    Nullable<Integer>,
-    Text,
-);
+type PackageTypes = (BigInt, Text, Text, Jsonb, Bool);
 
 impl Row {
-    fn package(self) -> Package {
-        Package {
+    fn package(self) -> Listed {
+        Listed {
             id: self.id,
-            project: self.project,
             name: self.name,
-            settings: PackageSettings {
-                source_type: self.source_type,
-                source: self.source.0,
-                webhook_rebuild: self.webhook_rebuild,
-                max_builds: self.max_builds,
-                timeout_s: self.timeout_s,
-                chroot_denylist: self.chroot_denylist,
-            },
+            source_type: self.source_type,
+            source: self.source.0,
+            webhook_rebuild: self.webhook_rebuild,
         }
     }
 }
@@ -115,31 +130,23 @@ pub async fn list(
     project: &ProjectName,
     wanted: Wanted<'_>,
 ) -> DbResult<Option<Vec<WithBuilds>>> {
-    type Types = (
-        BigInt,
-        Nullable<PackageTypes>,
-        Nullable<builds::Types>,
-        Nullable<builds::Types>,
-    );
-    type Found = (i64, Option<Row>, Option<builds::Row>, Option<builds::Row>);
+    type Types = (PackageTypes, Nullable<builds::Types>, Nullable<builds::Types>);
+    type Found = (Row, Option<builds::Row>, Option<builds::Row>);
     let pattern = wanted.contains.map(super::like);
     let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted, pattern.as_deref());
     let rows: Vec<Found> = Prepared::<Types>::new(text, binds).load(conn).await?;
     if rows.is_empty() {
-        return Ok(None);
+        let exists = projects::exists(conn, owner, project).await?;
+        return Ok(exists.then(Vec::new));
     }
-    let builds = rows
-        .iter()
-        .flat_map(|(_, _, latest, succeeded)| [latest, succeeded]);
+    let builds = rows.iter().flat_map(|(_, latest, succeeded)| [latest, succeeded]);
     let names = Names::of(conn, builds.flatten()).await?;
-    let with_builds = |(_, package, latest, succeeded): Found| {
-        Some(WithBuilds {
-            package: package?.package(),
-            latest: latest.map(|row| names.line(row)),
-            latest_succeeded: succeeded.map(|row| names.line(row)),
-        })
+    let with_builds = |(package, latest, succeeded): Found| WithBuilds {
+        package: package.package(),
+        latest: latest.map(|row| names.line(row)),
+        latest_succeeded: succeeded.map(|row| names.line(row)),
     };
-    Ok(Some(rows.into_iter().filter_map(with_builds).collect()))
+    Ok(Some(rows.into_iter().map(with_builds).collect()))
 }
 
 fn list_query<'a>(
@@ -148,7 +155,7 @@ fn list_query<'a>(
     wanted: Wanted<'a>,
     pattern: Option<&'a str>,
 ) -> (String, Vec<Bind<'a>>) {
-    let mut binds = Vec::with_capacity(6);
+    let mut binds: Vec<Bind<'a>> = vec![owner.into(), project.into()];
     let mut filter = String::new();
     if let Some(name) = wanted.name {
         filter.push_str(" AND k.name = ?");
@@ -158,13 +165,7 @@ fn list_query<'a>(
         filter.push_str(" AND k.name ILIKE ?");
         binds.push(pattern.into());
     }
-    let part: [Bind<'a>; 4] = [
-        wanted.limit.into(),
-        wanted.offset.into(),
-        owner.into(),
-        project.into(),
-    ];
-    binds.extend(part);
+    binds.extend([Bind::from(wanted.limit), Bind::from(wanted.offset)]);
     let order = match wanted.order {
         Order::Number => "k.id",
         Order::LastFirst => "k.id DESC",
@@ -185,12 +186,13 @@ fn list_query<'a>(
     let succeeded = " AND b.state = 'succeeded'";
     let (latest, join_latest) = newest(wanted.with.latest, columns_of!("l"), "", "l");
     let (succeeded, join_succeeded) = newest(wanted.with.latest_succeeded, columns_of!("s"), succeeded, "s");
+    // The project is looked up by itself, not joined: the packages then come in their order, and need not be sorted again.
     let text = format!(
-        "SELECT p.id, k.id, k.project_id, k.name, k.source_type, k.source, k.webhook_rebuild, k.max_builds, k.timeout_s, \
-             k.chroot_denylist, {latest}, {succeeded} \
-         FROM projects p LEFT JOIN LATERAL (SELECT * FROM packages k WHERE k.project_id = p.id{filter} \
-             ORDER BY {order} LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) k ON true {join_latest} {join_succeeded} \
-         WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL ORDER BY {order}"
+        "SELECT k.id, k.name, k.source_type, k.source, k.webhook_rebuild, {latest}, {succeeded} \
+         FROM (SELECT * FROM packages k WHERE k.project_id = \
+                 (SELECT p.id FROM projects p WHERE p.owner = ? AND p.name = ? AND p.deleted_at IS NULL){filter} \
+             ORDER BY {order} LIMIT (SELECT ?::bigint) OFFSET (SELECT ?::bigint)) k {join_latest} {join_succeeded} \
+         ORDER BY {order}"
     );
     (text, binds)
 }

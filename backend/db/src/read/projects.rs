@@ -1,7 +1,7 @@
 //! Projects with their enabled chroots.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Jsonb, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Text, Timestamptz};
 use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::RunQueryDsl as _;
 use protocol::{OwnerName, ProjectName};
@@ -72,6 +72,18 @@ pub async fn find(conn: &mut Connection, owner: &OwnerName, name: &ProjectName) 
     let text = format!("{SELECT} AND p.owner = ? AND p.name = ?");
     let query = Prepared::<Types>::new(text, [owner.as_str().into(), name.as_str().into()]);
     Ok(query.get_result::<Row>(conn).await.optional()?.map(Row::shown))
+}
+
+/// Whether there is a live project of this name.
+///
+/// # Errors
+/// When the query fails.
+pub(super) async fn exists(conn: &mut Connection, owner: &OwnerName, name: &ProjectName) -> DbResult<bool> {
+    let query = Prepared::<Bool>::new(
+        "SELECT EXISTS (SELECT 1 FROM projects WHERE owner = ? AND name = ? AND deleted_at IS NULL)",
+        [owner.as_str().into(), name.as_str().into()],
+    );
+    Ok(query.get_result(conn).await?)
 }
 
 /// Lists live projects.
