@@ -51,13 +51,8 @@ pub struct Config {
 pub struct Database {
     /// Connection string, `postgres://…` or `host=… dbname=…`. Setting it replaces the private cluster.
     pub url: String,
-    /// Connections per process.
-    #[serde(default = "connections")]
-    pub connections: usize,
-}
-
-fn connections() -> usize {
-    16
+    /// Connections per process. Unset: [`Config::pool`] and [`Config::frontend_pool`] know what is good for each.
+    pub connections: Option<usize>,
 }
 
 /// The signer.
@@ -157,12 +152,27 @@ impl Config {
         Ok(config)
     }
 
-    /// A pool of connections.
+    /// A pool of connections, 16 unless set.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn pool(&self) -> anyhow::Result<db::Pool> {
-        db::pool(&self.database.url, self.database.connections).context("making the database pool")
+        self.pool_of(16)
+    }
+
+    /// The pool of the frontend, two for each core unless set, at least four. Many long lists at once are answered no
+    /// faster by more of them: they would only get in each other's way, and who comes first would not be served first.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn frontend_pool(&self) -> anyhow::Result<db::Pool> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.pool_of((2 * cores).max(4))
+    }
+
+    fn pool_of(&self, usual: usize) -> anyhow::Result<db::Pool> {
+        let size = self.database.connections.unwrap_or(usual);
+        db::pool(&self.database.url, size).context("making the database pool")
     }
 }
 

@@ -98,7 +98,7 @@ async fn backend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow
 async fn frontend(config: Config, end: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     let storage = storage::Storage::new(&config.s3).context("the object store's settings")?;
     let listener = db::Listener::start(&config.database.url);
-    let (pool, clock) = (config.pool()?, db::SystemClock());
+    let (pool, clock) = (config.frontend_pool()?, db::SystemClock());
     frontend::serve(
         frontend_settings(config),
         pool,
