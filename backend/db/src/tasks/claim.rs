@@ -21,7 +21,8 @@ struct Id {
 
 /// Hands out the most urgent task that the builder can do: by priority, then fair share (owners with fewer running
 /// tasks first), then age. One short UPDATE. Tasks of holders who have as many running as they may wait; two claims at
-/// once may hand out one too many.
+/// once may hand out one too many. Tasks of a project that took the name of a deleted one wait until the objects of that
+/// are gone, for theirs would go with them.
 ///
 /// # Errors
 /// When the query fails.
@@ -48,6 +49,9 @@ pub async fn claim(
                  AND (t.chroot IS NULL OR regexp_replace(t.chroot, '^.*-', '') = ANY ($4))
                  AND (t.chroot IS NULL OR cardinality($5) = 0 OR t.chroot = ANY ($5))
                  AND NOT EXISTS (SELECT FROM used_up WHERE used_up.holder = p.holder)
+                 AND (p.ready_at IS NOT NULL OR NOT EXISTS (
+                     SELECT FROM jobs j JOIN projects o ON o.id = (j.payload->>'project')::bigint
+                     WHERE j.kind = 'remove_project' AND j.failed_at IS NULL AND o.owner = p.owner AND o.name = p.name))
              ORDER BY t.priority DESC,
                  (SELECT count(*) FROM tasks r JOIN builds rb ON rb.id = r.build_id JOIN projects rp ON rp.id = rb.project_id
                   WHERE r.state = 'running' AND rp.owner = p.owner),

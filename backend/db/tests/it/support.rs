@@ -1,5 +1,7 @@
 //! A database with a user, a chroot and a project in it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,6 +44,8 @@ pub fn definition(name: &str) -> ChrootDefinition {
     }
 }
 
+static KEYS: AtomicU32 = AtomicU32::new(0);
+
 pub async fn project(conn: &mut Connection, owner: &str, name: &str) -> (User, Project) {
     let user = db::users::ensure(conn, &owner.parse().unwrap(), false, start())
         .await
@@ -59,7 +63,8 @@ pub async fn project(conn: &mut Connection, owner: &str, name: &str) -> (User, P
         actor: owner,
         settings: &ProjectSettings::default(),
         chroots: &[CHROOT.parse().unwrap()],
-        key_id: &format!("project-{owner}-{name}"),
+        // A name may come again, a key's does not.
+        key_id: &format!("project-{owner}-{name}-{}", KEYS.fetch_add(1, Ordering::Relaxed)),
     };
     let project = db::projects::create(conn, &new, start()).await.unwrap();
     (user, project)

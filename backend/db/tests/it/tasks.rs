@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use db::builds::{BuildOptions, NewBuild, Source, Target};
+use db::jobs;
 use db::logs::Appended;
 use db::tasks::{self, TaskState};
 use protocol::builder_api::Phase;
@@ -224,6 +226,28 @@ async fn owners_with_less_running_come_first() {
         });
     }
     assert_eq!(order, ["busy", "quiet", "busy"]);
+}
+
+#[tokio::test]
+async fn builds_wait_until_the_earlier_project_of_the_name_is_gone() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let conn = &mut conn;
+    let (_, old) = project(conn, "alice", "tools").await;
+    db::projects::delete(conn, &old, "alice", start()).await.unwrap();
+    let (_, other) = project(conn, "alice", "others").await;
+    let (_, new) = project(conn, "alice", "tools").await;
+    upload(conn, &new).await;
+    let free = upload(conn, &other).await;
+    let task = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap();
+    assert_eq!(task.unwrap().build, free, "nothing was removed for the other one");
+    let task = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap();
+    assert!(task.is_none());
+    while let Some(job) = jobs::claim(conn, start(), TimeDelta::seconds(30)).await.unwrap() {
+        jobs::done(conn, &job).await.unwrap();
+    }
+    let task = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap();
+    assert!(task.is_some());
 }
 
 #[tokio::test]
