@@ -57,13 +57,12 @@ pub fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Moment {
         let days = passed.num_days();
         format!("{days} day{} ago", if days == 1 { "" } else { "s" })
     } else {
-        at.format("%Y-%m-%d").to_string()
+        at.date_naive().to_string()
     };
-    Moment {
-        iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-        full: at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        ago,
-    }
+    // Lists have many of them: of the same text, which is made once.
+    let iso = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let full = format!("{} UTC", iso.trim_end_matches('Z').replace('T', " "));
+    Moment { iso, full, ago }
 }
 
 /// A time span for people.

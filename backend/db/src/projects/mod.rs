@@ -14,7 +14,8 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{ChrootName, OwnerName, ProjectName, RepoTag};
 
 use crate::audit;
-use crate::connect::{Connection, DbError, DbResult, from_json, parse, to_json};
+use crate::connect::{Connection, DbError, DbResult, parse, to_json};
+use crate::read::Parsed;
 use crate::schema::{project_chroots, projects};
 
 pub use edit::{Edit, edit, regenerate};
@@ -67,7 +68,7 @@ struct Row {
     name: String,
     created_by: i64,
     created_at: DateTime<Utc>,
-    settings: serde_json::Value,
+    settings: Parsed<ProjectSettings>,
     repotag: String,
     key_id: String,
     public_key: Option<serde_json::Value>,
@@ -88,7 +89,7 @@ impl Row {
             name: parse("project name", &self.name)?,
             created_by: self.created_by,
             created_at: self.created_at,
-            settings: from_json("project settings", self.settings)?,
+            settings: self.settings.0,
             repotag: self.repotag,
             key_id: self.key_id,
             public_key: self.public_key,

@@ -90,7 +90,7 @@ impl<ST> QueryFragment<Pg> for Prepared<'_, ST> {
 
 /// JSON that becomes its type at once, without a tree of values in between.
 #[derive(Debug, FromSqlRow)]
-struct Parsed<T>(T);
+pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromSql<Jsonb, Pg> for Parsed<T> {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
