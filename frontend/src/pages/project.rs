@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use db::projects::Project as Row;
-use db::read::{builds, packages};
+use db::read::{builds, overview, packages};
 use protocol::{ChrootName, DirName, RepoTag};
 use serde::Deserialize;
 
@@ -50,12 +50,11 @@ pub async fn show(
     let mut conn = app.conn().await?;
     let troubles = db::jobs::troubles(&mut conn, row.id).await?;
     let chroots = db::projects::chroots(&mut conn, row.id).await?;
-    let wanted = builds::Wanted {
+    let builds = builds::Wanted {
         limit: NEWEST,
         ..builds::Wanted::default()
     };
-    let newest = builds::list(&mut conn, &row.owner, &row.name, wanted).await?;
-    let wanted = packages::Wanted {
+    let packages = packages::Wanted {
         with: packages::With {
             latest: true,
             latest_succeeded: false,
@@ -65,9 +64,8 @@ pub async fn show(
         limit: PACKAGES + 1,
         ..packages::Wanted::default()
     };
-    let mut packages = packages::list(&mut conn, &row.owner, &row.name, wanted)
-        .await?
-        .unwrap_or_default();
+    let (newest, mut packages) =
+        overview::of_project(&mut conn, &row.owner, &row.name, builds, packages).await?;
     let directories = db::directories::list(&mut conn, row.id, DIRECTORIES).await?;
     drop(conn);
     let shown = usize::try_from(PACKAGES).unwrap_or(usize::MAX);
@@ -116,7 +114,7 @@ pub async fn show(
             })
             .collect(),
         more_packages,
-        builds: newest.iter().flatten().map(line).collect(),
+        builds: newest.iter().map(line).collect(),
         created: views::moment(row.created_at, now),
         homepage: views::link(&row.settings.homepage),
         contact: views::link(&row.settings.contact),

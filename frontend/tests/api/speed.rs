@@ -156,7 +156,7 @@ fn of_pages() -> Vec<Asked> {
         page("/rss/builds/", 2),
         page("/status/batches/", 2),
         page(below("repo/fedora-44/x.repo"), 1),
-        page(&project, 8),
+        page(&project, 7),
         page(below("builds/"), 3),
         page(below("builds/?state=failed&package=package-00007"), 3),
         page(below("builds/?sort=package"), 3),

@@ -297,6 +297,20 @@ pub async fn list(
     project: &ProjectName,
     wanted: Wanted<'_>,
 ) -> DbResult<Option<Vec<Line>>> {
+    let Some(rows) = rows(conn, owner, project, wanted).await? else {
+        return Ok(None);
+    };
+    let names = Names::of(conn, rows.iter()).await?;
+    Ok(Some(rows.into_iter().map(|row| names.line(row)).collect()))
+}
+
+/// The same without the submitters' names.
+pub(super) async fn rows(
+    conn: &mut Connection,
+    owner: &OwnerName,
+    project: &ProjectName,
+    wanted: Wanted<'_>,
+) -> DbResult<Option<Vec<Row>>> {
     let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted);
     let rows: Vec<(i64, Option<Row>)> = Prepared::<(BigInt, Nullable<Types>)>::new(text, binds)
         .load(conn)
@@ -304,9 +318,7 @@ pub async fn list(
     if rows.is_empty() {
         return Ok(None);
     }
-    let names = Names::of(conn, rows.iter().filter_map(|(_, row)| row.as_ref())).await?;
-    let rows = rows.into_iter().filter_map(|(_, row)| row);
-    Ok(Some(rows.map(|row| names.line(row)).collect()))
+    Ok(Some(rows.into_iter().filter_map(|(_, row)| row).collect()))
 }
 
 fn list_query<'a>(owner: &'a str, project: &'a str, wanted: Wanted<'a>) -> (String, Vec<Bind<'a>>) {

@@ -9,6 +9,7 @@
 pub mod build_chroots;
 pub mod builds;
 pub mod monitor;
+pub mod overview;
 pub mod packages;
 pub mod projects;
 

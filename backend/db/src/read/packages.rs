@@ -98,7 +98,7 @@ pub struct Wanted<'a> {
 }
 
 #[derive(Queryable)]
-struct Row {
+pub(super) struct Row {
     id: i64,
     name: String,
     source_type: String,
@@ -120,6 +120,9 @@ impl Row {
     }
 }
 
+/// A package with its builds, as they are stored.
+pub(super) type Found = (Row, Option<builds::Row>, Option<builds::Row>);
+
 /// Packages of a live project; `None`: there is no such project.
 ///
 /// # Errors
@@ -130,23 +133,43 @@ pub async fn list(
     project: &ProjectName,
     wanted: Wanted<'_>,
 ) -> DbResult<Option<Vec<WithBuilds>>> {
-    type Types = (PackageTypes, Nullable<builds::Types>, Nullable<builds::Types>);
-    type Found = (Row, Option<builds::Row>, Option<builds::Row>);
-    let pattern = wanted.contains.map(super::like);
-    let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted, pattern.as_deref());
-    let rows: Vec<Found> = Prepared::<Types>::new(text, binds).load(conn).await?;
+    let rows = rows(conn, owner, project, wanted).await?;
     if rows.is_empty() {
         let exists = projects::exists(conn, owner, project).await?;
         return Ok(exists.then(Vec::new));
     }
-    let builds = rows.iter().flat_map(|(_, latest, succeeded)| [latest, succeeded]);
-    let names = Names::of(conn, builds.flatten()).await?;
+    let names = Names::of(conn, builds_of(&rows)).await?;
+    Ok(Some(named(rows, &names)))
+}
+
+/// The same without the submitters' names; none, too, when there is no such project.
+pub(super) async fn rows(
+    conn: &mut Connection,
+    owner: &OwnerName,
+    project: &ProjectName,
+    wanted: Wanted<'_>,
+) -> DbResult<Vec<Found>> {
+    type Types = (PackageTypes, Nullable<builds::Types>, Nullable<builds::Types>);
+    let pattern = wanted.contains.map(super::like);
+    let (text, binds) = list_query(owner.as_str(), project.as_str(), wanted, pattern.as_deref());
+    Ok(Prepared::<Types>::new(text, binds).load(conn).await?)
+}
+
+/// All builds of some packages.
+pub(super) fn builds_of(rows: &[Found]) -> impl Iterator<Item = &builds::Row> {
+    rows.iter()
+        .flat_map(|(_, latest, succeeded)| [latest, succeeded])
+        .flatten()
+}
+
+/// Adds the submitters' names.
+pub(super) fn named(rows: Vec<Found>, names: &Names) -> Vec<WithBuilds> {
     let with_builds = |(package, latest, succeeded): Found| WithBuilds {
         package: package.package(),
         latest: latest.map(|row| names.line(row)),
         latest_succeeded: succeeded.map(|row| names.line(row)),
     };
-    Ok(Some(rows.into_iter().map(with_builds).collect()))
+    rows.into_iter().map(with_builds).collect()
 }
 
 fn list_query<'a>(
