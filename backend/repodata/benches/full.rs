@@ -1,10 +1,12 @@
-//! Metadata of 10 000 packages, from headers that are parsed already to finished files.
+//! Metadata of 10 000 packages, from headers that are parsed already to finished files; and one package more or less
+//! among them, where all files are written into memory as well.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::process::Command;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use repodata::{Compression, Package, PackageFile, RepomdInfo, RepositoryBuilder, RpmFile};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use repodata::{Buckets, Compression, Package, PackageFile, RepomdInfo, RepositoryBuilder, RpmFile};
 
 const PACKAGES: usize = 10_000;
 
@@ -77,5 +79,40 @@ fn full(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, full);
+fn change(criterion: &mut Criterion) {
+    let rpm = sample();
+    let fragments: Vec<_> = (0..=PACKAGES)
+        .map(|number| describe(&rpm, number).fragments())
+        .collect();
+    let (new, old) = fragments.split_last().expect("packages");
+    let mut store = HashMap::new();
+    let mut whole = Buckets::new(Compression::Zstd).expect("an empty repository");
+    let none: [&str; 0] = [];
+    whole.change(&mut store, &none, old).expect("fill the repository");
+    let middle = [old[PACKAGES / 2].pkgid.as_str()];
+    let mut group = criterion.benchmark_group("change");
+    group.sample_size(20);
+    for (name, removed, added) in [
+        ("append_one_to_10k", &none[..], std::slice::from_ref(new)),
+        ("remove_one_from_10k", &middle[..], &[]),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || whole.clone(),
+                |mut buckets| {
+                    buckets.change(&mut store, removed, added).expect("change");
+                    let mut files = Vec::with_capacity(16 << 20);
+                    for plan in buckets.files() {
+                        plan.write(&store, &mut files).expect("write");
+                    }
+                    black_box(files)
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, full, change);
 criterion_main!(benches);

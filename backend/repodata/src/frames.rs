@@ -34,7 +34,7 @@ impl Kind {
 
     /// What comes before the first package. It has no `packages="N"`, so that it is the same for every repository;
     /// dnf, libsolv, libzypp and `createrepo_c` do not miss it.
-    fn head(self) -> &'static str {
+    pub(crate) fn head(self) -> &'static str {
         match self {
             Kind::Primary => concat!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
@@ -52,7 +52,7 @@ impl Kind {
         }
     }
 
-    fn tail(self) -> &'static str {
+    pub(crate) fn tail(self) -> &'static str {
         match self {
             Kind::Primary => "</metadata>\n",
             Kind::Filelists => "</filelists>\n",

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+mod buckets;
 mod dependency;
 mod evr;
 mod frames;
@@ -17,6 +18,7 @@ mod verify;
 mod xml;
 
 pub use archive::find_spec;
+pub use buckets::{Buckets, ChangeError, Changed, Digest, FilePlan, FrameStore};
 pub use dependency::Dependency;
 pub use evr::{Evr, Nevra, rpmvercmp};
 pub use frames::{Assembler, Compression, Frame, Kind, MetadataFile, assemble, compress_bucket};

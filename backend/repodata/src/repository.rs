@@ -9,7 +9,7 @@ use crate::frames::{Assembler, Compression, Kind, MetadataFile, compress_bucket}
 use crate::repomd::{Record, Tags, repomd_xml};
 
 /// Packages in a bucket: with 256, buckets cost nothing in size, with 128 one per cent (at zstd 3).
-const BUCKET_SIZE: usize = 256;
+pub(crate) const BUCKET_SIZE: usize = 256;
 
 /// What the three metadata files say about one package. Depends on nothing but the package and its place, so it can
 /// be stored and used again.
@@ -28,7 +28,8 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    fn get(&self, kind: Kind) -> &str {
+    /// The element of one of the files.
+    pub fn get(&self, kind: Kind) -> &str {
         match kind {
             Kind::Primary => &self.primary,
             Kind::Filelists => &self.filelists,

@@ -2,19 +2,7 @@
 
 use repodata::{Package, PackageFile, RpmFile, add_signature, verify_payload};
 
-use crate::support::{Element, package, read};
-
-/// xorshift64*: enough to choose places and bits.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-}
+use crate::support::{Element, Random, package, read};
 
 /// Everything that is done with a package that somebody uploads.
 fn use_it(bytes: &[u8]) -> bool {

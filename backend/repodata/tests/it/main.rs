@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod archive;
+mod buckets;
+mod command;
 mod createrepo;
 mod dnf;
 mod hostile;

@@ -198,3 +198,15 @@ impl Element {
         self.attributes.get(name).map_or("", String::as_str)
     }
 }
+
+/// xorshift64*: enough to choose places and bits.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+    }
+}

@@ -1,0 +1,526 @@
+//! Metadata that follows its packages: buckets that are compressed again only when one of their own packages comes or
+//! goes, and the state of both checksums after each, so that what lies before a change is not even read.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use crate::frames::{Compression, Kind, compress_bucket};
+use crate::reader::decompress;
+use crate::repomd::Record;
+use crate::repository::{BUCKET_SIZE, Fragments};
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// Where compressed frames are kept, by the SHA-256 of their bytes. Frames are never changed, and one that is named by
+/// several repositories or snapshots needs to be there once.
+pub trait FrameStore {
+    /// Keeps a frame; one that is there already may be left as it is.
+    ///
+    /// # Errors
+    /// When it could not be kept.
+    fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()>;
+
+    /// A frame that was kept.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not there.
+    fn get(&self, digest: &Digest) -> io::Result<Vec<u8>>;
+}
+
+/// Frames in memory.
+impl FrameStore for HashMap<Digest, Vec<u8>> {
+    fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()> {
+        self.insert(*digest, compressed.to_vec());
+        Ok(())
+    }
+
+    fn get(&self, digest: &Digest) -> io::Result<Vec<u8>> {
+        HashMap::get(self, digest).cloned().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("frame {} is missing", hex::encode(digest)),
+            )
+        })
+    }
+}
+
+/// Why packages were not changed; then none was.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// The same file twice would be one package for some clients and two for others.
+    #[error("package {name} ({pkgid}) is in the repository twice")]
+    Duplicate {
+        /// Its name.
+        name: String,
+        /// SHA-256 of its file.
+        pkgid: String,
+    },
+    /// A package is named by the SHA-256 of its file.
+    #[error("'{0}' is no hexadecimal SHA-256")]
+    NoDigest(String),
+    /// A frame could not be kept, read or compressed.
+    #[error("cannot read or write a frame of metadata")]
+    Frame(#[from] io::Error),
+}
+
+/// What a change cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Packages that were there and are not any more.
+    pub removed: usize,
+    /// Buckets that were compressed.
+    pub compressed: usize,
+    /// Buckets that were read for their checksum only, because they lie behind a change.
+    pub hashed: usize,
+}
+
+/// The packages of a repository, in buckets. Holds neither XML nor compressed bytes: some 60 bytes for each package. A
+/// clone is cheap, and a snapshot.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    compression: Compression,
+    level: i32,
+    size: usize,
+    ends: Arc<[Ends; 3]>,
+    list: Vec<Bucket>,
+}
+
+/// The constant beginning and end of a file.
+#[derive(Debug)]
+struct Ends {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// After the head.
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+struct Bucket {
+    members: Arc<Vec<Member>>,
+    pieces: Arc<[Piece; 3]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    pkgid: Digest,
+    /// Bytes of its fragments, in the order of [`Kind::ALL`].
+    lengths: [u32; 3],
+}
+
+/// A bucket's part of one file.
+#[derive(Clone, Debug)]
+struct Piece {
+    digest: Digest,
+    open_len: u64,
+    /// After it.
+    state: State,
+}
+
+/// Everything that was written of a file so far.
+#[derive(Clone, Debug, Default)]
+struct State {
+    compressed: Sha256,
+    len: u64,
+    open: Sha256,
+    open_len: u64,
+}
+
+impl State {
+    fn push(&mut self, compressed: &[u8], open: &[u8]) {
+        self.compressed.update(compressed);
+        self.len += compressed.len() as u64;
+        self.open.update(open);
+        self.open_len += open.len() as u64;
+    }
+}
+
+/// A bucket on its way into new metadata.
+enum Slot {
+    /// As it was.
+    Kept(Bucket),
+    /// To be compressed.
+    Open(Open),
+}
+
+/// A bucket's content.
+#[derive(Default)]
+struct Open {
+    members: Vec<Member>,
+    text: [Vec<u8>; 3],
+}
+
+impl Slot {
+    fn len(&self) -> usize {
+        match self {
+            Slot::Kept(bucket) => bucket.members.len(),
+            Slot::Open(open) => open.members.len(),
+        }
+    }
+}
+
+impl Buckets {
+    /// No packages.
+    ///
+    /// # Errors
+    /// When the constant parts cannot be compressed.
+    pub fn new(compression: Compression) -> io::Result<Buckets> {
+        let level = compression.default_level();
+        let ends = |kind: Kind| {
+            let frame = |text: &str| {
+                let frame = compress_bucket(compression, level, text.as_bytes(), 0)?;
+                io::Result::Ok(frame.compressed)
+            };
+            let (head, tail) = (frame(kind.head())?, frame(kind.tail())?);
+            let mut state = State::default();
+            state.push(&head, kind.head().as_bytes());
+            io::Result::Ok(Ends { head, tail, state })
+        };
+        let [primary, filelists, other] = Kind::ALL.map(ends);
+        Ok(Buckets {
+            compression,
+            level,
+            size: BUCKET_SIZE,
+            ends: Arc::new([primary?, filelists?, other?]),
+            list: Vec::new(),
+        })
+    }
+
+    /// Packages that are compressed together, at least one. Those that are full already stay as they are.
+    #[must_use]
+    pub fn bucket_size(mut self, packages: usize) -> Buckets {
+        self.size = packages.max(1);
+        self
+    }
+
+    /// Packages.
+    pub fn len(&self) -> usize {
+        self.list.iter().map(|bucket| bucket.members.len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// SHA-256 of each package's file, in the order of the metadata.
+    pub fn packages(&self) -> impl Iterator<Item = &Digest> {
+        self.list
+            .iter()
+            .flat_map(|bucket| bucket.members.iter().map(|member| &member.pkgid))
+    }
+
+    /// Takes packages away, named by the hexadecimal SHA-256 of their files, and adds others at the end. One that is
+    /// not there to be taken away is none the less gone. An addition costs one bucket; a removal its bucket, and the
+    /// checksum of what lies behind it.
+    ///
+    /// # Errors
+    /// When a package would be there twice, or frames fail; then nothing has changed.
+    pub fn change<S: AsRef<str>>(
+        &mut self,
+        store: &mut impl FrameStore,
+        removed: &[S],
+        added: &[Fragments],
+    ) -> Result<Changed, ChangeError> {
+        let removed: HashSet<Digest> = removed
+            .iter()
+            .map(|id| digest(id.as_ref()))
+            .collect::<Result<_, _>>()?;
+        self.check(&removed, added)?;
+        let before = self.len();
+        let mut slots = self.without(store, &removed)?;
+        let left: usize = slots.iter().map(Slot::len).sum();
+        self.append(store, &mut slots, added)?;
+        let mut changed = Changed {
+            removed: before - left,
+            ..Changed::default()
+        };
+        self.list = self.settle(store, slots, &mut changed)?;
+        Ok(changed)
+    }
+
+    fn check(&self, removed: &HashSet<Digest>, added: &[Fragments]) -> Result<(), ChangeError> {
+        let duplicate = |one: &Fragments| ChangeError::Duplicate {
+            name: one.name.clone(),
+            pkgid: one.pkgid.clone(),
+        };
+        let mut new = HashMap::with_capacity(added.len());
+        for one in added {
+            if new.insert(digest(&one.pkgid)?, one).is_some() {
+                return Err(duplicate(one));
+            }
+        }
+        let there = self.packages().filter(|id| !removed.contains(*id));
+        match there.filter_map(|id| new.get(id)).next() {
+            Some(one) => Err(duplicate(one)),
+            None => Ok(()),
+        }
+    }
+
+    /// All buckets without some packages. What has become small joins the one behind it, so that buckets do not
+    /// become ever smaller.
+    fn without(&self, store: &impl FrameStore, removed: &HashSet<Digest>) -> io::Result<Vec<Slot>> {
+        let mut slots: Vec<Slot> = Vec::with_capacity(self.list.len() + 1);
+        for bucket in &self.list {
+            let touched = bucket.members.iter().any(|m| removed.contains(&m.pkgid));
+            let slot = if touched {
+                Slot::Open(self.open(store, bucket, removed)?)
+            } else {
+                Slot::Kept(bucket.clone())
+            };
+            if slot.len() == 0 {
+                continue;
+            }
+            let Some(Slot::Open(last)) = slots.last_mut() else {
+                slots.push(slot);
+                continue;
+            };
+            let small = 2 * last.members.len() < self.size;
+            if !small || last.members.len() + slot.len() > self.size {
+                slots.push(slot);
+                continue;
+            }
+            last.join(match slot {
+                Slot::Open(open) => open,
+                Slot::Kept(bucket) => self.open(store, &bucket, removed)?,
+            });
+        }
+        Ok(slots)
+    }
+
+    fn append(&self, store: &impl FrameStore, slots: &mut Vec<Slot>, added: &[Fragments]) -> io::Result<()> {
+        let mut rest = added;
+        while !rest.is_empty() {
+            let room = slots
+                .last()
+                .map_or(0, |last| self.size.saturating_sub(last.len()));
+            let mut open = match slots.pop_if(|_| room > 0) {
+                Some(Slot::Open(open)) => open,
+                Some(Slot::Kept(bucket)) => self.open(store, &bucket, &HashSet::new())?,
+                None => Open::default(),
+            };
+            let (now, later) = rest.split_at(rest.len().min(self.size - open.members.len()));
+            for one in now {
+                open.add(one)?;
+            }
+            slots.push(Slot::Open(open));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Compresses what is open, and carries the checksums on from the first change.
+    fn settle(
+        &self,
+        store: &mut impl FrameStore,
+        slots: Vec<Slot>,
+        changed: &mut Changed,
+    ) -> io::Result<Vec<Bucket>> {
+        let mut list: Vec<Bucket> = Vec::with_capacity(slots.len());
+        // Until something differs, the old states are right.
+        let mut same = true;
+        for (at, slot) in slots.into_iter().enumerate() {
+            let before = list.last().map(|bucket| &bucket.pieces);
+            let state = |n: usize| {
+                before
+                    .map_or(&self.ends[n].state, |pieces| &pieces[n].state)
+                    .clone()
+            };
+            same &= match (&slot, self.list.get(at)) {
+                (Slot::Kept(bucket), Some(old)) => Arc::ptr_eq(&bucket.pieces, &old.pieces),
+                _ => false,
+            };
+            let bucket = match slot {
+                Slot::Kept(bucket) if same => bucket,
+                Slot::Kept(bucket) => {
+                    changed.hashed += 1;
+                    let carry = |n: usize| {
+                        let mut piece = bucket.pieces[n].clone();
+                        let (compressed, open) = self.load(store, &piece)?;
+                        piece.state = state(n);
+                        piece.state.push(&compressed, &open);
+                        io::Result::Ok(piece)
+                    };
+                    let pieces = Arc::new([carry(0)?, carry(1)?, carry(2)?]);
+                    let members = bucket.members;
+                    Bucket { members, pieces }
+                }
+                Slot::Open(open) => {
+                    changed.compressed += 1;
+                    let mut make = |n: usize| {
+                        let text = &open.text[n];
+                        let frame = compress_bucket(self.compression, self.level, text, open.members.len())?;
+                        let digest = Sha256::digest(&frame.compressed).into();
+                        store.put(&digest, &frame.compressed)?;
+                        let mut state = state(n);
+                        state.push(&frame.compressed, text);
+                        io::Result::Ok(Piece {
+                            digest,
+                            open_len: frame.open_len,
+                            state,
+                        })
+                    };
+                    let pieces = Arc::new([make(0)?, make(1)?, make(2)?]);
+                    let members = Arc::new(open.members);
+                    Bucket { members, pieces }
+                }
+            };
+            list.push(bucket);
+        }
+        Ok(list)
+    }
+
+    /// A frame and what it holds. Metadata is signed, so what a disk made of a frame must not come into it.
+    fn load(&self, store: &impl FrameStore, piece: &Piece) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let compressed = store.get(&piece.digest)?;
+        if Digest::from(Sha256::digest(&compressed)) != piece.digest {
+            return Err(broken(&piece.digest));
+        }
+        let open = decompress(self.compression, &compressed, piece.open_len)?;
+        if open.len() as u64 != piece.open_len {
+            return Err(broken(&piece.digest));
+        }
+        Ok((compressed, open))
+    }
+
+    /// A bucket's content without some packages.
+    fn open(&self, store: &impl FrameStore, bucket: &Bucket, removed: &HashSet<Digest>) -> io::Result<Open> {
+        let mut open = Open::default();
+        for (n, piece) in bucket.pieces.iter().enumerate() {
+            let (_, text) = self.load(store, piece)?;
+            let mut rest = text.as_slice();
+            for member in bucket.members.iter() {
+                let (one, later) = rest
+                    .split_at_checked(member.lengths[n] as usize)
+                    .ok_or_else(|| broken(&piece.digest))?;
+                if !removed.contains(&member.pkgid) {
+                    open.text[n].extend_from_slice(one);
+                }
+                rest = later;
+            }
+            if !rest.is_empty() {
+                return Err(broken(&piece.digest));
+            }
+        }
+        let kept = bucket.members.iter().filter(|m| !removed.contains(&m.pkgid));
+        open.members = kept.copied().collect();
+        Ok(open)
+    }
+
+    /// The three files, to be put together from frames.
+    pub fn files(&self) -> [FilePlan; 3] {
+        let plan = |n: usize, kind: Kind| {
+            let ends = &self.ends[n];
+            let mut state = self
+                .list
+                .last()
+                .map_or(&ends.state, |bucket| &bucket.pieces[n].state)
+                .clone();
+            state.push(&ends.tail, kind.tail().as_bytes());
+            let sha256 = hex::encode(state.compressed.finalize());
+            FilePlan {
+                kind,
+                name: format!("{sha256}-{}.xml.{}", kind.name(), self.compression.extension()),
+                sha256,
+                size: state.len,
+                open_sha256: hex::encode(state.open.finalize()),
+                open_size: state.open_len,
+                head: ends.head.clone(),
+                frames: self.list.iter().map(|bucket| bucket.pieces[n].digest).collect(),
+                tail: ends.tail.clone(),
+            }
+        };
+        let [primary, filelists, other] = Kind::ALL;
+        [plan(0, primary), plan(1, filelists), plan(2, other)]
+    }
+}
+
+impl Open {
+    fn add(&mut self, one: &Fragments) -> io::Result<()> {
+        let mut lengths = [0; 3];
+        for ((length, text), kind) in lengths.iter_mut().zip(&mut self.text).zip(Kind::ALL) {
+            let fragment = one.get(kind);
+            *length = u32::try_from(fragment.len())
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a fragment of 4 GiB"))?;
+            text.extend_from_slice(fragment.as_bytes());
+        }
+        let pkgid = digest(&one.pkgid).map_err(io::Error::other)?;
+        self.members.push(Member { pkgid, lengths });
+        Ok(())
+    }
+
+    fn join(&mut self, other: Open) {
+        self.members.extend(other.members);
+        for (text, more) in self.text.iter_mut().zip(other.text) {
+            text.extend(more);
+        }
+    }
+}
+
+/// A metadata file that is not written yet: frames of a [`FrameStore`] between two that are the same in all
+/// repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlan {
+    /// Which of the three.
+    pub kind: Kind,
+    /// `<sha256>-primary.xml.zst`; its place is `repodata/` of the repository.
+    pub name: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// SHA-256 before compression, hexadecimal.
+    pub open_sha256: String,
+    /// Bytes before compression.
+    pub open_size: u64,
+    /// Its first bytes.
+    pub head: Vec<u8>,
+    /// What follows.
+    pub frames: Vec<Digest>,
+    /// Its last bytes.
+    pub tail: Vec<u8>,
+}
+
+impl FilePlan {
+    /// Its record in `repomd.xml`. `timestamp`: seconds since 1970.
+    pub fn record(&self, timestamp: i64) -> Record {
+        Record {
+            kind: self.kind.name().to_owned(),
+            checksum: self.sha256.clone(),
+            open_checksum: Some(self.open_sha256.clone()),
+            href: format!("repodata/{}", self.name),
+            timestamp,
+            size: self.size,
+            open_size: Some(self.open_size),
+        }
+    }
+
+    /// Writes the file, a frame at a time.
+    ///
+    /// # Errors
+    /// When a frame is missing or the target fails.
+    pub fn write(&self, store: &impl FrameStore, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(&self.head)?;
+        for frame in &self.frames {
+            to.write_all(&store.get(frame)?)?;
+        }
+        to.write_all(&self.tail)
+    }
+}
+
+fn digest(hexadecimal: &str) -> Result<Digest, ChangeError> {
+    let mut digest = [0; 32];
+    match hex::decode_to_slice(hexadecimal, &mut digest) {
+        Ok(()) => Ok(digest),
+        Err(_) => Err(ChangeError::NoDigest(hexadecimal.to_owned())),
+    }
+}
+
+fn broken(frame: &Digest) -> io::Error {
+    let why = format!("frame {} of the metadata is damaged", hex::encode(frame));
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
