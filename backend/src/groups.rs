@@ -55,6 +55,7 @@ impl Groups {
             timestamp,
             size: self.bytes.len() as u64,
             open_size: None,
+            header: None,
         }
     }
 }

@@ -1,53 +1,22 @@
 //! Metadata that follows its packages: buckets that are compressed again only when one of their own packages comes or
 //! goes, and the state of both checksums after each, so that what lies before a change is not even read.
 
+mod slot;
+
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::file_plan::{Digest, FilePlan, FrameStore};
 use crate::frames::{Compression, Kind, compress_bucket};
 use crate::reader::decompress;
-use crate::repomd::Record;
 use crate::repository::{BUCKET_SIZE, Fragments};
+use crate::zchunk::Chunk;
 
-/// A SHA-256.
-pub type Digest = [u8; 32];
-
-/// Where compressed frames are kept, by the SHA-256 of their bytes. Frames are never changed, and one that is named by
-/// several repositories or snapshots needs to be there once.
-pub trait FrameStore {
-    /// Keeps a frame; one that is there already may be left as it is.
-    ///
-    /// # Errors
-    /// When it could not be kept.
-    fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()>;
-
-    /// A frame that was kept.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not there.
-    fn get(&self, digest: &Digest) -> io::Result<Vec<u8>>;
-}
-
-/// Frames in memory.
-impl FrameStore for HashMap<Digest, Vec<u8>> {
-    fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()> {
-        self.insert(*digest, compressed.to_vec());
-        Ok(())
-    }
-
-    fn get(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        HashMap::get(self, digest).cloned().ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("frame {} is missing", hex::encode(digest)),
-            )
-        })
-    }
-}
+use slot::{Member, Open, Slot};
 
 /// Why packages were not changed; then none was.
 #[derive(Debug, Error)]
@@ -97,6 +66,8 @@ struct Ends {
     tail: Vec<u8>,
     /// After the head.
     state: State,
+    head_chunk: Chunk,
+    tail_chunk: Chunk,
 }
 
 #[derive(Clone, Debug)]
@@ -105,18 +76,11 @@ struct Bucket {
     pieces: Arc<[Piece; 3]>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    pkgid: Digest,
-    /// Bytes of its fragments, in the order of [`Kind::ALL`].
-    lengths: [u32; 3],
-}
-
 /// A bucket's part of one file.
 #[derive(Clone, Debug)]
 struct Piece {
     digest: Digest,
-    open_len: u64,
+    chunk: Chunk,
     /// After it.
     state: State,
 }
@@ -139,30 +103,6 @@ impl State {
     }
 }
 
-/// A bucket on its way into new metadata.
-enum Slot {
-    /// As it was.
-    Kept(Bucket),
-    /// To be compressed.
-    Open(Open),
-}
-
-/// A bucket's content.
-#[derive(Default)]
-struct Open {
-    members: Vec<Member>,
-    text: [Vec<u8>; 3],
-}
-
-impl Slot {
-    fn len(&self) -> usize {
-        match self {
-            Slot::Kept(bucket) => bucket.members.len(),
-            Slot::Open(open) => open.members.len(),
-        }
-    }
-}
-
 impl Buckets {
     /// No packages.
     ///
@@ -178,7 +118,13 @@ impl Buckets {
             let (head, tail) = (frame(kind.head())?, frame(kind.tail())?);
             let mut state = State::default();
             state.push(&head, kind.head().as_bytes());
-            io::Result::Ok(Ends { head, tail, state })
+            io::Result::Ok(Ends {
+                head_chunk: Chunk::new(&head, kind.head().len() as u64),
+                tail_chunk: Chunk::new(&tail, kind.tail().len() as u64),
+                head,
+                tail,
+                state,
+            })
         };
         let [primary, filelists, other] = Kind::ALL.map(ends);
         Ok(Buckets {
@@ -360,7 +306,7 @@ impl Buckets {
                         state.push(&frame.compressed, text);
                         io::Result::Ok(Piece {
                             digest,
-                            open_len: frame.open_len,
+                            chunk: Chunk::new(&frame.compressed, frame.open_len),
                             state,
                         })
                     };
@@ -380,8 +326,8 @@ impl Buckets {
         if Digest::from(Sha256::digest(&compressed)) != piece.digest {
             return Err(broken(&piece.digest));
         }
-        let open = decompress(self.compression, &compressed, piece.open_len)?;
-        if open.len() as u64 != piece.open_len {
+        let open = decompress(self.compression, &compressed, piece.chunk.open_len)?;
+        if open.len() as u64 != piece.chunk.open_len {
             return Err(broken(&piece.digest));
         }
         Ok((compressed, open))
@@ -421,94 +367,30 @@ impl Buckets {
                 .map_or(&ends.state, |bucket| &bucket.pieces[n].state)
                 .clone();
             state.push(&ends.tail, kind.tail().as_bytes());
-            let sha256 = hex::encode(state.compressed.finalize());
+            let digest: Digest = state.compressed.finalize().into();
+            let sha256 = hex::encode(digest);
+            let pieces = || self.list.iter().map(|bucket| &bucket.pieces[n]);
+            let chunks = || {
+                let between = pieces().map(|piece| piece.chunk);
+                let all = std::iter::once(ends.head_chunk).chain(between);
+                all.chain([ends.tail_chunk]).collect()
+            };
             FilePlan {
                 kind,
+                digest,
+                chunks: (self.compression == Compression::Zstd).then(chunks),
                 name: format!("{sha256}-{}.xml.{}", kind.name(), self.compression.extension()),
                 sha256,
                 size: state.len,
                 open_sha256: hex::encode(state.open.finalize()),
                 open_size: state.open_len,
                 head: ends.head.clone(),
-                frames: self.list.iter().map(|bucket| bucket.pieces[n].digest).collect(),
+                frames: pieces().map(|piece| piece.digest).collect(),
                 tail: ends.tail.clone(),
             }
         };
         let [primary, filelists, other] = Kind::ALL;
         [plan(0, primary), plan(1, filelists), plan(2, other)]
-    }
-}
-
-impl Open {
-    fn add(&mut self, one: &Fragments) -> io::Result<()> {
-        let mut lengths = [0; 3];
-        for ((length, text), kind) in lengths.iter_mut().zip(&mut self.text).zip(Kind::ALL) {
-            let fragment = one.get(kind);
-            *length = u32::try_from(fragment.len())
-                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a fragment of 4 GiB"))?;
-            text.extend_from_slice(fragment.as_bytes());
-        }
-        let pkgid = digest(&one.pkgid).map_err(io::Error::other)?;
-        self.members.push(Member { pkgid, lengths });
-        Ok(())
-    }
-
-    fn join(&mut self, other: Open) {
-        self.members.extend(other.members);
-        for (text, more) in self.text.iter_mut().zip(other.text) {
-            text.extend(more);
-        }
-    }
-}
-
-/// A metadata file that is not written yet: frames of a [`FrameStore`] between two that are the same in all
-/// repositories.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilePlan {
-    /// Which of the three.
-    pub kind: Kind,
-    /// `<sha256>-primary.xml.zst`; its place is `repodata/` of the repository.
-    pub name: String,
-    /// SHA-256 of the file, hexadecimal.
-    pub sha256: String,
-    /// Bytes of the file.
-    pub size: u64,
-    /// SHA-256 before compression, hexadecimal.
-    pub open_sha256: String,
-    /// Bytes before compression.
-    pub open_size: u64,
-    /// Its first bytes.
-    pub head: Vec<u8>,
-    /// What follows.
-    pub frames: Vec<Digest>,
-    /// Its last bytes.
-    pub tail: Vec<u8>,
-}
-
-impl FilePlan {
-    /// Its record in `repomd.xml`. `timestamp`: seconds since 1970.
-    pub fn record(&self, timestamp: i64) -> Record {
-        Record {
-            kind: self.kind.name().to_owned(),
-            checksum: self.sha256.clone(),
-            open_checksum: Some(self.open_sha256.clone()),
-            href: format!("repodata/{}", self.name),
-            timestamp,
-            size: self.size,
-            open_size: Some(self.open_size),
-        }
-    }
-
-    /// Writes the file, a frame at a time.
-    ///
-    /// # Errors
-    /// When a frame is missing or the target fails.
-    pub fn write(&self, store: &impl FrameStore, to: &mut impl Write) -> io::Result<()> {
-        to.write_all(&self.head)?;
-        for frame in &self.frames {
-            to.write_all(&store.get(frame)?)?;
-        }
-        to.write_all(&self.tail)
     }
 }
 

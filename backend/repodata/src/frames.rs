@@ -150,6 +150,7 @@ impl MetadataFile {
             timestamp,
             size: self.bytes.len() as u64,
             open_size: Some(self.open_size),
+            header: None,
         }
     }
 }

@@ -75,6 +75,8 @@ pub fn read_repomd(xml: &str) -> Result<(String, Vec<Record>), ReadError> {
                 ("timestamp", Some(draft)) => draft.timestamp = text.trim().parse().ok(),
                 ("size", Some(draft)) => draft.size = text.trim().parse().ok(),
                 ("open-size", Some(draft)) => draft.open_size = text.trim().parse().ok(),
+                ("header-checksum", Some(draft)) => draft.header_checksum = Some(text.trim().to_owned()),
+                ("header-size", Some(draft)) => draft.header_size = text.trim().parse().ok(),
                 _ => {}
             },
             _ => {}
@@ -91,6 +93,8 @@ struct Draft {
     timestamp: Option<i64>,
     size: Option<u64>,
     open_size: Option<u64>,
+    header_checksum: Option<String>,
+    header_size: Option<u64>,
 }
 
 impl Draft {
@@ -109,6 +113,7 @@ impl Draft {
             timestamp: self.timestamp.unwrap_or(0),
             size: self.size.unwrap_or(0),
             open_size: self.open_size,
+            header: self.header_checksum.zip(self.header_size),
         })
     }
 }

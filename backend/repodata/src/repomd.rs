@@ -21,6 +21,8 @@ pub struct Record {
     pub size: u64,
     /// Bytes before compression.
     pub open_size: Option<u64>,
+    /// SHA-256, hexadecimal, and bytes of the header of a zchunk file.
+    pub header: Option<(String, u64)>,
 }
 
 /// What a repository says about itself.
@@ -85,6 +87,12 @@ fn push_record(out: &mut String, record: &Record) {
     if let Some(open) = &record.open_checksum {
         let _ = writeln!(out, "    <open-checksum type=\"sha256\">{open}</open-checksum>");
     }
+    if let Some((checksum, _)) = &record.header {
+        let _ = writeln!(
+            out,
+            "    <header-checksum type=\"sha256\">{checksum}</header-checksum>"
+        );
+    }
     out.push_str("    <location");
     push_attr(out, "href", &record.href);
     out.push_str("/>\n");
@@ -92,6 +100,9 @@ fn push_record(out: &mut String, record: &Record) {
     let _ = writeln!(out, "    <size>{}</size>", record.size);
     if let Some(open) = record.open_size {
         let _ = writeln!(out, "    <open-size>{open}</open-size>");
+    }
+    if let Some((_, size)) = &record.header {
+        let _ = writeln!(out, "    <header-size>{size}</header-size>");
     }
     out.push_str("  </data>\n");
 }

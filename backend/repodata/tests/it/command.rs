@@ -55,6 +55,20 @@ fn a_folder_becomes_a_repository_that_dnf_installs_from() {
 }
 
 #[test]
+fn zchunk_files_stand_beside_the_others() {
+    let folder = folder();
+    run(repodata().args(["create", "--zchunk"]).arg(folder.path()));
+    let said = run(repodata().arg("check").arg(folder.path()));
+    assert_eq!(said.lines().count(), 6, "{said}");
+    let whole = |ending: &str| {
+        said.lines()
+            .filter(|l| l.ends_with(&format!(".xml.{ending} is whole")))
+            .count()
+    };
+    assert_eq!((whole("zst"), whole("zck")), (3, 3), "{said}");
+}
+
+#[test]
 fn made_again_it_is_the_same() {
     let folder = folder();
     create(folder.path(), "zstd");

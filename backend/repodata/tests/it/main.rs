@@ -12,3 +12,4 @@ mod repository;
 mod signing;
 mod support;
 mod verifying;
+mod zchunk;

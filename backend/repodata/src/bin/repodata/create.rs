@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use fs_err::File;
 use repodata::{
-    Buckets, Compression, Digest, Fragments, FrameStore, Package, PackageFile, Record, RpmFile, Tags,
+    Buckets, Compression, Digest, Fragments, FrameStore, Package, PackageFile, Record, RpmFile, Tags, Zchunk,
     repomd_xml, verify_payload,
 };
 use sha2::{Digest as _, Sha256};
@@ -41,7 +41,12 @@ pub fn now() -> anyhow::Result<i64> {
 }
 
 /// Writes the metadata of a folder and puts it into place whole; the number of packages.
-pub fn create(folder: &Path, compression: Compression, timestamp: i64) -> anyhow::Result<usize> {
+pub fn create(
+    folder: &Path,
+    compression: Compression,
+    zchunk: bool,
+    timestamp: i64,
+) -> anyhow::Result<usize> {
     let mut paths = Vec::new();
     find(folder, &mut paths)?;
     paths.sort();
@@ -64,19 +69,28 @@ pub fn create(folder: &Path, compression: Compression, timestamp: i64) -> anyhow
     }
     let mut records: Vec<Record> = Vec::new();
     for plan in buckets.files() {
-        let mut file = BufWriter::new(File::create(new.join(&plan.name))?);
-        plan.write(&store, &mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
+        write(&new.join(&plan.name), |file| plan.write(&store, file))?;
         records.push(plan.record(timestamp));
+        if zchunk && let Some(chunked) = Zchunk::of(&plan, &store)? {
+            write(&new.join(&chunked.name), |file| {
+                chunked.write(&plan, &store, file)
+            })?;
+            records.push(chunked.record(&plan, timestamp));
+        }
     }
     let repomd = repomd_xml(&timestamp.to_string(), &Tags::default(), &records);
-    let mut file = File::create(new.join("repomd.xml"))?;
-    file.write_all(repomd.as_bytes())?;
-    file.sync_all()?;
+    write(&new.join("repomd.xml"), |file| file.write_all(repomd.as_bytes()))?;
     fs_err::remove_dir_all(&store.0)?;
     swap(&new, &target)?;
     Ok(buckets.len())
+}
+
+/// Writes a file, to the disk.
+fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    content(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()
 }
 
 /// All packages below a folder.

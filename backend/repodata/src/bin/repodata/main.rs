@@ -27,6 +27,9 @@ enum Command {
         /// Compression: zstd is smaller and faster, gzip is read by everything down to yum.
         #[arg(long, value_enum, default_value_t = Format::Zstd)]
         compression: Format,
+        /// Writes zchunk files as well, of which clients that know them fetch what is new; with zstd.
+        #[arg(long)]
+        zchunk: bool,
         /// Seconds since 1970 that the metadata bears, also as its revision; now, unless given.
         #[arg(long, env = "SOURCE_DATE_EPOCH")]
         timestamp: Option<i64>,
@@ -65,6 +68,7 @@ impl Command {
             Command::Create {
                 folder,
                 compression,
+                zchunk,
                 timestamp,
             } => {
                 let compression = match compression {
@@ -72,7 +76,7 @@ impl Command {
                     Format::Gzip => Compression::Gzip,
                 };
                 let timestamp = timestamp.map_or_else(create::now, Ok)?;
-                let packages = create::create(&folder, compression, timestamp)?;
+                let packages = create::create(&folder, compression, zchunk, timestamp)?;
                 println!("{packages} packages");
             }
             Command::Show { package, part } => {
