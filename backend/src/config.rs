@@ -20,6 +20,9 @@ pub struct Config {
     pub fault_file: Option<PathBuf>,
     /// Largest package in bytes that is published.
     pub max_package_bytes: u64,
+    /// MiB of compressed metadata that are kept in memory, so that the next package costs no more than itself. A
+    /// repository of 10 000 packages has some 9.
+    pub metadata_mib: usize,
     /// The message bus; a section of its own.
     #[serde(skip)]
     pub events: EventsConfig,
@@ -35,6 +38,7 @@ impl Default for Config {
             scratch_dir: PathBuf::from("var/backend"),
             fault_file: None,
             max_package_bytes: 4 << 30,
+            metadata_mib: 128,
             events: EventsConfig::default(),
             keep_pr_dirs_days: 40,
         }

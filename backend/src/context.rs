@@ -7,6 +7,7 @@ use storage::Storage;
 
 use crate::error::JobError;
 use crate::fault::Faults;
+use crate::metadata::Metadata;
 
 /// The explicit list of everything a job may touch.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Context {
     pub max_package_bytes: u64,
     /// Days without a build after which the directory of a pull request is removed.
     pub keep_pr_dirs_days: u32,
+    /// Metadata of the repositories that changed last.
+    pub metadata: Metadata,
     /// Places to die at, in tests.
     pub faults: Faults,
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
+use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
     accept_source, events, expire, fork_project, publish_task, remove_builds, remove_directory,
@@ -67,6 +68,7 @@ pub async fn run(
         scratch_dir: config.scratch_dir.clone(),
         max_package_bytes: config.max_package_bytes,
         keep_pr_dirs_days: config.keep_pr_dirs_days,
+        metadata: Metadata::new(config.metadata_mib << 20),
         faults: Faults::new(config.fault_file.clone()),
     });
     let (stop, stopped) = watch::channel(false);

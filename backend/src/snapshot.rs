@@ -7,13 +7,14 @@ use bytes::Bytes;
 use db::projects::Project;
 use db::repositories::{Audience, NewSnapshot, Repository};
 use protocol::MetadataCompression;
-use repodata::{Compression, Fragments, RepomdInfo, RepositoryBuilder, Tags};
+use repodata::{Compression, Fragments, Record, Tags, repomd_xml};
 use sha2::{Digest as _, Sha256};
 use storage::{RepomdFile, StorageKey};
 
 use crate::context::Context;
 use crate::error::JobError;
 use crate::groups::Groups;
+use crate::metadata::Made;
 
 /// Why a snapshot is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,23 +119,35 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         Some(MetadataCompression::Zstd) => Compression::Zstd,
         Some(MetadataCompression::Gzip) | None => Compression::Gzip,
     };
-    let stored = db::rpms::fragments(&mut conn, &base, tasks, publication.audience).await?;
+    let which = (repository, compression, publication.audience == Audience::Users);
+    let mut held = context.metadata.get(which)?;
+    let content = db::rpms::content(&mut conn, &base, tasks, publication.audience).await?;
+    let difference = held.difference(&content)?;
+    let stored = db::rpms::fragments(&mut conn, &difference.missing).await?;
+    if stored.len() < difference.missing.len() {
+        // A build was deleted in between.
+        return Ok(Try::Overtaken);
+    }
     let number = db::repositories::reserve_snapshot(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
-    let packages = i64::try_from(stored.len()).unwrap_or(i64::MAX);
+    let packages = i64::try_from(content.len()).unwrap_or(i64::MAX);
     let timestamp = (context.clock)().timestamp();
-    let info = RepomdInfo {
-        revision: number.to_string(),
-        timestamp,
-        tags: Tags::default(),
-        extra: groups.iter().map(|g| g.record(timestamp)).collect(),
-    };
-    let made = context
-        .compute(move || assemble(stored, compression, &info))
+    let (held, files) = context
+        .compute(move || {
+            let added = read(stored)?;
+            let files = held.change(&difference, &added)?;
+            Ok((held, files))
+        })
         .await?;
+    context.metadata.keep(which, held);
+    let records = files.iter().map(|file| file.plan.record(timestamp));
+    let records: Vec<Record> = records
+        .chain(groups.iter().map(|g| g.record(timestamp)))
+        .collect();
+    let repomd = repomd_xml(&number.to_string(), &Tags::default(), &records);
     context.faults.pass("snapshot.before_store");
-    let repomd_sha256 = store(context, project, &base, number, (made, groups)).await?;
+    let repomd_sha256 = store(context, project, &base, number, (repomd, files, groups)).await?;
     context.faults.pass("snapshot.before_move");
     let mut conn = context.conn().await?;
     let cause = publication.cause.to_string();
@@ -155,11 +168,8 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     })
 }
 
-fn assemble(
-    stored: Vec<db::rpms::StoredFragments>,
-    compression: Compression,
-    info: &RepomdInfo,
-) -> Result<repodata::Repository, JobError> {
+/// Unpacks what is stored of packages.
+fn read(stored: Vec<db::rpms::StoredFragments>) -> Result<Vec<Fragments>, JobError> {
     let open = |what: &str, name: &str, bytes: &[u8]| {
         let xml = zstd::decode_all(bytes).map_err(|e| e.to_string());
         xml.and_then(|xml| String::from_utf8(xml).map_err(|e| e.to_string()))
@@ -169,18 +179,16 @@ fn assemble(
                 ))
             })
     };
-    let mut builder = RepositoryBuilder::new(compression);
-    for row in stored {
-        let fragments = Fragments {
+    let read = |row: db::rpms::StoredFragments| {
+        Ok(Fragments {
             primary: open("primary", &row.name, &row.primary_xml)?,
             filelists: open("filelists", &row.name, &row.filelists_xml)?,
             other: open("other", &row.name, &row.other_xml)?,
             pkgid: row.sha256,
             name: row.name,
-        };
-        builder.add(&fragments).map_err(JobError::fail)?;
-    }
-    builder.finish(info).map_err(JobError::fail)
+        })
+    };
+    stored.into_iter().map(read).collect()
 }
 
 /// Stores the files, then `repomd.xml` and its signature; nothing points there yet.
@@ -189,10 +197,10 @@ async fn store(
     project: &Project,
     base: &Repository,
     number: i64,
-    (made, groups): (repodata::Repository, Option<Groups>),
+    (repomd, files, groups): (String, Vec<Made>, Option<Groups>),
 ) -> Result<String, JobError> {
     let key = context.public_key(project)?;
-    let repomd = Bytes::from(made.repomd);
+    let repomd = Bytes::from(repomd);
     let sha256 = hex::encode(Sha256::digest(&repomd));
     let name = format!("{}/{}/{}@{number}", project.owner, base.dir, base.chroot);
     let intent = keys::Intent::metadata(
@@ -219,8 +227,8 @@ async fn store(
         file,
     };
     let mut puts = Vec::new();
-    for file in made.files {
-        let name = file.name.parse().map_err(JobError::fail)?;
+    for file in files {
+        let name = file.plan.name.parse().map_err(JobError::fail)?;
         puts.push((metadata(name), Bytes::from(file.bytes)));
     }
     if let Some(groups) = groups {

@@ -154,17 +154,17 @@ pub struct StoredFragments {
     pub other_xml: Vec<u8>,
 }
 
-/// Fragments of what an audience gets of everything published in a repository and of tasks about to be, in order of
-/// arrival.
+/// What an audience gets of everything published in a repository and of tasks about to be, in order of arrival:
+/// `rpms.id` and SHA-256 of the signed file.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn fragments(
+pub async fn content(
     conn: &mut Connection,
     repository: &Repository,
     tasks: &[i64],
     audience: Audience,
-) -> DbResult<Vec<StoredFragments>> {
+) -> DbResult<Vec<(i64, String)>> {
     // A snapshot that became one is newer than all that did before, so numbers tell what users were given.
     let until = match audience {
         Audience::Everybody | Audience::Builds => i64::MAX,
@@ -173,6 +173,19 @@ pub async fn fragments(
     Ok(rpms::table
         .filter(rpms::repository_id.eq(repository.id))
         .filter(rpms::since_snapshot.le(until).or(rpms::task_id.eq_any(tasks)))
+        .order(rpms::id)
+        .select((rpms::id, rpms::sha256))
+        .load(conn)
+        .await?)
+}
+
+/// Fragments of packages, by number.
+///
+/// # Errors
+/// When the query fails.
+pub async fn fragments(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<StoredFragments>> {
+    Ok(rpms::table
+        .filter(rpms::id.eq_any(ids))
         .order(rpms::id)
         .select(StoredFragments::as_select())
         .load(conn)

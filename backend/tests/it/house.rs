@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use backend::{Config, Context, Faults, Parts};
+use backend::{Config, Context, Faults, Metadata, Parts};
 use chrono::TimeDelta;
 use db::builds::{Build, BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
@@ -169,6 +169,7 @@ impl House {
             scratch_dir: settings.scratch_dir.clone(),
             max_package_bytes: settings.max_package_bytes,
             keep_pr_dirs_days: settings.keep_pr_dirs_days,
+            metadata: Metadata::new(settings.metadata_mib << 20),
             faults: Faults::default(),
         };
         let parts = Parts {

@@ -57,9 +57,11 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
             .unwrap()
     );
     rpms::insert(&mut conn, task.id.0, &[rpm("c")]).await.unwrap();
-    let stored = rpms::fragments(&mut conn, &base, &[], Audience::Everybody)
+    let content = rpms::content(&mut conn, &base, &[], Audience::Everybody)
         .await
         .unwrap();
+    let ids: Vec<i64> = content.iter().map(|(id, _)| *id).collect();
+    let stored = rpms::fragments(&mut conn, &ids).await.unwrap();
     let stored: Vec<&str> = stored.iter().map(|s| s.sha256.as_str()).collect();
     assert_eq!(stored, ["b"]);
 }
