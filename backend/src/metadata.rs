@@ -163,8 +163,8 @@ mod tests {
             pkgid: format!("{number:064x}"),
             name: number.to_string(),
             primary: format!("<package>{number}</package>"),
-            filelists: String::new(),
-            other: String::new(),
+            filelists: format!("<files>{number}</files>"),
+            other: format!("<other>{number}</other>"),
         }
     }
 
