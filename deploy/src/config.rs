@@ -67,6 +67,8 @@ pub struct Keys {
     pub token: storage::Secret,
     /// RSA keys made in advance, so that a new project waits for none.
     pub pool: usize,
+    /// Days after which new keys expire if nobody puts their end off; 0 is never.
+    pub lifetime_days: u32,
 }
 
 /// What `koper up` runs.
@@ -196,6 +198,7 @@ fn defaults(data: &Path, port: u16) -> anyhow::Result<Table> {
         path_style = true
         [keys]
         pool = 4
+        lifetime_days = 0
         [frontend]
         [quota]
         [backend]

@@ -1,5 +1,7 @@
 //! The parts, each as the one thing that a process does.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,6 +72,10 @@ pub async fn run(part: Part, config: Config) -> anyhow::Result<()> {
             let token = keys::Secret::new(config.keys.token.expose());
             let mut server = keys::ServerConfig::new(config.keys.listen, config.data.join("keys"), token);
             server.rsa_pool = config.keys.pool;
+            server.key_lifetime = match config.keys.lifetime_days {
+                0 => None,
+                days => Some(Duration::from_secs(u64::from(days) * 24 * 3600)),
+            };
             keys::serve(server, keys::SystemClock, |a| ready(&a.to_string()), end)
                 .await
                 .context("the signer")

@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::intent::Intent;
-use crate::names::{Algorithm, KeyId, PublicKey, Secret};
+use crate::names::{Algorithm, Fingerprint, KeyId, PublicKey, RevocationReason, Secret};
 use crate::packet::{self, Unsigned};
 use crate::wire::{
-    BatchReply, CreateKey, ErrorReply, Health, KeyReply, Numbers, SignBatch, SignItem, SignOne,
+    BatchReply, CreateKey, ErrorReply, ExtendKeys, Health, KeyReply, KeysReply, Numbers, RevokeKey,
+    RotateKey, SignBatch, SignItem, SignOne,
 };
 
 /// A local connection is there at once or not at all.
@@ -124,7 +125,70 @@ impl Client {
         Ok(reply.public)
     }
 
-    /// The public half of a key; status 404 if there is none.
+    /// The public halves of all keys that a name ever had, oldest first; status 404 if there is none. The last one is the
+    /// active one.
+    pub async fn keys(&self, key: &KeyId) -> Result<Vec<PublicKey>, ClientError> {
+        let operation = format!("list the keys {key}");
+        let path = format!("/v1/keys/{key}/all");
+        let reply: KeysReply = self.call(&operation, Method::GET, &path, None::<&()>).await?;
+        Ok(reply.keys)
+    }
+
+    /// The key of this name that follows `after`, which is made if it is not there yet: asked again, the same. Both sign
+    /// from now on, until one is revoked. `algorithm` is that of the one before, if `None`. `requester` (1 to 200 bytes)
+    /// is for the log. Status 404 if the name has no key `after`.
+    pub async fn rotate_key(
+        &self,
+        key: &KeyId,
+        after: Fingerprint,
+        algorithm: Option<Algorithm>,
+        requester: &str,
+    ) -> Result<PublicKey, ClientError> {
+        let body = RotateKey {
+            after,
+            algorithm,
+            requester: requester.to_owned(),
+        };
+        let path = format!("/v1/keys/{key}/rotate");
+        let operation = format!("rotate key {key}");
+        let reply: KeyReply = self.call(&operation, Method::POST, &path, Some(&body)).await?;
+        Ok(reply.public)
+    }
+
+    /// Ends one of a name's keys for good: it signs nothing more (status 410), and its certificate says why. A key that
+    /// is revoked already stays as it is. `message` has 1 to 400 bytes.
+    pub async fn revoke_key(
+        &self,
+        key: &PublicKey,
+        reason: RevocationReason,
+        message: &str,
+        requester: &str,
+    ) -> Result<PublicKey, ClientError> {
+        let body = RevokeKey {
+            fingerprint: key.fingerprint,
+            reason,
+            message: message.to_owned(),
+            requester: requester.to_owned(),
+        };
+        let path = format!("/v1/keys/{}/revoke", key.key);
+        let operation = format!("revoke key {} ({})", key.key, key.fingerprint);
+        let reply: KeyReply = self.call(&operation, Method::POST, &path, Some(&body)).await?;
+        Ok(reply.public)
+    }
+
+    /// Gives those of a name's keys that expire soon a new self-signature with a later end, and returns all keys as
+    /// [`Self::keys`] does.
+    pub async fn extend_keys(&self, key: &KeyId, requester: &str) -> Result<Vec<PublicKey>, ClientError> {
+        let body = ExtendKeys {
+            requester: requester.to_owned(),
+        };
+        let path = format!("/v1/keys/{key}/extend");
+        let operation = format!("extend the keys {key}");
+        let reply: KeysReply = self.call(&operation, Method::POST, &path, Some(&body)).await?;
+        Ok(reply.keys)
+    }
+
+    /// The public half of the active key; status 404 if there is none.
     pub async fn public_key(&self, key: &KeyId) -> Result<PublicKey, ClientError> {
         let operation = format!("look up key {key}");
         let path = format!("/v1/keys/{key}");
@@ -159,6 +223,7 @@ impl Client {
         let unsigned = unsigned(&operation, key, hasher, now)?;
         let body = SignOne {
             key: key.key.clone(),
+            fingerprint: Some(key.fingerprint),
             digest_sha256: hex::encode(unsigned.digest()),
             intent,
         };
@@ -188,6 +253,7 @@ impl Client {
         }
         let body = SignBatch {
             key: key.key.clone(),
+            fingerprint: Some(key.fingerprint),
             items: wire,
         };
         let reply: BatchReply = self

@@ -98,6 +98,16 @@ pub(crate) fn check_user_id(user_id: &str) -> Result<(), InvalidStatement> {
     text("user_id", user_id, MAX_USER_ID)
 }
 
+/// Checks who asks for a change of a key.
+pub(crate) fn check_requester(requester: &str) -> Result<(), InvalidStatement> {
+    text("requester", requester, MAX_NAME)
+}
+
+/// Checks what a revocation tells people.
+pub(crate) fn check_message(message: &str) -> Result<(), InvalidStatement> {
+    text("message", message, MAX_SUBJECT)
+}
+
 /// Parses a SHA-256 in lower-case hexadecimal digits.
 pub(crate) fn digest(field: &'static str, value: &str) -> Result<[u8; 32], InvalidStatement> {
     let rule = "must be 64 lower-case hexadecimal digits";

@@ -15,7 +15,8 @@ mod wire;
 pub use client::{Client, ClientError};
 pub use intent::{Intent, InvalidStatement, What};
 pub use names::{
-    Algorithm, Fingerprint, InvalidAlgorithm, InvalidFingerprint, InvalidKeyId, KeyId, PublicKey, Secret,
+    Algorithm, Fingerprint, InvalidAlgorithm, InvalidFingerprint, InvalidKeyId, InvalidReason, KeyId,
+    PublicKey, Revocation, RevocationReason, Secret, export,
 };
 pub use server::clock::{Clock, SystemClock};
 pub use server::error::Error;

@@ -206,6 +206,82 @@ pub struct PublicKey {
     pub user_id: String,
     /// When it was made: seconds since 1970.
     pub created: i64,
-    /// The certificate, ASCII-armoured: what `pubkey.gpg` serves.
+    /// The certificate, ASCII-armoured, with the revocation if there is one. What `pubkey.gpg` serves is made of these by
+    /// [`crate::export`].
     pub public_key_armored: String,
+    /// When it expires: seconds since 1970; `None` when never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// Why and since when it signs nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revocation>,
+}
+
+/// The end of a key before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// When: seconds since 1970.
+    pub at: i64,
+    /// What for.
+    pub reason: RevocationReason,
+    /// A sentence for people, which the certificate carries.
+    pub message: String,
+}
+
+/// Why a key is revoked (RFC 9580, 5.2.3.31).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevocationReason {
+    /// Somebody else has it, or may have: nothing that it ever signed is to be trusted.
+    Compromised,
+    /// Another key took its place; what it signed before stays good.
+    Superseded,
+    /// It is used no more; what it signed before stays good.
+    Retired,
+}
+
+impl RevocationReason {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compromised => "compromised",
+            Self::Superseded => "superseded",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A string that names no [`RevocationReason`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a reason is compromised, superseded or retired")]
+pub struct InvalidReason;
+
+impl FromStr for RevocationReason {
+    type Err = InvalidReason;
+    fn from_str(name: &str) -> Result<Self, InvalidReason> {
+        match name {
+            "compromised" => Ok(Self::Compromised),
+            "superseded" => Ok(Self::Superseded),
+            "retired" => Ok(Self::Retired),
+            _ => Err(InvalidReason),
+        }
+    }
+}
+
+/// What machines import: the certificates of all keys (in any order) that are not revoked, newest first.
+///
+/// Revoked ones are left out on purpose. rpm up to 4.18 with its own OpenPGP parser, and dnf 4 with it, do not look at
+/// revocations: they would import the certificate and trust the key.
+pub fn export(keys: &[PublicKey]) -> String {
+    let mut good: Vec<&PublicKey> = keys.iter().filter(|key| key.revoked.is_none()).collect();
+    good.sort_by_key(|key| std::cmp::Reverse((key.created, key.fingerprint.0)));
+    good.into_iter()
+        .map(|key| key.public_key_armored.as_str())
+        .collect()
 }

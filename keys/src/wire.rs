@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::intent::Intent;
-use crate::names::{Algorithm, KeyId, PublicKey};
+use crate::names::{Algorithm, Fingerprint, KeyId, PublicKey, RevocationReason};
 
 /// Most signatures in one batch.
 pub(crate) const MAX_BATCH: usize = 1000;
@@ -24,10 +24,45 @@ pub(crate) struct KeyReply {
     pub key_id_hex: String,
 }
 
+/// All keys of a name, oldest first; the last one is the active one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeysReply {
+    pub keys: Vec<PublicKey>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateKey {
+    /// The key that the new one follows: asking again for the same gives the same new one.
+    pub after: Fingerprint,
+    /// That of the key before, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    pub requester: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeKey {
+    pub fingerprint: Fingerprint,
+    pub reason: RevocationReason,
+    pub message: String,
+    pub requester: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExtendKeys {
+    pub requester: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignOne {
     pub key: KeyId,
+    /// Which of the name's keys; the newest if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     pub digest_sha256: String,
     pub intent: Intent,
 }
@@ -36,6 +71,9 @@ pub(crate) struct SignOne {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignBatch {
     pub key: KeyId,
+    /// Which of the name's keys; the newest if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     pub items: Vec<SignItem>,
 }
 

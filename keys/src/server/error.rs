@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::intent::InvalidStatement;
-use crate::names::KeyId;
+use crate::names::{Fingerprint, KeyId};
 use crate::server::log::LogError;
 
 /// A failure of the signer. No variant carries secret material.
@@ -73,6 +73,12 @@ pub enum Error {
     /// There is no such key.
     #[error("there is no key {0}")]
     UnknownKey(KeyId),
+    /// The name has no key of this fingerprint.
+    #[error("{0} has no key {1}")]
+    UnknownFingerprint(KeyId, Fingerprint),
+    /// The key was revoked.
+    #[error("key {0} ({1}) is revoked and signs nothing more")]
+    Revoked(KeyId, Fingerprint),
     /// The name is taken by a key of another algorithm.
     #[error("key {0} exists with another algorithm")]
     OtherAlgorithm(KeyId),

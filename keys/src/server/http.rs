@@ -14,8 +14,10 @@ use tokio::sync::Semaphore;
 use crate::names::{KeyId, PublicKey, Secret};
 use crate::server::error::Error;
 use crate::server::signer::Signer;
-use crate::wire::{BatchReply, CreateKey, ErrorReply, Health, KeyReply, MAX_BATCH, Numbers};
-use crate::wire::{SignBatch, SignItem, SignOne};
+use crate::wire::{
+    BatchReply, CreateKey, ErrorReply, ExtendKeys, Health, KeyReply, KeysReply, MAX_BATCH, Numbers,
+};
+use crate::wire::{RevokeKey, RotateKey, SignBatch, SignItem, SignOne};
 
 /// A full batch of the longest intents is below this, in bytes.
 const MAX_BODY: usize = 2 * 1024 * MAX_BATCH;
@@ -85,6 +87,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .app_data(json)
         .route("/v1/keys", web::post().to(create))
         .route("/v1/keys/{key}", web::get().to(public))
+        .route("/v1/keys/{key}/all", web::get().to(all))
+        .route("/v1/keys/{key}/rotate", web::post().to(rotate))
+        .route("/v1/keys/{key}/revoke", web::post().to(revoke))
+        .route("/v1/keys/{key}/extend", web::post().to(extend))
         .route("/v1/sign", web::post().to(sign))
         .route("/v1/sign-batch", web::post().to(sign_batch))
         .route("/v1/health", web::get().to(health));
@@ -110,9 +116,15 @@ pub(crate) async fn authenticate(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-async fn create(state: Data<State>, request: Json<CreateKey>) -> Result<Json<KeyReply>, Error> {
-    let request = request.into_inner();
-    Ok(reply(state.run(move |signer| signer.create(request)).await?))
+async fn create(
+    state: Data<State>,
+    http: HttpRequest,
+    request: Json<CreateKey>,
+) -> Result<Json<KeyReply>, Error> {
+    let (peer, request) = (peer(&http), request.into_inner());
+    Ok(reply(
+        state.run(move |signer| signer.create(&peer, &request)).await?,
+    ))
 }
 
 async fn public(state: Data<State>, key: Path<KeyId>) -> Result<Json<KeyReply>, Error> {
@@ -120,9 +132,51 @@ async fn public(state: Data<State>, key: Path<KeyId>) -> Result<Json<KeyReply>, 
     Ok(reply(state.run(move |signer| signer.public(&key)).await?))
 }
 
+async fn all(state: Data<State>, key: Path<KeyId>) -> Result<Json<KeysReply>, Error> {
+    let key = key.into_inner();
+    let keys = state.run(move |signer| signer.all(&key)).await?;
+    Ok(Json(KeysReply { keys }))
+}
+
+async fn rotate(
+    state: Data<State>,
+    http: HttpRequest,
+    key: Path<KeyId>,
+    request: Json<RotateKey>,
+) -> Result<Json<KeyReply>, Error> {
+    let (peer, key, request) = (peer(&http), key.into_inner(), request.into_inner());
+    let rotated = state.run(move |signer| signer.rotate(&peer, &key, &request));
+    Ok(reply(rotated.await?))
+}
+
+async fn revoke(
+    state: Data<State>,
+    http: HttpRequest,
+    key: Path<KeyId>,
+    request: Json<RevokeKey>,
+) -> Result<Json<KeyReply>, Error> {
+    let (peer, key, request) = (peer(&http), key.into_inner(), request.into_inner());
+    let revoked = state.run(move |signer| signer.revoke(&peer, &key, request));
+    Ok(reply(revoked.await?))
+}
+
+async fn extend(
+    state: Data<State>,
+    http: HttpRequest,
+    key: Path<KeyId>,
+    request: Json<ExtendKeys>,
+) -> Result<Json<KeysReply>, Error> {
+    let (peer, key, request) = (peer(&http), key.into_inner(), request.into_inner());
+    let extended = state.run(move |signer| signer.extend(&peer, &key, &request));
+    Ok(Json(KeysReply {
+        keys: extended.await?,
+    }))
+}
+
 async fn sign(state: Data<State>, http: HttpRequest, request: Json<SignOne>) -> Result<Json<Numbers>, Error> {
     let SignOne {
         key,
+        fingerprint,
         digest_sha256,
         intent,
     } = request.into_inner();
@@ -131,7 +185,8 @@ async fn sign(state: Data<State>, http: HttpRequest, request: Json<SignOne>) -> 
         digest_sha256,
         intent,
     }];
-    let mut signatures = state.run(move |signer| signer.sign(&peer, &key, &items)).await?;
+    let signed = state.run(move |signer| signer.sign(&peer, (&key, fingerprint), &items));
+    let mut signatures = signed.await?;
     signatures.pop().map(Json).ok_or(Error::Worker("sign a digest"))
 }
 
@@ -140,9 +195,14 @@ async fn sign_batch(
     http: HttpRequest,
     request: Json<SignBatch>,
 ) -> Result<Json<BatchReply>, Error> {
-    let SignBatch { key, items } = request.into_inner();
+    let SignBatch {
+        key,
+        fingerprint,
+        items,
+    } = request.into_inner();
     let peer = peer(&http);
-    let signatures = state.run(move |signer| signer.sign(&peer, &key, &items)).await?;
+    let signed = state.run(move |signer| signer.sign(&peer, (&key, fingerprint), &items));
+    let signatures = signed.await?;
     Ok(Json(BatchReply { signatures }))
 }
 
@@ -163,7 +223,8 @@ fn reply(public: PublicKey) -> Json<KeyReply> {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::UnknownKey(_) => StatusCode::NOT_FOUND,
+            Self::UnknownKey(_) | Self::UnknownFingerprint(..) => StatusCode::NOT_FOUND,
+            Self::Revoked(..) => StatusCode::GONE,
             Self::OtherAlgorithm(_) => StatusCode::CONFLICT,
             Self::Statement(_) | Self::BatchSize(_) => StatusCode::BAD_REQUEST,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -1,4 +1,4 @@
-//! The append-only log of signatures: one JSON line each, chained by SHA-256.
+//! The append-only log of signatures, and of what became of keys: one JSON line each, chained by SHA-256.
 //!
 //! A line is `{"hash":"<64 digits>","entry":{…,"prev":"<64 digits>"}}`: `hash` is the SHA-256 of the entry's bytes as
 //! written, `prev` the hash of the line before (64 zeros in the first). Whoever keeps a [`LogSummary::head`] can tell
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::intent::Intent;
-use crate::names::{Fingerprint, KeyId};
+use crate::names::{Fingerprint, KeyId, RevocationReason};
 use crate::server::error::Error;
 
 const HEAD: &str = "{\"hash\":\"";
@@ -53,10 +53,44 @@ struct Entry<'a> {
     peer: &'a str,
     key: &'a KeyId,
     fingerprint: Fingerprint,
-    digest_sha256: &'a str,
     #[serde(flatten)]
-    intent: &'a Intent,
+    what: &'a Event<'a>,
     prev: &'a str,
+}
+
+/// What a line tells.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Event<'a> {
+    /// A signature, before it leaves.
+    Signature {
+        digest_sha256: &'a str,
+        #[serde(flatten)]
+        intent: &'a Intent,
+    },
+    /// A change of a key, before it is made.
+    Act {
+        requester: &'a str,
+        #[serde(flatten)]
+        act: Act<'a>,
+    },
+}
+
+/// What becomes of a key.
+#[derive(Serialize)]
+#[serde(tag = "kind")]
+pub(crate) enum Act<'a> {
+    #[serde(rename = "key-created")]
+    Created { user_id: &'a str },
+    #[serde(rename = "key-rotated")]
+    Rotated { after: Fingerprint },
+    #[serde(rename = "key-extended")]
+    Extended { expires: Option<i64> },
+    #[serde(rename = "key-revoked")]
+    Revoked {
+        reason: RevocationReason,
+        message: &'a str,
+    },
 }
 
 #[derive(Deserialize)]
@@ -158,25 +192,24 @@ impl Log {
         &self.summary
     }
 
-    /// Appends the signatures of one request and returns when they are durable.
+    /// Appends what one request does and returns when it is durable.
     pub(crate) fn append(
         &mut self,
         time: DateTime<Utc>,
         peer: &str,
         key: (&KeyId, Fingerprint),
-        items: &[(&str, &Intent)],
+        events: &[Event<'_>],
     ) -> Result<(), Error> {
         let mut summary = self.summary.clone();
         let mut lines = String::new();
-        for (digest_sha256, intent) in items {
+        for what in events {
             let entry = serde_json::to_string(&Entry {
                 seq: summary.entries + 1,
                 time: time.to_rfc3339_opts(SecondsFormat::Millis, true),
                 peer,
                 key: key.0,
                 fingerprint: key.1,
-                digest_sha256,
-                intent,
+                what,
                 prev: &summary.head,
             })
             .map_err(|error| Error::Io {

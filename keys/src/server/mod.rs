@@ -14,6 +14,7 @@ pub(crate) mod clock;
 pub(crate) mod error;
 mod files;
 mod http;
+mod lifecycle;
 pub(crate) mod limit;
 pub(crate) mod log;
 mod master;
@@ -31,6 +32,9 @@ const SHORTEST_TOKEN: usize = 16;
 /// How long a stop waits for requests in flight, in seconds.
 const STOP_SECONDS: u64 = 5;
 
+/// A year of the 365-day kind: machines that are off for months still meet a key before its end.
+const EXTEND_BEFORE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How a signer runs.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -46,8 +50,11 @@ pub struct ServerConfig {
     pub rsa_pool: usize,
     /// How many keys stay unlocked in memory.
     pub cached_keys: usize,
-    /// After which time new keys expire; they do not by default.
+    /// After which time new keys expire, and by how much the end of those that expire soon is put off; they do not
+    /// expire by default.
     pub key_lifetime: Option<Duration>,
+    /// How long before its end a key is extended when somebody asks for it; half of the lifetime at most.
+    pub extend_before: Duration,
 }
 
 impl ServerConfig {
@@ -61,6 +68,7 @@ impl ServerConfig {
             rsa_pool: 4,
             cached_keys: 256,
             key_lifetime: None,
+            extend_before: EXTEND_BEFORE,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Everything that needs the OpenPGP library: making keys, their certificates, and the numbers of signatures.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 use sequoia_openpgp as openpgp;
 
-use openpgp::cert::Cert;
+use openpgp::cert::{Cert, CertRevocationBuilder};
 use openpgp::crypto::mem::Protected;
 use openpgp::crypto::{KeyPair, Signer, mpi};
 use openpgp::packet::key::{Key4, PrimaryRole, SecretParts};
@@ -14,9 +14,10 @@ use openpgp::packet::signature::subpacket::{Subpacket, SubpacketValue};
 use openpgp::packet::{Key, Packet, UserID};
 use openpgp::parse::Parse;
 use openpgp::serialize::SerializeInto;
-use openpgp::types::{Curve, Features, HashAlgorithm, KeyFlags, SignatureType, SymmetricAlgorithm};
+use openpgp::types::SymmetricAlgorithm;
+use openpgp::types::{Curve, Features, HashAlgorithm, KeyFlags, ReasonForRevocation, SignatureType};
 
-use crate::names::{Algorithm, Fingerprint};
+use crate::names::{Algorithm, Fingerprint, Revocation, RevocationReason};
 use crate::server::error::Error;
 use crate::wire::Numbers;
 
@@ -34,6 +35,15 @@ fn fail(operation: &'static str) -> impl Fn(openpgp::anyhow::Error) -> Error {
         operation,
         reason: error.to_string(),
     }
+}
+
+/// A time stamp as the library has it; before 1970 there is none.
+fn time(seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
+
+fn armored(cert: &Cert) -> openpgp::Result<String> {
+    Ok(crate::armor::wrap("PUBLIC KEY BLOCK", &cert.to_vec()?))
 }
 
 impl SecretKey {
@@ -68,34 +78,48 @@ impl SecretKey {
 
     /// Sets the creation time, on which the fingerprint depends.
     pub(crate) fn set_created(&mut self, created: DateTime<Utc>) -> Result<(), Error> {
-        let seconds = u64::try_from(created.timestamp()).unwrap_or_default();
-        let time = UNIX_EPOCH + Duration::from_secs(seconds);
         self.0
-            .set_creation_time(time)
+            .set_creation_time(time(created.timestamp()))
             .map(drop)
             .map_err(fail("date a key"))
     }
 
-    /// The certificate: this key, one user id, one self-signature with SHA-256 that lets it certify and sign. No
-    /// subkeys: rpm 4.18 checks their bindings, older ones do not (CVE-2021-3521).
-    pub(crate) fn certify(&self, user_id: &str, lifetime: Option<Duration>) -> Result<Certificate, Error> {
+    /// The certificate: this key, one user id, one self-signature with SHA-256, made at `at`, that lets it certify and
+    /// sign until `expires` (seconds since 1970). No subkeys: rpm 4.18 checks their bindings, older ones do not
+    /// (CVE-2021-3521).
+    pub(crate) fn certify(
+        &self,
+        user_id: &str,
+        at: DateTime<Utc>,
+        expires: Option<i64>,
+    ) -> Result<Certificate, Error> {
         let fail = fail("certify a key");
         let mut pair = self.pair()?;
         let created = self.0.creation_time();
+        // A self-signature older than its key counts for nobody.
+        let signed_at = created.max(time(at.timestamp()));
+        let lifetime = expires
+            .and_then(|expires| time(expires).duration_since(created).ok())
+            .map(openpgp::types::Duration::try_from)
+            .transpose()
+            .map_err(&fail)?;
         let public: Key<_, PrimaryRole> = Key::from(self.0.clone()).take_secret().0;
         let cert = Cert::try_from(Packet::from(public)).map_err(&fail)?;
         let user_id = UserID::from(user_id);
         let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
             .set_hash_algo(HashAlgorithm::SHA256)
-            .set_signature_creation_time(created)
+            .set_signature_creation_time(signed_at)
             .and_then(|mut b| {
                 // The library marks key flags critical; rpm's own parser refuses critical subpackets it does not use.
                 let flags = KeyFlags::empty().set_certification().set_signing();
                 b.hashed_area_mut()
                     .replace(Subpacket::new(SubpacketValue::KeyFlags(flags), false)?)?;
+                if let Some(lifetime) = lifetime {
+                    let end = SubpacketValue::KeyExpirationTime(lifetime);
+                    b.hashed_area_mut().replace(Subpacket::new(end, false)?)?;
+                }
                 Ok(b)
             })
-            .and_then(|b| b.set_key_validity_period(lifetime))
             .and_then(|b| b.set_features(Features::empty().set_seipdv1()))
             .and_then(|b| b.set_preferred_hash_algorithms(vec![HashAlgorithm::SHA256]))
             .and_then(|b| b.set_preferred_symmetric_algorithms(vec![SymmetricAlgorithm::AES256]))
@@ -111,11 +135,30 @@ impl SecretKey {
                 operation: "certify a key",
                 reason: "not a v4 fingerprint".to_owned(),
             })?;
-        let armored = crate::armor::wrap("PUBLIC KEY BLOCK", &cert.to_vec().map_err(&fail)?);
         Ok(Certificate {
             fingerprint: Fingerprint::from(bytes),
-            armored,
+            armored: armored(&cert).map_err(&fail)?,
         })
+    }
+
+    /// The certificate with its revocation.
+    pub(crate) fn revoke(&self, certificate: &str, revocation: &Revocation) -> Result<String, Error> {
+        let fail = fail("revoke a key");
+        let mut pair = self.pair()?;
+        let reason = match revocation.reason {
+            RevocationReason::Compromised => ReasonForRevocation::KeyCompromised,
+            RevocationReason::Superseded => ReasonForRevocation::KeySuperseded,
+            RevocationReason::Retired => ReasonForRevocation::KeyRetired,
+        };
+        let at = self.0.creation_time().max(time(revocation.at));
+        let cert = Cert::from_bytes(certificate.as_bytes()).map_err(&fail)?;
+        let signature = CertRevocationBuilder::new()
+            .set_signature_creation_time(at)
+            .and_then(|b| b.set_reason_for_revocation(reason, revocation.message.as_bytes()))
+            .and_then(|b| b.build(&mut pair, &cert, HashAlgorithm::SHA256))
+            .map_err(&fail)?;
+        let (cert, _) = cert.insert_packets([Packet::from(signature)]).map_err(&fail)?;
+        armored(&cert).map_err(&fail)
     }
 
     /// The key, ready to sign.

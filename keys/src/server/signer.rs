@@ -1,29 +1,30 @@
 //! What the signer does, without HTTP. Everything here blocks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::intent::{self, Intent};
-use crate::names::{Algorithm, KeyId, PublicKey};
+use crate::intent;
+use crate::names::{Fingerprint, KeyId};
 use crate::server::ServerConfig;
 use crate::server::clock::Clock;
 use crate::server::error::Error;
 use crate::server::files;
 use crate::server::limit::Limiter;
-use crate::server::log::Log;
+use crate::server::log::{Event, Log};
 use crate::server::master::Master;
-use crate::server::openpgp::{self, SecretKey};
+use crate::server::openpgp;
 use crate::server::pool::Pool;
 use crate::server::store::Store;
-use crate::wire::{CreateKey, Health, MAX_BATCH, Numbers, SignItem};
+use crate::wire::{Health, MAX_BATCH, Numbers, SignItem};
 
 pub(crate) struct Signer {
-    clock: Box<dyn Clock>,
-    store: Store,
-    pool: Option<Arc<Pool>>,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) store: Store,
+    pub(super) pool: Option<Arc<Pool>>,
     limiter: Limiter,
     log: Mutex<Log>,
-    key_lifetime: Option<Duration>,
+    pub(super) key_lifetime: Option<Duration>,
+    pub(super) extend_before: Duration,
 }
 
 impl Signer {
@@ -59,6 +60,7 @@ impl Signer {
             limiter: Limiter::new(config.rate_limit),
             log,
             key_lifetime: config.key_lifetime,
+            extend_before: config.extend_before,
         };
         Ok((signer, lock))
     }
@@ -69,8 +71,12 @@ impl Signer {
         }
     }
 
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn health(&self) -> Health {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log();
         Health {
             pooled_rsa_keys: self.pool.as_ref().map_or(0, |pool| pool.len()),
             log_entries: log.summary().entries,
@@ -78,42 +84,13 @@ impl Signer {
         }
     }
 
-    pub(crate) fn create(&self, request: CreateKey) -> Result<PublicKey, Error> {
-        intent::check_user_id(&request.user_id)?;
-        let public = self.store.get_or_create(&request.key, || self.make(&request))?;
-        if public.algorithm != request.algorithm {
-            return Err(Error::OtherAlgorithm(request.key));
-        }
-        Ok(public)
-    }
-
-    fn make(&self, request: &CreateKey) -> Result<(PublicKey, SecretKey), Error> {
-        let created = self.clock.now();
-        let mut secret = match (request.algorithm, &self.pool) {
-            (Algorithm::Rsa4096, Some(pool)) => pool.take()?,
-            (algorithm, _) => SecretKey::generate(algorithm)?,
-        };
-        secret.set_created(created)?;
-        let certificate = secret.certify(&request.user_id, self.key_lifetime)?;
-        let public = PublicKey {
-            key: request.key.clone(),
-            algorithm: request.algorithm,
-            fingerprint: certificate.fingerprint,
-            user_id: request.user_id.clone(),
-            created: created.timestamp(),
-            public_key_armored: certificate.armored,
-        };
-        Ok((public, secret))
-    }
-
-    pub(crate) fn public(&self, key: &KeyId) -> Result<PublicKey, Error> {
-        self.store
-            .public(key)?
-            .ok_or_else(|| Error::UnknownKey(key.clone()))
-    }
-
     /// Signs all items or none. They are in the log before the first signature leaves.
-    pub(crate) fn sign(&self, peer: &str, key: &KeyId, items: &[SignItem]) -> Result<Vec<Numbers>, Error> {
+    pub(crate) fn sign(
+        &self,
+        peer: &str,
+        (key, fingerprint): (&KeyId, Option<Fingerprint>),
+        items: &[SignItem],
+    ) -> Result<Vec<Numbers>, Error> {
         if items.is_empty() || items.len() > MAX_BATCH {
             return Err(Error::BatchSize(MAX_BATCH));
         }
@@ -122,23 +99,22 @@ impl Signer {
             item.intent.check()?;
             digests.push(intent::digest("digest_sha256", &item.digest_sha256)?);
         }
-        let unlocked = self.store.unlock(key)?;
+        let unlocked = self.store.unlock(key, fingerprint)?;
         self.limiter.take(key, items.len(), self.clock.now())?;
         let signatures: Result<Vec<_>, _> = digests
             .iter()
             .map(|digest| openpgp::sign(&unlocked.pair, digest))
             .collect();
         let signatures = signatures?;
-        let entries: Vec<(&str, &Intent)> = items
+        let events: Vec<Event<'_>> = items
             .iter()
-            .map(|item| (item.digest_sha256.as_str(), &item.intent))
+            .map(|item| Event::Signature {
+                digest_sha256: &item.digest_sha256,
+                intent: &item.intent,
+            })
             .collect();
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).append(
-            self.clock.now(),
-            peer,
-            (key, unlocked.public.fingerprint),
-            &entries,
-        )?;
+        let signer = (key, unlocked.public.fingerprint);
+        self.log().append(self.clock.now(), peer, signer, &events)?;
         Ok(signatures)
     }
 }

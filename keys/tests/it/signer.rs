@@ -1,104 +1,15 @@
-//! A running signer, judged by the tools that its signatures are for.
-
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+//! Signatures, the log and the pool.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use keys::{Algorithm, Client, ClientError, Intent, KeyId, PublicKey, RateLimit, Secret, ServerConfig};
-use keys::{Clock, SystemClock, serve, verify_log};
+use chrono::DateTime;
+use keys::{Algorithm, Client, ClientError, PublicKey, RateLimit, Secret, verify_log};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-const TOKEN: &str = "0123456789abcdef-token";
-const USER_ID: &str = "Koper alice/tools (https://koper.example) <alice#tools@koper.example>";
-const DATA: &[u8] = b"\x8e\xad\xe8\x01 looks like an rpm header";
-
-struct Running {
-    client: Client,
-    url: String,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), keys::Error>>,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        let stopped = tokio::time::timeout(Duration::from_secs(20), self.task).await;
-        stopped.expect("the signer stops in time").unwrap().unwrap();
-    }
-}
-
-fn config(folder: &Path) -> ServerConfig {
-    let mut config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), folder, Secret::new(TOKEN));
-    config.rsa_pool = 0;
-    config
-}
-
-async fn start(config: ServerConfig) -> Running {
-    let (ready, address) = oneshot::channel();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(async move {
-        let shutdown = async { drop(stopped.await) };
-        serve(
-            config,
-            SystemClock,
-            |address| ready.send(address).unwrap(),
-            shutdown,
-        )
-        .await
-    });
-    let url = format!("http://{}", address.await.expect("the signer starts"));
-    Running {
-        client: Client::new(&url, Secret::new(TOKEN)).unwrap(),
-        url,
-        stop,
-        task,
-    }
-}
-
-async fn refusal(config: ServerConfig) -> keys::Error {
-    serve(
-        config,
-        SystemClock,
-        |_| panic!("it must not start"),
-        std::future::pending(),
-    )
-    .await
-    .unwrap_err()
-}
-
-fn key(name: &str) -> KeyId {
-    KeyId::parse(name).unwrap()
-}
-
-fn intent(data: &[u8]) -> Intent {
-    Intent::package(
-        "backend",
-        "alice/tools",
-        "hello-0:1-1.x86_64",
-        hex::encode(Sha256::digest(data)),
-    )
-}
-
-fn now() -> DateTime<Utc> {
-    SystemClock.now()
-}
-
-fn ran(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
+use crate::support::{DATA, TOKEN, USER_ID, config, intent, key, now, ran, refusal, start};
 
 /// gpg and rpm's own parser take the key; gpg takes the signature and refuses it over other data.
 fn judged_by_gpg_and_rpm(public: &PublicKey, signature: &[u8]) {
@@ -159,7 +70,7 @@ fn judged_by_gpg_and_rpm(public: &PublicKey, signature: &[u8]) {
     );
 }
 
-mod sequoia {
+pub mod sequoia {
     use sequoia_openpgp as openpgp;
 
     use openpgp::cert::Cert;
@@ -301,7 +212,8 @@ async fn strangers_and_bad_statements_are_refused() {
     bad.requester = "two\nlines".to_owned();
     let bad = client.sign_detached(&public, DATA, bad, now()).await.unwrap_err();
     assert_eq!((bad.status(), bad.is_retryable()), (Some(400), false));
-    assert_eq!(client.health().await.unwrap().log_entries, 0);
+    // The key that was made, and nothing else.
+    assert_eq!(client.health().await.unwrap().log_entries, 1);
 
     assert!(!format!("{client:?} {:?}", config(folder.path())).contains(TOKEN));
     let url = running.url.clone();
@@ -345,7 +257,7 @@ async fn the_log_tells_what_was_signed_and_shows_tampering() {
 
     let path = folder.path().join("log/signatures.log");
     let summary = verify_log(&path).unwrap();
-    assert_eq!((summary.entries, &summary.head), (4, &health.log_head));
+    assert_eq!((summary.entries, &summary.head), (5, &health.log_head));
     let text = fs_err::read_to_string(&path).unwrap();
     assert!(
         text.contains("hello-0:1-1.x86_64") && text.contains("\"kind\":\"package\""),
