@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use db::forks::Piece;
 use db::projects::Project;
-use db::rpms::PublishedFile;
+use db::rpms::{PublishedFile, SameNevra};
 use protocol::{ChrootName, FailureKind, TaskId};
 use repodata::RpmFile;
 use storage::{BuildDir, ResultFile, ResultIndex, StorageKey};
@@ -17,7 +17,7 @@ use crate::pointer;
 use crate::publish_task::{duplicate, store, too_large};
 use crate::settle::end_tasks;
 use crate::sign::{self, Unsigned};
-use crate::snapshot::{self, Cause, Publication};
+use crate::snapshot::{self, Cause, Change, Publication};
 
 /// Longest list of a build's files, in bytes.
 const MAX_INDEX: u64 = 16 << 20;
@@ -86,9 +86,11 @@ async fn publish(
         let publication = Publication {
             project: to,
             repository: repository.id,
-            tasks: &tasks,
+            change: Change::of_tasks(&tasks),
             audience: snapshot::audience(to),
             cause: Cause::Fork(format!("{}/{}", from.owner, from.name)),
+            actor: None,
+            asked: None,
         };
         snapshot::publish_snapshot(context, &publication).await?;
     }
@@ -162,7 +164,7 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
         .list(context, &piece.chroot, listed, task.created_at)
         .await?;
     let mut conn = context.conn().await?;
-    db::rpms::insert(&mut conn, task.id.0, &rows)
+    db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse)
         .await
         .map_err(|e| duplicate(e, &rows))
 }

@@ -1,10 +1,13 @@
 //! Metadata of the repositories that changed last, kept in memory, so that the next change costs what it changes. It
-//! decides nothing: what a repository holds is asked of the database each time, and what is kept is brought to that.
+//! decides nothing: which snapshot is the parent is asked of the database each time, and what is kept is brought to that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use db::rpms::Member;
+use db::snapshots::Audience;
 use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore};
 
 use crate::error::JobError;
@@ -25,19 +28,28 @@ impl FrameStore for Frames {
     }
 }
 
-/// A repository's metadata.
+/// Metadata of a snapshot.
 #[derive(Clone)]
 pub(crate) struct Held {
+    /// The snapshot's number; 0 for one without packages.
+    at: i64,
+    /// What `buckets` hold, by `rpms.id`. Two rows can name the same file at different places.
+    members: BTreeMap<i64, Digest>,
     buckets: Buckets,
     frames: Frames,
 }
 
-/// What has to change so that metadata holds what it shall.
-pub(crate) struct Difference {
-    /// `rpms.id` of packages that it lacks.
+/// How the next snapshot differs from its parent, and from what is kept.
+pub(crate) struct Next {
+    /// `rpms.id` of all its packages, ascending.
+    pub content: Vec<i64>,
+    /// Those that its parent does not have.
+    pub added: Vec<i64>,
+    /// Those that only its parent has.
+    pub removed: Vec<i64>,
+    /// Those that what is kept lacks.
     pub missing: Vec<i64>,
-    /// Packages that it has and should not.
-    removed: Vec<String>,
+    members: BTreeMap<i64, Digest>,
 }
 
 /// A finished metadata file.
@@ -48,47 +60,85 @@ pub(crate) struct Made {
     pub bytes: Vec<u8>,
 }
 
+impl Next {
+    /// Whether it has what its parent has, which there is.
+    pub fn is_parent(&self, parent: i64) -> bool {
+        parent > 0 && self.added.is_empty() && self.removed.is_empty()
+    }
+
+    /// The lists of [`Self::content`], [`Self::added`] and [`Self::removed`], which nothing else needs.
+    pub fn take_lists(&mut self) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
+        let lists = (&mut self.content, &mut self.added, &mut self.removed);
+        (take(lists.0), take(lists.1), take(lists.2))
+    }
+}
+
 impl Held {
     fn new(compression: Compression) -> Result<Self, JobError> {
         Ok(Self {
+            at: 0,
+            members: BTreeMap::new(),
             buckets: Buckets::new(compression).map_err(JobError::fail)?,
             frames: Frames::default(),
         })
     }
 
-    /// Compares with what a repository holds: `rpms.id` and SHA-256 of each package.
+    /// Whether this is the metadata of a snapshot.
+    pub fn is_at(&self, number: i64) -> bool {
+        self.at == number
+    }
+
+    /// Compares the next snapshot with its parent and with what is kept. `parent` has the parent's packages, unless they
+    /// are what is kept; of `leaving` counts what the parent has.
     ///
     /// # Errors
-    /// When a package is there twice, which would be one for some clients and two for others.
-    pub fn difference(&self, wanted: &[(i64, String)]) -> Result<Difference, JobError> {
-        let have: HashSet<String> = self.buckets.packages().map(hex::encode).collect();
-        let mut all = HashSet::with_capacity(wanted.len());
-        for (_, sha256) in wanted {
-            if !all.insert(sha256.as_str()) {
-                return Err(JobError::fail(format!(
-                    "package {sha256} is in the repository twice"
-                )));
+    /// When the database has something else than a SHA-256 for a package.
+    pub fn next(
+        &self,
+        parent: Option<Vec<Member>>,
+        coming: Vec<Member>,
+        leaving: &[i64],
+    ) -> Result<Next, JobError> {
+        let mut members = match parent {
+            Some(parent) => parent.into_iter().map(parse).collect::<Result<_, _>>()?,
+            None => self.members.clone(),
+        };
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for member in coming {
+            let (id, digest) = parse(member)?;
+            if members.insert(id, digest).is_none() {
+                added.push(id);
             }
         }
-        let missing = wanted.iter().filter(|(_, sha256)| !have.contains(sha256));
-        Ok(Difference {
-            missing: missing.map(|(id, _)| *id).collect(),
-            removed: have
-                .iter()
-                .filter(|sha256| !all.contains(sha256.as_str()))
-                .cloned()
-                .collect(),
+        for id in leaving {
+            if !added.contains(id) && members.remove(id).is_some() {
+                removed.push(*id);
+            }
+        }
+        let missing = members.keys().filter(|id| !self.members.contains_key(id));
+        Ok(Next {
+            content: members.keys().copied().collect(),
+            missing: missing.copied().collect(),
+            added,
+            removed,
+            members,
         })
     }
 
-    /// Makes the change, and all files. Busy for a while.
+    /// Becomes the metadata of the next snapshot, and makes all files. Busy for a while.
     ///
     /// # Errors
     /// When a package would be there twice, or what is kept is damaged; the latter is made anew with the next try.
-    pub fn change(&mut self, difference: &Difference, added: &[Fragments]) -> Result<Vec<Made>, JobError> {
+    pub fn advance(&mut self, number: i64, next: Next, missing: &[Fragments]) -> Result<Vec<Made>, JobError> {
+        let gone = self
+            .members
+            .iter()
+            .filter(|(id, _)| !next.members.contains_key(id));
+        let gone: Vec<String> = gone.map(|(_, digest)| hex::encode(digest)).collect();
         self.buckets
-            .change(&mut self.frames, &difference.removed, added)
+            .change(&mut self.frames, &gone, missing)
             .map_err(JobError::fail)?;
+        (self.at, self.members) = (number, next.members);
         let plans = self.buckets.files();
         let named: HashSet<&Digest> = plans.iter().flat_map(|plan| &plan.frames).collect();
         self.frames.0.retain(|digest, _| named.contains(digest));
@@ -101,13 +151,24 @@ impl Held {
     }
 
     fn bytes(&self) -> usize {
-        self.frames.0.values().map(|frame| frame.len()).sum()
+        let frames: usize = self.frames.0.values().map(|frame| frame.len()).sum();
+        frames + self.members.len() * size_of::<(i64, Digest)>()
     }
 }
 
-/// Which metadata: of a repository (`repositories.id`), in a compression, with all that is published or with what users
-/// of a project in devel mode were given.
-pub(crate) type Which = (i64, Compression, bool);
+fn parse((id, sha256): Member) -> Result<(i64, Digest), JobError> {
+    let mut digest = Digest::default();
+    hex::decode_to_slice(&sha256, &mut digest).map_err(|e| {
+        JobError::fail(format!(
+            "package {id} has no SHA-256 in the database but '{sha256}': {e}"
+        ))
+    })?;
+    Ok((id, digest))
+}
+
+/// Which metadata: of a repository (`repositories.id`), in a compression, for an audience. Builds and users of a project
+/// in devel mode get different packages.
+pub(crate) type Which = (i64, Compression, Audience);
 
 /// Metadata of some repositories, those that changed last.
 #[derive(Clone)]
@@ -130,9 +191,9 @@ impl Metadata {
     ///
     /// # Errors
     /// When that cannot be made.
-    pub(crate) fn get(&self, which: Which) -> Result<Held, JobError> {
+    pub(crate) fn get(&self, which: &Which) -> Result<Held, JobError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.iter().find(|(of, _)| *of == which) {
+        match kept.iter().find(|(of, _)| of == which) {
             Some((_, held)) => Ok(held.clone()),
             None => Held::new(which.1),
         }
@@ -158,7 +219,7 @@ impl Metadata {
 mod tests {
     use super::*;
 
-    fn one(number: usize) -> Fragments {
+    fn one(number: i64) -> Fragments {
         Fragments {
             pkgid: format!("{number:064x}"),
             name: number.to_string(),
@@ -168,54 +229,91 @@ mod tests {
         }
     }
 
-    fn wanted(numbers: &[usize]) -> Vec<(i64, String)> {
-        let row = |n: &usize| (i64::try_from(*n).unwrap(), one(*n).pkgid);
-        numbers.iter().map(row).collect()
+    fn members(numbers: &[i64]) -> Vec<Member> {
+        numbers.iter().map(|n| (*n, one(*n).pkgid)).collect()
     }
 
-    fn brought_to(held: &mut Held, numbers: &[usize]) -> Vec<i64> {
-        let difference = held.difference(&wanted(numbers)).unwrap();
-        let added: Vec<Fragments> = difference
-            .missing
-            .iter()
-            .map(|id| one(usize::try_from(*id).unwrap()))
-            .collect();
-        held.change(&difference, &added).unwrap();
-        difference.missing
+    /// Adds and removes packages; those whose metadata had to be asked for.
+    fn changed(held: &mut Held, parent: Option<&[i64]>, coming: &[i64], leaving: &[i64]) -> Vec<i64> {
+        let next = held.next(parent.map(members), members(coming), leaving).unwrap();
+        let missing = next.missing.clone();
+        let fragments: Vec<Fragments> = missing.iter().map(|n| one(*n)).collect();
+        held.advance(held.at + 1, next, &fragments).unwrap();
+        missing
+    }
+
+    fn users() -> Which {
+        (1, Compression::Zstd, Audience::Users)
     }
 
     #[test]
     fn only_what_is_missing_is_asked_for() {
         let metadata = Metadata::new(1 << 20);
-        let which = (1, Compression::Zstd, false);
-        let mut held = metadata.get(which).unwrap();
-        assert_eq!(brought_to(&mut held, &[1, 2, 3]), [1, 2, 3]);
-        metadata.keep(which, held);
-        let mut held = metadata.get(which).unwrap();
-        assert_eq!(brought_to(&mut held, &[1, 3, 4]), [4]);
+        let mut held = metadata.get(&users()).unwrap();
+        assert_eq!(changed(&mut held, None, &[1, 2, 3], &[]), [1, 2, 3]);
+        metadata.keep(users(), held);
+        let mut held = metadata.get(&users()).unwrap();
+        assert!(held.is_at(1));
+        assert_eq!(changed(&mut held, None, &[4], &[2, 7]), [4]);
         assert_eq!(held.buckets.len(), 3);
         assert_eq!(held.frames.0.len(), 3, "frames that nothing names are dropped");
-        let mut before = metadata.get(which).unwrap();
+        let mut before = metadata.get(&users()).unwrap();
         assert!(
-            brought_to(&mut before, &[1, 2, 3]).is_empty(),
+            changed(&mut before, None, &[], &[]).is_empty(),
             "a clone is one's own"
         );
-        let devel = metadata.get((1, Compression::Zstd, true)).unwrap();
+        let devel = metadata.get(&(1, Compression::Zstd, Audience::Builds)).unwrap();
         assert!(devel.buckets.is_empty());
     }
 
     #[test]
+    fn the_next_may_be_made_from_another_snapshot() {
+        let mut held = Held::new(Compression::Gzip).unwrap();
+        changed(&mut held, None, &[1, 2, 3], &[]);
+        let next = held
+            .next(Some(members(&[1, 5])), members(&[1, 6]), &[5, 9])
+            .unwrap();
+        assert_eq!(
+            (next.added.as_slice(), next.removed.as_slice()),
+            ([6].as_slice(), [5].as_slice())
+        );
+        assert_eq!(
+            (next.content.as_slice(), next.missing.as_slice()),
+            ([1, 6].as_slice(), [6].as_slice())
+        );
+        held.advance(9, next, &[one(6)]).unwrap();
+        assert!(held.is_at(9) && held.buckets.len() == 2);
+    }
+
+    #[test]
     fn a_package_cannot_be_there_twice() {
-        let held = Held::new(Compression::Gzip).unwrap();
-        assert!(held.difference(&wanted(&[1, 2, 1])).is_err());
+        let mut held = Held::new(Compression::Gzip).unwrap();
+        let twice = vec![(1, one(1).pkgid), (2, one(1).pkgid)];
+        let next = held.next(None, twice, &[]).unwrap();
+        assert!(held.advance(1, next, &[one(1), one(1)]).is_err());
+        assert!(held.next(None, vec![(1, "nonsense".to_owned())], &[]).is_err());
+    }
+
+    #[test]
+    fn a_file_can_come_back_at_another_place() {
+        let mut held = Held::new(Compression::Gzip).unwrap();
+        changed(&mut held, None, &[1, 2], &[]);
+        let next = held.next(None, vec![(3, one(1).pkgid)], &[1]).unwrap();
+        assert_eq!(next.missing, [3]);
+        let moved = Fragments {
+            primary: "<package>moved</package>".to_owned(),
+            ..one(1)
+        };
+        held.advance(2, next, &[moved]).unwrap();
+        assert_eq!(held.buckets.len(), 2);
     }
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let made = |number: i64| {
             let mut held = Held::new(Compression::Zstd).unwrap();
-            brought_to(&mut held, &[1]);
-            ((number, Compression::Zstd, false), held)
+            changed(&mut held, None, &[1], &[]);
+            ((number, Compression::Zstd, Audience::Everybody), held)
         };
         let size = made(0).1.bytes();
         let metadata = Metadata::new(2 * size);
@@ -224,16 +322,13 @@ mod tests {
             metadata.keep(which, held);
         }
         let there = |number| {
-            !metadata
-                .get((number, Compression::Zstd, false))
-                .unwrap()
-                .buckets
-                .is_empty()
+            let which = (number, Compression::Zstd, Audience::Everybody);
+            !metadata.get(&which).unwrap().buckets.is_empty()
         };
         assert_eq!([1, 2, 3].map(there), [true, false, true]);
         let none = Metadata::new(0);
         let (which, held) = made(1);
-        none.keep(which, held);
-        assert!(none.get(which).unwrap().buckets.is_empty());
+        none.keep(which.clone(), held);
+        assert!(none.get(&which).unwrap().buckets.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use db::DbError;
 use db::builds::Build;
 use db::projects::Project;
-use db::rpms::NewRpm;
+use db::rpms::{NewRpm, SameNevra};
 use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
 use protocol::{ChrootName, FailureKind, Sha256, TaskId};
@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::JobError;
 use crate::inspect::{self, Expectation};
 use crate::sign::{self, Signed, Unsigned};
-use crate::snapshot::{self, Cause, Publication};
+use crate::snapshot::{self, Cause, Change, Publication};
 use crate::{pointer, result_files, set_up_project, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
@@ -60,12 +60,15 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
                 // What users see of a project in devel mode has to be something.
                 set_up_project::empty(context, &project, &repository).await?;
             }
+            let tasks = [id.0];
             let publication = Publication {
                 project: &project,
                 repository: repository.id,
-                tasks: &[id.0],
+                change: Change::of_tasks(&tasks),
                 audience: snapshot::audience(&project),
                 cause: Cause::Build(build.id),
+                actor: None,
+                asked: None,
             };
             let number = snapshot::publish_snapshot(context, &publication).await?;
             number.ok_or_else(|| JobError::retry("the repository was removed meanwhile"))?;
@@ -159,7 +162,7 @@ async fn prepare(
     files.extend(result_files::of_success(context, build, &rows, spec).await?);
     context.faults.pass("publish_task.after_store");
     let mut conn = context.conn().await?;
-    db::rpms::insert(&mut conn, task.id.0, &rows)
+    db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse)
         .await
         .map_err(|e| duplicate(e, &rows))?;
     Ok(files)

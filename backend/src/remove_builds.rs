@@ -1,18 +1,22 @@
 //! What deleted builds left: first their repositories get snapshots without them, one each however many builds went,
-//! then their indexes go. Blobs stay, since other builds may name the same content.
+//! then their lists of results go. Packages stay where they are, for snapshots that name them and for clients that are about
+//! to fetch them; blobs stay, since other builds may name the same content.
 
 use std::collections::BTreeMap;
 
 use db::projects::Project;
 use db::removals::RemovedBuild;
-use db::repositories::Audience;
+use db::snapshots::Audience;
 use protocol::{BuildId, TaskId};
-use storage::{BuildDir, StorageKey, StoragePrefix};
+use storage::{BuildDir, ResultIndex, StorageKey, StoragePrefix};
 
 use crate::context::Context;
 use crate::error::JobError;
 use crate::pointer;
-use crate::snapshot::{self, Cause, Publication};
+use crate::snapshot::{self, Cause, Change, Publication};
+
+/// Longest list of a build's files, in bytes.
+const MAX_INDEX: u64 = 16 << 20;
 
 pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -84,9 +88,11 @@ async fn publish_without(
             let publication = Publication {
                 project,
                 repository: repository.id,
-                tasks: &[],
-                audience: *audience,
+                change: Change::default(),
+                audience: audience.clone(),
                 cause: cause.clone(),
+                actor: None,
+                asked: None,
             };
             snapshot::publish_snapshot(context, &publication).await?;
         }
@@ -113,6 +119,9 @@ async fn remove_objects(
                     package: package.clone(),
                 },
             };
+            if !removed.repositories.is_empty() {
+                keep_packages(context, &key).await?;
+            }
             context.storage.delete(&key).await?;
         }
     }
@@ -127,4 +136,26 @@ async fn remove_objects(
         context.storage.delete_prefix(&prefix).await?;
     }
     Ok(())
+}
+
+/// Writes down where the packages of a build are that snapshots still name, in place of its list of results.
+async fn keep_packages(context: &Context, key: &StorageKey) -> Result<(), JobError> {
+    let (Some(withdrawn), Some(index)) = (
+        key.withdrawn(),
+        context.storage.get_json::<ResultIndex>(key, MAX_INDEX).await?,
+    ) else {
+        return Ok(());
+    };
+    let packages = index.files.into_iter();
+    let files: Vec<_> = packages
+        .filter(|file| file.name.as_str().ends_with(".rpm"))
+        .collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let index = ResultIndex {
+        files,
+        complete: true,
+    };
+    Ok(context.storage.put_json(&withdrawn, &index).await?)
 }

@@ -2,13 +2,13 @@
 //! changed.
 
 use db::jobs::Job;
-use db::repositories::Audience;
+use db::snapshots::Audience;
 use protocol::ChrootName;
 
 use crate::context::Context;
 use crate::error::JobError;
 use crate::pointer;
-use crate::snapshot::{self, Cause, Publication};
+use crate::snapshot::{self, Cause, Change, Publication};
 
 /// Enqueues a job for each repository of a project, or of one chroot, so that trouble with one keeps no other back and
 /// repeats nothing.
@@ -47,13 +47,15 @@ pub(crate) async fn run(context: &Context, id: i64, repository: i64, release: bo
     let publication = Publication {
         project: &project,
         repository,
-        tasks: &[],
+        change: Change::default(),
         audience: if release {
             Audience::Everybody
         } else {
             snapshot::audience(&project)
         },
         cause: if release { Cause::Regenerate } else { Cause::Groups },
+        actor: None,
+        asked: None,
     };
     snapshot::publish_snapshot(context, &publication).await?;
     context.faults.pass("republish.before_pointer");

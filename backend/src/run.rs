@@ -18,8 +18,8 @@ use crate::fault::Faults;
 use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
-    accept_source, events, expire, fork_project, publish_task, remove_builds, remove_directory,
-    remove_project, republish, set_up_project, store_log,
+    accept_source, events, expire, fork_project, make_snapshot, pointer, publish_task, remove_builds,
+    remove_directory, remove_project, republish, set_up_project, store_log,
 };
 
 /// What the backend is given.
@@ -208,6 +208,8 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
             Some(repository) => republish::run(context, *project, *repository, *release).await,
             None => republish::spread(context, *project, chroot.as_ref(), *release).await,
         },
+        Job::MakeSnapshot { request } => make_snapshot::run(context, *request).await,
+        Job::WritePointers { repository } => pointer::run(context, *repository).await,
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,
         Job::RemoveDirectory { project, directory } => {
             remove_directory::run(context, *project, directory).await

@@ -2,7 +2,8 @@
 //! directories that builds made.
 
 use db::projects::Project;
-use db::repositories::{Audience, Repository};
+use db::repositories::Repository;
+use db::snapshots::Audience;
 use keys::{Algorithm, KeyId};
 use protocol::DirName;
 use storage::StorageKey;
@@ -10,7 +11,7 @@ use storage::StorageKey;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::pointer;
-use crate::snapshot::{self, Cause, Publication};
+use crate::snapshot::{self, Cause, Change, Publication};
 
 /// Sets up a project, or only one directory that a build made.
 pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> Result<(), JobError> {
@@ -81,7 +82,7 @@ pub(crate) async fn empty(
     let publication = Publication {
         project,
         repository: repository.id,
-        tasks: &[],
+        change: Change::default(),
         // In devel mode another task may have published something for builds meanwhile.
         audience: if project.settings.devel_mode {
             Audience::Users
@@ -89,6 +90,8 @@ pub(crate) async fn empty(
             Audience::Everybody
         },
         cause: Cause::SetUp,
+        actor: None,
+        asked: None,
     };
     snapshot::publish_snapshot(context, &publication).await?;
     Ok(())

@@ -90,6 +90,17 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         | Job::ForkProject { project, .. }
         | Job::RemoveBuilds { project } => Some(*project),
         Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
+        Job::WritePointers { repository } => {
+            let repository = db::repositories::by_id(conn, *repository).await?;
+            repository.map(|repository| repository.project)
+        }
+        Job::MakeSnapshot { request } => match db::snapshot_requests::find(conn, *request).await? {
+            Some(request) => {
+                let repository = db::repositories::by_id(conn, request.repository).await?;
+                repository.map(|repository| repository.project)
+            }
+            None => None,
+        },
         Job::StoreLog { .. }
         | Job::AcceptSource { .. }
         | Job::RemoveProject { .. }

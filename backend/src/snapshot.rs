@@ -5,7 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use db::projects::Project;
-use db::repositories::{Audience, NewSnapshot, Repository};
+use db::repositories::Repository;
+use db::snapshots::{Audience, NewSnapshot};
 use protocol::MetadataCompression;
 use repodata::{Compression, Fragments, Record, Tags, repomd_xml};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use storage::{RepomdFile, StorageKey};
 use crate::context::Context;
 use crate::error::JobError;
 use crate::groups::Groups;
-use crate::metadata::Made;
+use crate::metadata::{Held, Made, Next};
 
 /// Why a snapshot is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Cause {
     Groups,
     /// Packages of another project, named here.
     Fork(String),
+    /// What somebody said when they asked for it.
+    Request(String),
 }
 
 impl fmt::Display for Cause {
@@ -43,6 +46,7 @@ impl fmt::Display for Cause {
             Self::Regenerate => f.write_str("regenerate"),
             Self::Groups => f.write_str("groups"),
             Self::Fork(from) => write!(f, "fork of {from}"),
+            Self::Request(why) => f.write_str(why),
         }
     }
 }
@@ -54,12 +58,47 @@ pub struct Publication<'a> {
     pub project: &'a Project,
     /// `repositories.id`.
     pub repository: i64,
-    /// Tasks whose packages come to what is published.
-    pub tasks: &'a [i64],
+    /// What is different from what the audience has.
+    pub change: Change<'a>,
     /// Who gets the snapshot.
     pub audience: Audience,
     /// Why.
     pub cause: Cause,
+    /// The user who asked for it; `None` for the service itself.
+    pub actor: Option<&'a str>,
+    /// The request that it answers.
+    pub asked: Option<Asked>,
+}
+
+/// A request for a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// `snapshot_requests.id`.
+    pub request: i64,
+    /// The snapshot that the audience has to have, 0 for none; another one refuses the request.
+    pub expected: Option<i64>,
+}
+
+/// What a snapshot changes. Packages of deleted builds go in any case, and so do those whose name, version, release and
+/// architecture one of the new packages has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Change<'a> {
+    /// Tasks whose packages come.
+    pub tasks: &'a [i64],
+    /// `rpms.id` of packages that come.
+    pub added: &'a [i64],
+    /// `rpms.id` of packages that go.
+    pub removed: &'a [i64],
+}
+
+impl<'a> Change<'a> {
+    /// The packages of tasks come.
+    pub fn of_tasks(tasks: &'a [i64]) -> Self {
+        Self {
+            tasks,
+            ..Self::default()
+        }
+    }
 }
 
 /// Who gets what is new in a project: in devel mode only builds do, until somebody asks for more.
@@ -74,8 +113,8 @@ pub(crate) fn audience(project: &Project) -> Audience {
 /// Builds and stores a snapshot with what is published and what tasks bring, and moves the pointer to it. When somebody
 /// else moves the pointer meanwhile, it starts again on the new base.
 ///
-/// Returns the snapshot's number; `None` when the repository is gone, as that of an expired directory, and then there is
-/// nothing to do.
+/// Returns the snapshot's number; `None` when the repository is gone, as that of an expired directory, or when a request
+/// is refused, and then there is nothing to do.
 ///
 /// # Errors
 /// When database, store or signer fail.
@@ -107,7 +146,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let Publication {
         project,
         repository,
-        tasks,
+        ref audience,
         ..
     } = *publication;
     let mut conn = context.conn().await?;
@@ -119,28 +158,43 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         Some(MetadataCompression::Zstd) => Compression::Zstd,
         Some(MetadataCompression::Gzip) | None => Compression::Gzip,
     };
-    let which = (repository, compression, publication.audience == Audience::Users);
-    let mut held = context.metadata.get(which)?;
-    let content = db::rpms::content(&mut conn, &base, tasks, publication.audience).await?;
-    let difference = held.difference(&content)?;
-    let stored = db::rpms::fragments(&mut conn, &difference.missing).await?;
-    if stored.len() < difference.missing.len() {
-        // A build was deleted in between.
+    let parent = audience.base(&mut conn, &base).await?;
+    if let Some(Asked {
+        request,
+        expected: Some(expected),
+    }) = publication.asked
+        && expected != parent
+    {
+        db::snapshot_requests::refused(&mut conn, request, parent).await?;
+        return Ok(Try::Gone);
+    }
+    let which = (repository, compression, audience.clone());
+    let mut held = context.metadata.get(&which)?;
+    let mut next = compare(&mut conn, &held, (repository, parent), &publication.change).await?;
+    if let Some(Asked { request, .. }) = publication.asked
+        && next.is_parent(parent)
+    {
+        db::snapshot_requests::made(&mut conn, request, parent).await?;
+        return Ok(Try::Published(parent));
+    }
+    let stored = db::rpms::fragments(&mut conn, &next.missing).await?;
+    if stored.len() < next.missing.len() {
+        // What no snapshot names was removed in between.
         return Ok(Try::Overtaken);
     }
-    let number = db::repositories::reserve_snapshot(&mut conn, repository).await?;
+    let number = db::snapshots::reserve(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
-    let packages = i64::try_from(content.len()).unwrap_or(i64::MAX);
-    let timestamp = (context.clock)().timestamp();
+    let (content, added, removed) = next.take_lists();
     let (held, files) = context
         .compute(move || {
-            let added = read(stored)?;
-            let files = held.change(&difference, &added)?;
+            let missing = read(stored)?;
+            let files = held.advance(number, next, &missing)?;
             Ok((held, files))
         })
         .await?;
     context.metadata.keep(which, held);
+    let timestamp = (context.clock)().timestamp();
     let records = files.iter().map(|file| file.plan.record(timestamp));
     let records: Vec<Record> = records
         .chain(groups.iter().map(|g| g.record(timestamp)))
@@ -150,22 +204,51 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let repomd_sha256 = store(context, project, &base, number, (repomd, files, groups)).await?;
     context.faults.pass("snapshot.before_move");
     let mut conn = context.conn().await?;
-    let cause = publication.cause.to_string();
     let new = NewSnapshot {
-        base: &base,
+        repository: &base,
+        parent,
         number,
-        cause: &cause,
-        packages,
+        cause: &publication.cause.to_string(),
+        actor: publication.actor,
+        content: &content,
+        added: &added,
+        removed: &removed,
         repomd_sha256: &repomd_sha256,
-        tasks,
-        audience: publication.audience,
+        audience,
+        request: publication.asked.map(|asked| asked.request),
     };
-    let moved = db::repositories::move_pointer(&mut conn, &new, (context.clock)()).await?;
+    let moved = db::snapshots::publish(&mut conn, &new, (context.clock)()).await?;
     Ok(if moved {
         Try::Published(number)
     } else {
         Try::Overtaken
     })
+}
+
+/// What the next snapshot of a repository (`repositories.id`, and the number of its parent) holds.
+async fn compare(
+    conn: &mut db::Connection,
+    held: &Held,
+    (repository, parent): (i64, i64),
+    change: &Change<'_>,
+) -> Result<Next, JobError> {
+    let parent = if held.is_at(parent) {
+        None
+    } else {
+        let content = db::snapshots::content(conn, repository, parent).await?;
+        Some(db::rpms::members(conn, &content).await?)
+    };
+    let mut coming = db::rpms::of_tasks(conn, repository, change.tasks).await?;
+    if !change.added.is_empty() {
+        coming.extend(db::rpms::members(conn, change.added).await?);
+    }
+    let mut leaving = db::rpms::withdrawn(conn, repository).await?;
+    leaving.extend(change.removed);
+    if !coming.is_empty() {
+        let ids: Vec<i64> = coming.iter().map(|(id, _)| *id).collect();
+        leaving.extend(db::rpms::twins(conn, &ids).await?);
+    }
+    held.next(parent, coming, &leaving)
 }
 
 /// Unpacks what is stored of packages.

@@ -71,7 +71,8 @@ pub async fn serve(
             config.results_url
         ))
     })?;
-    let gateway = results::Gateway::new(storage.clone(), results_url).with_live_logs(pool.clone());
+    let gateway =
+        results::Gateway::new(storage.clone(), results_url).with_database(pool.clone(), clock.clone());
     let templates = templates::Templates::new()?;
     let served = gateway.served();
     let app = App {

@@ -68,6 +68,16 @@ pub enum Job {
         /// Show users what a project in devel mode kept for builds.
         release: bool,
     },
+    /// Write the objects that say which snapshots a repository's pointers name.
+    WritePointers {
+        /// `repositories.id`.
+        repository: i64,
+    },
+    /// Make the snapshot that somebody asked for.
+    MakeSnapshot {
+        /// `snapshot_requests.id`.
+        request: i64,
+    },
     /// Copy the packages of another project, signed with the project's own key.
     ForkProject {
         /// `projects.id` of the copy.
@@ -97,6 +107,8 @@ impl Job {
             Self::RemoveBuilds { .. } => "remove_builds",
             Self::RemoveProject { .. } => "remove_project",
             Self::Republish { .. } => "republish",
+            Self::WritePointers { .. } => "write_pointers",
+            Self::MakeSnapshot { .. } => "make_snapshot",
             Self::ForkProject { .. } => "fork_project",
             Self::RemoveDirectory { .. } => "remove_directory",
         }
@@ -107,6 +119,8 @@ impl Job {
             // What is made anew under the same name waits for these.
             Self::RemoveProject { .. } | Self::RemoveDirectory { .. } => 40,
             Self::SetUpProject { .. } => 30,
+            // Somebody waits for these, and they take no time.
+            Self::WritePointers { .. } | Self::MakeSnapshot { .. } => 25,
             Self::AcceptSource { .. } => 20,
             Self::PublishTask { .. } => 10,
             Self::Republish { .. } => 8,

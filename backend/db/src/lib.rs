@@ -18,6 +18,7 @@ pub mod logs;
 pub mod notify;
 pub mod package_edit;
 pub mod permissions;
+pub mod pointers;
 pub mod project_chroots;
 pub mod projects;
 pub mod quotas;
@@ -29,6 +30,8 @@ pub mod rights;
 pub mod rpms;
 mod schema;
 pub mod seed;
+pub mod snapshot_requests;
+pub mod snapshots;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

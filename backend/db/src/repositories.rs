@@ -1,17 +1,16 @@
-//! Repositories (a directory's chroot), snapshots and the pointer's compare-and-swap.
+//! Repositories: a directory's packages for a chroot.
 
-use chrono::{DateTime, Utc};
 use diesel::sql_types::{Bool, Text};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
     SelectableHelper as _,
 };
-use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use protocol::{ChrootName, DirName, OwnerName, ProjectName};
 
-use crate::connect::{Connection, DbError, DbResult, parse};
+use crate::connect::{Connection, DbResult, parse};
 use crate::read::{Bind, Prepared};
-use crate::schema::{repositories, rpms, snapshots};
+use crate::schema::repositories;
 
 /// A repository.
 #[derive(Debug, Clone)]
@@ -30,8 +29,6 @@ pub struct Repository {
     pub generation: i64,
     /// The snapshot that builds see, whether or not users do; 0 when the same as users.
     pub devel_snapshot: i64,
-    /// The last snapshot with which users got everything that was published; what came later is for builds only.
-    pub released_snapshot: i64,
 }
 
 impl Repository {
@@ -45,17 +42,6 @@ impl Repository {
     }
 }
 
-/// Who gets a new snapshot, and so what is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
-    /// Users and builds; it has everything.
-    Everybody,
-    /// Builds of a project in devel mode; it has everything.
-    Builds,
-    /// Users of a project in devel mode; it has what they were given before.
-    Users,
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = repositories)]
 struct Row {
@@ -66,7 +52,6 @@ struct Row {
     current_snapshot: i64,
     generation: i64,
     devel_snapshot: i64,
-    released_snapshot: i64,
 }
 
 impl Row {
@@ -79,7 +64,6 @@ impl Row {
             current_snapshot: self.current_snapshot,
             generation: self.generation,
             devel_snapshot: self.devel_snapshot,
-            released_snapshot: self.released_snapshot,
         })
     }
 }
@@ -213,96 +197,4 @@ pub async fn places(
             })
         })
         .collect()
-}
-
-/// Takes a number for a new snapshot; numbers are never given twice, so a half-written snapshot is never confused
-/// with a whole one.
-///
-/// # Errors
-/// When the query fails.
-pub async fn reserve_snapshot(conn: &mut Connection, repository: i64) -> DbResult<i64> {
-    let next: i64 = diesel::update(repositories::table.find(repository))
-        .set(repositories::next_snapshot.eq(repositories::next_snapshot + 1))
-        .returning(repositories::next_snapshot)
-        .get_result(conn)
-        .await?;
-    Ok(next - 1)
-}
-
-/// What becomes the current snapshot.
-#[derive(Debug, Clone)]
-pub struct NewSnapshot<'a> {
-    /// The repository as it was when the metadata was made; its generation is what the swap compares.
-    pub base: &'a Repository,
-    /// Reserved number.
-    pub number: i64,
-    /// Why, such as `build 12`.
-    pub cause: &'a str,
-    /// Number of packages in it.
-    pub packages: i64,
-    /// SHA-256 of its `repomd.xml`.
-    pub repomd_sha256: &'a str,
-    /// The tasks whose packages appear with it.
-    pub tasks: &'a [i64],
-    /// Who gets it.
-    pub audience: Audience,
-}
-
-/// Moves the pointer if nobody else did since `base` was read; false when somebody did, and nothing has changed.
-///
-/// # Errors
-/// When the query fails.
-pub async fn move_pointer(
-    conn: &mut Connection,
-    new: &NewSnapshot<'_>,
-    now: DateTime<Utc>,
-) -> DbResult<bool> {
-    conn.transaction::<_, DbError, _>(async |conn| {
-        let (id, generation) = (new.base.id, new.base.generation);
-        let base =
-            diesel::update(repositories::table.find(id)).filter(repositories::generation.eq(generation));
-        let count = repositories::generation.eq(repositories::generation + 1);
-        let current = repositories::current_snapshot.eq(new.number);
-        let devel = repositories::devel_snapshot.eq(new.number);
-        let released = repositories::released_snapshot.eq(new.number);
-        let (moved, parent) = match new.audience {
-            Audience::Everybody => (
-                base.set((current, devel, released, count)).execute(conn).await?,
-                new.base.seen_by_builds(),
-            ),
-            Audience::Builds => (
-                base.set((devel, count)).execute(conn).await?,
-                new.base.seen_by_builds(),
-            ),
-            Audience::Users => (
-                base.set((current, count)).execute(conn).await?,
-                new.base.current_snapshot,
-            ),
-        };
-        if moved == 0 {
-            return Ok(false);
-        }
-        diesel::insert_into(snapshots::table)
-            .values((
-                snapshots::repository_id.eq(new.base.id),
-                snapshots::number.eq(new.number),
-                snapshots::parent.eq(parent),
-                snapshots::created_at.eq(now),
-                snapshots::cause.eq(new.cause),
-                snapshots::packages.eq(new.packages),
-                snapshots::repomd_sha256.eq(new.repomd_sha256),
-            ))
-            .execute(conn)
-            .await?;
-        diesel::update(
-            rpms::table
-                .filter(rpms::task_id.eq_any(new.tasks))
-                .filter(rpms::since_snapshot.is_null()),
-        )
-        .set(rpms::since_snapshot.eq(new.number))
-        .execute(conn)
-        .await?;
-        Ok(true)
-    })
-    .await
 }

@@ -1,13 +1,15 @@
 //! Packages of repositories.
 
+use diesel::sql_types::{Array, BigInt, Text};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _, OptionalExtension as _,
-    QueryDsl as _, Queryable, Selectable, SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, Selectable,
+    SelectableHelper as _,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 
 use crate::connect::{Connection, DbError, DbResult};
-use crate::repositories::{Audience, Repository};
+use crate::read::{Bind, Prepared};
 use crate::schema::{repositories, rpms, tasks};
 
 /// A package to publish.
@@ -46,12 +48,22 @@ pub struct NewRpm {
     pub scratch: bool,
 }
 
+/// What happens when a repository gets a package of a name, epoch, version, release and architecture that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameNevra {
+    /// It is refused.
+    Refuse,
+    /// It takes the other one's place in the next snapshot.
+    Replace,
+}
+
 /// Inserts all packages of a task, replacing what an earlier, interrupted try of the same task left unpublished. Does
 /// nothing if they are published already, by another worker that took the task for its own.
 ///
 /// # Errors
-/// [`DbError::Duplicate`] when the repository has a package of that NEVRA from another task.
-pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResult<()> {
+/// [`DbError::Duplicate`] when the repository has a package of that NEVRA from another task and that is refused, or two
+/// of the new ones have the same.
+pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm], same: SameNevra) -> DbResult<()> {
     conn.transaction::<_, DbError, _>(async |conn| {
         // Two workers with the same task take turns here.
         let _: Option<i64> = tasks::table
@@ -66,9 +78,42 @@ pub async fn insert(conn: &mut Connection, task: i64, new: &[NewRpm]) -> DbResul
         }
         discard(conn, task).await?;
         diesel::insert_into(rpms::table).values(new).execute(conn).await?;
-        Ok(())
+        // Tasks of one repository take turns here, so that the later of two sees what the earlier brought.
+        let of: Vec<i64> = new.iter().map(|rpm| rpm.repository_id).collect();
+        let _: Vec<i64> = repositories::table
+            .filter(repositories::id.eq_any(of))
+            .order(repositories::id)
+            .select(repositories::id)
+            .for_no_key_update()
+            .load(conn)
+            .await?;
+        let twice = duplicates(conn, task, same).await?;
+        if twice.is_empty() {
+            Ok(())
+        } else {
+            Err(DbError::Duplicate(twice.join(", ")))
+        }
     })
     .await
+}
+
+/// File names of a task's packages of which its repository has another, or another that some build still has.
+async fn duplicates(conn: &mut Connection, task: i64, same: SameNevra) -> DbResult<Vec<String>> {
+    let others = match same {
+        SameNevra::Refuse => "o.task_id IS NOT NULL",
+        SameNevra::Replace => "o.task_id = n.task_id",
+    };
+    let rows: Vec<(String,)> = Prepared::<(Text,)>::new(
+        format!(
+            "SELECT DISTINCT n.file_name FROM rpms n JOIN rpms o ON o.repository_id = n.repository_id AND o.name = n.name
+                 AND o.epoch = n.epoch AND o.version = n.version AND o.release = n.release AND o.arch = n.arch
+             WHERE n.task_id = ? AND o.id <> n.id AND {others} AND NOT o.scratch AND NOT n.scratch ORDER BY 1"
+        ),
+        [Bind::from(task)],
+    )
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
 }
 
 /// Whether a repository has a package of this name, epoch, version, release and architecture, or is about to.
@@ -87,15 +132,16 @@ pub async fn holds(
         .filter(rpms::version.eq(version))
         .filter(rpms::release.eq(release))
         .filter(rpms::arch.eq(arch))
+        .filter(rpms::task_id.is_not_null())
         .filter(rpms::scratch.eq(false));
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn).await?)
 }
 
-/// Writes rows as already published in the first snapshot, for benchmarks that need a large repository.
+/// Writes rows as already published in a repository's first snapshot, for benchmarks that need a large repository.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn seed(conn: &mut Connection, new: &[NewRpm]) -> DbResult<()> {
+pub async fn seed(conn: &mut Connection, repository: i64, new: &[NewRpm]) -> DbResult<()> {
     // PostgreSQL takes 65 535 parameters a query, and a row has 14.
     for some in new.chunks(1_000) {
         let rows: Vec<_> = some
@@ -107,6 +153,14 @@ pub async fn seed(conn: &mut Connection, new: &[NewRpm]) -> DbResult<()> {
             .execute(conn)
             .await?;
     }
+    // Every later snapshot is made of it.
+    diesel::sql_query(
+        "UPDATE snapshots SET content = ARRAY(SELECT id FROM rpms WHERE repository_id = $1 ORDER BY id), steps = 0
+         WHERE repository_id = $1 AND number = (SELECT max(number) FROM snapshots WHERE repository_id = $1)",
+    )
+    .bind::<BigInt, _>(repository)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -154,29 +208,72 @@ pub struct StoredFragments {
     pub other_xml: Vec<u8>,
 }
 
-/// What an audience gets of everything published in a repository and of tasks about to be, in order of arrival:
-/// `rpms.id` and SHA-256 of the signed file.
+/// A package as snapshots name it: `rpms.id` and the SHA-256 of the signed file.
+pub type Member = (i64, String);
+
+/// Those of these packages that there are, by number.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn content(
-    conn: &mut Connection,
-    repository: &Repository,
-    tasks: &[i64],
-    audience: Audience,
-) -> DbResult<Vec<(i64, String)>> {
-    // A snapshot that became one is newer than all that did before, so numbers tell what users were given.
-    let until = match audience {
-        Audience::Everybody | Audience::Builds => i64::MAX,
-        Audience::Users => repository.released_snapshot,
-    };
-    Ok(rpms::table
-        .filter(rpms::repository_id.eq(repository.id))
-        .filter(rpms::since_snapshot.le(until).or(rpms::task_id.eq_any(tasks)))
-        .order(rpms::id)
-        .select((rpms::id, rpms::sha256))
-        .load(conn)
-        .await?)
+pub async fn members(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<Member>> {
+    let query = Prepared::<(BigInt, Text)>::new(
+        "SELECT id, sha256 FROM rpms WHERE id = ANY (?) ORDER BY id",
+        [Bind::Numbers(ids)],
+    );
+    Ok(query.load(conn).await?)
+}
+
+/// Packages of tasks, by number.
+///
+/// # Errors
+/// When the query fails.
+pub async fn of_tasks(conn: &mut Connection, repository: i64, tasks: &[i64]) -> DbResult<Vec<Member>> {
+    let query = Prepared::<(BigInt, Text)>::new(
+        "SELECT id, sha256 FROM rpms WHERE task_id = ANY (?) AND repository_id = ? AND NOT scratch ORDER BY id",
+        [Bind::Numbers(tasks), Bind::from(repository)],
+    );
+    Ok(query.load(conn).await?)
+}
+
+/// `rpms.id` of packages whose build was deleted. Snapshots that had them keep them.
+///
+/// # Errors
+/// When the query fails.
+pub async fn withdrawn(conn: &mut Connection, repository: i64) -> DbResult<Vec<i64>> {
+    let query = Prepared::<(BigInt,)>::new(
+        "SELECT id FROM rpms WHERE repository_id = ? AND task_id IS NULL ORDER BY id",
+        [Bind::from(repository)],
+    );
+    let rows: Vec<(i64,)> = query.load(conn).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// `rpms.id` of other packages of their repository that have the name, epoch, version, release and architecture of one
+/// of these. One snapshot never has both.
+///
+/// # Errors
+/// When the query fails.
+pub async fn twins(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<i64>> {
+    let query = Prepared::<(BigInt,)>::new(
+        "SELECT DISTINCT o.id FROM rpms n JOIN rpms o ON o.repository_id = n.repository_id AND o.name = n.name
+             AND o.epoch = n.epoch AND o.version = n.version AND o.release = n.release AND o.arch = n.arch
+         WHERE n.id = ANY (?) AND o.id <> n.id AND NOT o.scratch ORDER BY 1",
+        [Bind::Numbers(ids)],
+    );
+    let rows: Vec<(i64,)> = query.load(conn).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Removes packages of deleted builds that no repository was to have, in the transaction that deletes them. Others may
+/// become part of a snapshot at this very moment.
+pub(crate) async fn drop_scratch(conn: &mut Connection, builds: &[i64]) -> DbResult<()> {
+    diesel::sql_query(
+        "DELETE FROM rpms r USING tasks t WHERE t.id = r.task_id AND t.build_id = ANY ($1) AND r.scratch",
+    )
+    .bind::<Array<BigInt>, _>(builds)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Fragments of packages, by number.
@@ -222,7 +319,7 @@ pub struct Rpm {
 pub async fn of_build(conn: &mut Connection, build: i64) -> DbResult<Vec<Rpm>> {
     Ok(rpms::table
         .inner_join(repositories::table)
-        .inner_join(tasks::table.on(tasks::id.eq(rpms::task_id)))
+        .inner_join(tasks::table.on(rpms::task_id.eq(tasks::id.nullable())))
         .filter(tasks::build_id.eq(build))
         .filter(
             rpms::since_snapshot

@@ -103,7 +103,7 @@ diesel::table! {
 diesel::table! { log_chunks (task_id, attempt, start) { task_id -> BigInt, attempt -> Integer, start -> BigInt, bytes -> Binary, } }
 diesel::table! {
     rpms (id) {
-        id -> BigInt, repository_id -> BigInt, task_id -> BigInt, name -> Text, epoch -> Integer, version -> Text,
+        id -> BigInt, repository_id -> BigInt, task_id -> Nullable<BigInt>, name -> Text, epoch -> Integer, version -> Text,
         release -> Text, arch -> Text, file_name -> Text, sha256 -> Text, unsigned_sha256 -> Text, size -> BigInt,
         since_snapshot -> Nullable<BigInt>, primary_xml -> Binary, filelists_xml -> Binary, other_xml -> Binary,
         scratch -> Bool,
@@ -112,7 +112,26 @@ diesel::table! {
 diesel::table! {
     snapshots (repository_id, number) {
         repository_id -> BigInt, number -> BigInt, parent -> BigInt, created_at -> Timestamptz, cause -> Text,
-        packages -> BigInt, repomd_sha256 -> Text,
+        packages -> BigInt, repomd_sha256 -> Text, added -> Array<BigInt>, removed -> Array<BigInt>,
+        content -> Nullable<Array<BigInt>>, steps -> Integer, actor -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    pointers (repository_id, name) {
+        repository_id -> BigInt, name -> Text, snapshot -> BigInt, moved_at -> Timestamptz, actor -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    snapshot_requests (id) {
+        id -> BigInt, repository_id -> BigInt, pointer -> Text, expected -> Nullable<BigInt>, added -> Array<BigInt>,
+        removed -> Array<BigInt>, actor -> Text, cause -> Text, created_at -> Timestamptz, snapshot -> Nullable<BigInt>,
+        was_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    pointer_moves (id) {
+        id -> BigInt, repository_id -> BigInt, name -> Text, from_snapshot -> Nullable<BigInt>,
+        to_snapshot -> Nullable<BigInt>, moved_at -> Timestamptz, actor -> Nullable<Text>, cause -> Text,
     }
 }
 diesel::table! {

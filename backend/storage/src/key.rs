@@ -1,10 +1,11 @@
 //! Names of objects.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::{BuildId, ChrootName, DirName, FileName, NameError, OwnerName, PackageName, Sha256, TaskId};
+use protocol::{
+    BuildId, ChrootName, DirName, FileName, NameError, OwnerName, PackageName, PointerName, Sha256, TaskId,
+};
 use serde::{Deserialize, Serialize};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -94,30 +95,6 @@ fn invalid(what: &'static str, value: &str, rule: &'static str) -> NameError {
     NameError { what, value, rule }
 }
 
-/// The name of a pointer: `latest`, `stable` and the like, by the rules of a [`FileName`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PointerName(Cow<'static, str>);
-
-impl PointerName {
-    /// The pointer that is served where none is named.
-    pub const LATEST: Self = Self(Cow::Borrowed("latest"));
-    /// What builds of a project in devel mode see, below `<chroot>/devel/`.
-    pub const DEVEL: Self = Self(Cow::Borrowed("devel"));
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for PointerName {
-    type Err = NameError;
-
-    fn from_str(s: &str) -> Result<Self, NameError> {
-        s.parse::<FileName>().map(|name| Self(Cow::Owned(name.into())))
-    }
-}
-
 /// The two files that make a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RepomdFile {
@@ -178,6 +155,13 @@ pub enum StorageKey {
         chroot: ChrootName,
         build_dir: BuildDir,
     },
+    /// A [`crate::ResultIndex`]: the packages of a deleted build, which snapshots may still name.
+    WithdrawnIndex {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        build_dir: BuildDir,
+    },
     /// A [`crate::ResultIndex`]: the files of a build's source part.
     SourceIndex {
         owner: OwnerName,
@@ -201,8 +185,27 @@ impl StorageKey {
             owner: owner.clone(),
             dir: dir.clone(),
             chroot: chroot.clone(),
-            name: PointerName::LATEST,
+            name: PointerName::latest(),
         }
+    }
+
+    /// Where a list of results goes when its build is deleted; nothing for other keys.
+    pub fn withdrawn(&self) -> Option<Self> {
+        let Self::ResultIndex {
+            owner,
+            dir,
+            chroot,
+            build_dir,
+        } = self.clone()
+        else {
+            return None;
+        };
+        Some(Self::WithdrawnIndex {
+            owner,
+            dir,
+            chroot,
+            build_dir,
+        })
     }
 
     /// The key inside the bucket.
@@ -247,6 +250,14 @@ impl StorageKey {
             } => {
                 format!("repos/{owner}/{dir}/{chroot}/builds/{build_dir}.json")
             }
+            Self::WithdrawnIndex {
+                owner,
+                dir,
+                chroot,
+                build_dir,
+            } => {
+                format!("repos/{owner}/{dir}/{chroot}/withdrawn/{build_dir}.json")
+            }
             Self::SourceIndex { owner, dir, build } => {
                 format!("repos/{owner}/{dir}/srpm-builds/{:08}.json", build.0)
             }
@@ -265,6 +276,7 @@ impl StorageKey {
             Self::Distro { path, .. } => file_type(path.as_str()),
             Self::Pointer { .. }
             | Self::ResultIndex { .. }
+            | Self::WithdrawnIndex { .. }
             | Self::SourceIndex { .. }
             | Self::DistroCurrent { .. } => "application/json",
         }
@@ -279,6 +291,7 @@ impl StorageKey {
             Self::PublicKey { .. }
             | Self::Pointer { .. }
             | Self::ResultIndex { .. }
+            | Self::WithdrawnIndex { .. }
             | Self::SourceIndex { .. }
             | Self::DistroCurrent { .. } => FRESH,
             Self::Incoming(_) | Self::Quarantine { .. } => PRIVATE,

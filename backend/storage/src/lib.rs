@@ -19,7 +19,7 @@ use aws_sdk_s3::Client;
 pub use config::{Config, Secret};
 pub use document::{DistroCurrent, Encoding, Pointer, ResultFile, ResultIndex};
 pub use error::StorageError;
-pub use key::{BuildDir, DistroPath, PointerName, RepomdFile, StorageKey};
+pub use key::{BuildDir, DistroPath, RepomdFile, StorageKey};
 pub use listing::Listed;
 pub use prefix::StoragePrefix;
 pub use probe::Capabilities;

@@ -33,6 +33,12 @@ pub enum StoragePrefix {
         chroot: ChrootName,
         number: i64,
     },
+    /// The pointers of a repository.
+    Pointers {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+    },
     /// The indexes of a repository's builds, in the order of the builds.
     Builds {
         owner: OwnerName,
@@ -64,6 +70,7 @@ impl StoragePrefix {
             } => {
                 format!("repos/{owner}/{dir}/{chroot}/snapshots/{number}/")
             }
+            Self::Pointers { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/pointers/"),
             Self::Builds { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/builds/"),
             Self::SourceBuilds { owner, dir } => format!("repos/{owner}/{dir}/srpm-builds/"),
             Self::Distro { chroot } => format!("distro/{chroot}/"),

@@ -18,7 +18,7 @@ pub use chroot::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManage
 pub use identity::ServiceIdentity;
 pub use names::{
     BuildId, BuilderName, ChrootName, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
-    ProjectName, ProjectPattern, Sha256, TaskId, UserName,
+    PointerName, ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
 pub use pattern::fnmatch;
 pub use repo_entry::{RepoEntry, RepoEntryError, RepoTarget};

@@ -243,6 +243,31 @@ name!(
 );
 
 name!(
+    /// A pointer to a snapshot, such as `latest` or `stable`: 1–64 of `[a-z0-9_.-]`, starting with a letter. So it is
+    /// never taken for a snapshot's number or a time.
+    PointerName, "pointer name", "use 1 to 64 lower-case letters, digits, '_', '-' or '.', starting with a letter",
+    |s| (1..=64).contains(&s.len()) && s.starts_with(|c: char| c.is_ascii_lowercase())
+        && s.chars().all(|c| word(c) && !c.is_ascii_uppercase())
+);
+
+impl PointerName {
+    /// The pointer that is served where none is named.
+    pub fn latest() -> Self {
+        Self("latest".to_owned())
+    }
+
+    /// What builds of a project in devel mode see.
+    pub fn devel() -> Self {
+        Self("devel".to_owned())
+    }
+
+    /// Whether the service itself moves it with each publication, so that nobody makes or removes it.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.as_str(), "latest" | "devel")
+    }
+}
+
+name!(
     /// A chroot, `<os>-<version>-<arch>`; the os may hold dashes (`opensuse-leap`), version and arch do not.
     ChrootName, "chroot name", "use <os>-<version>-<arch>, such as fedora-44-x86_64",
     |s| s.len() <= 80 && dotted(s) && s.chars().all(word) && s.split('-').count() >= 3 && s.split('-').all(|p| !p.is_empty())

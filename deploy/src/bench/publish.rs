@@ -183,7 +183,7 @@ impl Bench<'_> {
                 scratch: false,
             });
         }
-        db::rpms::seed(&mut conn, &rows).await?;
+        db::rpms::seed(&mut conn, repository.id, &rows).await?;
         Ok(())
     }
 

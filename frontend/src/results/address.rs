@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use percent_encoding::percent_decode_str;
-use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, ProjectName};
+use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, PointerName, ProjectName};
 use storage::{BuildDir, DistroPath, RepomdFile, StorageKey};
 
 /// A repository: a directory's packages for one chroot.
@@ -12,6 +13,17 @@ pub(super) struct Place {
     pub owner: OwnerName,
     pub dir: DirName,
     pub chroot: ChrootName,
+}
+
+/// Which snapshot of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum At {
+    /// This one.
+    Number(i64),
+    /// The one that a pointer names now.
+    Pointer(PointerName),
+    /// The one that `latest` named then.
+    Time(DateTime<Utc>),
 }
 
 /// What the relative links of a directory's page start with: nothing if the URL ended with a slash, else the name of
@@ -59,12 +71,7 @@ pub(super) enum Address {
     },
     Repository {
         place: Place,
-        snapshot: Option<i64>,
-        item: Item,
-    },
-    /// What only builds of a project in devel mode see.
-    Devel {
-        place: Place,
+        at: At,
         item: Item,
     },
     Distro {
@@ -103,7 +110,7 @@ impl Address {
             Self::PublicKey { owner, dir }
             | Self::SourceBuilds { owner, dir, .. }
             | Self::SourceBuild { owner, dir, .. } => (owner, dir),
-            Self::Repository { place, .. } | Self::Devel { place, .. } => (&place.owner, &place.dir),
+            Self::Repository { place, .. } => (&place.owner, &place.dir),
             Self::Distro { .. } => return None,
         };
         Some((owner.clone(), dir.project()))
@@ -111,9 +118,14 @@ impl Address {
 }
 
 impl Place {
-    /// The key of the pointer that is served.
-    pub fn latest(&self) -> StorageKey {
-        StorageKey::latest(&self.owner, &self.dir, &self.chroot)
+    /// The key of a pointer.
+    pub fn pointer(&self, name: &PointerName) -> StorageKey {
+        StorageKey::Pointer {
+            owner: self.owner.clone(),
+            dir: self.dir.clone(),
+            chroot: self.chroot.clone(),
+            name: name.clone(),
+        }
     }
 }
 
@@ -140,39 +152,25 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
             build: source_build(build)?,
             file: wanted(build, rest)?,
         }),
-        [chroot, at, rest @ ..] if at.starts_with('@') => {
-            let place = Place {
-                owner,
-                dir,
-                chroot: name(chroot)?,
-            };
-            let item = item(at, rest).filter(|item| !matches!(item, Item::Mirrorlist | Item::Latest))?;
-            Some(Address::Repository {
-                place,
-                snapshot: Some(number(at)?),
-                item,
-            })
-        }
-        [chroot, "devel", rest @ ..] => {
-            let place = Place {
-                owner,
-                dir,
-                chroot: name(chroot)?,
-            };
-            let item = item("devel", rest).filter(|item| !matches!(item, Item::Latest))?;
-            Some(Address::Devel { place, item })
-        }
         [chroot, rest @ ..] => {
             let place = Place {
                 owner,
                 dir,
                 chroot: name(chroot)?,
             };
-            Some(Address::Repository {
-                place,
-                snapshot: None,
-                item: item(chroot, rest)?,
-            })
+            let (at, directory, rest) = match rest {
+                [at, rest @ ..] if at.starts_with('@') => (snapshot(at)?, *at, rest),
+                ["devel", rest @ ..] => (At::Pointer(PointerName::devel()), "devel", rest),
+                rest => (At::Pointer(PointerName::latest()), *chroot, rest),
+            };
+            let item = item(directory, rest)?;
+            // A snapshot is where a mirrorlist leads; and `latest.json` tells where a pointer is.
+            let sensible = match (&at, &item) {
+                (At::Number(_), Item::Mirrorlist) | (At::Number(_) | At::Time(_), Item::Latest) => false,
+                (At::Pointer(name), Item::Latest) => *name != PointerName::devel(),
+                _ => true,
+            };
+            sensible.then_some(Address::Repository { place, at, item })
         }
         [] => None,
     }
@@ -215,9 +213,21 @@ fn source_build(text: &str) -> Option<BuildId> {
     (format!("{:08}", build.0) == text).then_some(build)
 }
 
-fn number(text: &str) -> Option<i64> {
-    let number: i64 = text.strip_prefix('@')?.parse().ok()?;
-    (number > 0 && format!("@{number}") == text).then_some(number)
+/// What stands behind an `@`: a number, a time, or a pointer's name. `latest` and `devel` have addresses already.
+fn snapshot(text: &str) -> Option<At> {
+    let text = text.strip_prefix('@')?;
+    if let Ok(number) = text.parse::<i64>() {
+        return (number > 0 && number.to_string() == text).then_some(At::Number(number));
+    }
+    if let Some(pointer) = name::<PointerName>(text) {
+        return (!pointer.is_built_in()).then_some(At::Pointer(pointer));
+    }
+    // Both ways of ISO 8601 that say UTC. One second can be written twice, and what is behind it is small.
+    let basic = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok();
+    let time = basic
+        .map(|time| time.and_utc())
+        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()));
+    time.filter(|_| text.ends_with('Z')).map(At::Time)
 }
 
 #[cfg(test)]
@@ -228,13 +238,16 @@ mod tests {
     fn each_kind_of_url_is_told_apart() {
         let item =
             |path: &str| match Address::parse(&format!("/results/@sig/tools:pr:1/debian-12-x86_64{path}")) {
-                Some(Address::Repository {
-                    place,
-                    snapshot,
-                    item,
-                }) => {
+                Some(Address::Repository { place, at, item }) => {
                     assert_eq!(place.owner.as_str(), "@sig");
-                    Some((snapshot, item))
+                    let number = match at {
+                        At::Number(number) => Some(number),
+                        at => {
+                            assert_eq!(at, At::Pointer(PointerName::latest()));
+                            None
+                        }
+                    };
+                    Some((number, item))
                 }
                 _ => None,
             };
@@ -266,7 +279,9 @@ mod tests {
     #[test]
     fn what_builds_see_has_an_address_of_its_own() {
         let item = |path: &str| match Address::parse(&format!("/results/a/b/debian-12-x86_64{path}")) {
-            Some(Address::Devel { item, .. }) => Some(item),
+            Some(Address::Repository { at, item, .. }) if at == At::Pointer(PointerName::devel()) => {
+                Some(item)
+            }
             _ => None,
         };
         assert_eq!(item("/devel/mirrorlist"), Some(Item::Mirrorlist));
@@ -277,6 +292,43 @@ mod tests {
         assert_eq!(item("/devel"), Some(Item::Listing("devel/".to_owned())));
         assert_eq!(item("/devel/latest.json"), None);
         assert_eq!(item("/devel/devel/mirrorlist"), None);
+    }
+
+    #[test]
+    fn snapshots_are_named_by_pointers_and_times() {
+        let at = |path: &str| match Address::parse(&format!("/results/a/b/debian-12-x86_64/{path}")) {
+            Some(Address::Repository { at, item, .. }) => Some((at, item)),
+            _ => None,
+        };
+        let stable = At::Pointer("stable".parse().unwrap());
+        assert_eq!(at("@stable/mirrorlist"), Some((stable.clone(), Item::Mirrorlist)));
+        assert_eq!(at("@stable/latest.json"), Some((stable.clone(), Item::Latest)));
+        assert_eq!(at("@stable/"), Some((stable, Item::Listing(String::new()))));
+        let time = At::Time("2026-11-21T10:00:07Z".parse().unwrap());
+        for text in [
+            "@20261121T100007Z",
+            "@2026-11-21T10:00:07Z",
+            "@2026-11-21T10%3A00%3A07Z",
+        ] {
+            let wanted = Some((time.clone(), Item::Repomd(RepomdFile::Xml)));
+            assert_eq!(at(&format!("{text}/repodata/repomd.xml")), wanted, "{text}");
+            assert_eq!(
+                at(&format!("{text}/mirrorlist")),
+                Some((time.clone(), Item::Mirrorlist))
+            );
+            assert_eq!(at(&format!("{text}/latest.json")), None);
+        }
+        for text in [
+            "@latest",
+            "@devel",
+            "@Stable",
+            "@2026-11-21",
+            "@20261321T100007Z",
+            "@20261121T100007",
+            "@",
+        ] {
+            assert_eq!(at(&format!("{text}/mirrorlist")), None, "{text}");
+        }
     }
 
     #[test]

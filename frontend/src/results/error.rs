@@ -16,7 +16,7 @@ pub(super) enum GatewayError {
     Unavailable,
     #[error("the object store holds something unreadable here; the log of the service says what")]
     Store(StorageError),
-    #[error("the log cannot be read at the moment; try again in a few seconds")]
+    #[error("this cannot be looked up at the moment; try again in a few seconds")]
     Database(#[from] DbError),
 }
 
@@ -31,7 +31,7 @@ impl GatewayError {
                 HttpResponse::InternalServerError()
             }
             Self::Database(error) => {
-                tracing::warn!(%error, path, "the log of a running build cannot be read");
+                tracing::warn!(%error, path, "the database was not reached for a result");
                 HttpResponse::ServiceUnavailable()
             }
         };

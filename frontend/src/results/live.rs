@@ -1,5 +1,5 @@
-//! Logs of builds that run. They are no objects yet, so they are read from the database: the one thing of the gateway
-//! that is, and only where the store has nothing.
+//! Logs of builds that run. They are no objects yet, so they are read from the database, and only where the store has
+//! nothing.
 
 use actix_web::body::SizedStream;
 use actix_web::http::Method;
@@ -33,7 +33,7 @@ impl Gateway {
     /// The log behind a result folder that has not been written yet; `None` when nobody has begun, or there is no such
     /// build.
     pub(super) async fn live_log(&self, folder: &StorageKey) -> Result<Option<LiveLog>, GatewayError> {
-        let Some(pool) = &self.pool else {
+        let Some((pool, _)) = &self.database else {
             return Ok(None);
         };
         let (owner, dir, id) = match folder {

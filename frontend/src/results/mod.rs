@@ -1,12 +1,13 @@
 //! The result gateway: repositories, packages and logs over HTTP, read from the object store alone.
 //!
 //! Clients see the store through it, so it outlives the database: it asks nothing else, but for the log of a build that
-//! runs. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
+//! runs, and for which snapshot was the latest at some time. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
 //! gateway does: it holds requests and retries until its patience ends.
 //!
 //! What is served was written by users. Nothing here redirects, and every answer forbids scripts and sniffing.
 
 mod address;
+mod at_time;
 mod cache;
 mod download;
 mod error;
@@ -53,8 +54,8 @@ pub struct Gateway {
     cache: Arc<Cache>,
     patience: Duration,
     served: Arc<Served>,
-    /// Where the logs of running builds are.
-    pool: Option<db::Pool>,
+    /// Where the logs of running builds are, and which snapshot was the latest at what time.
+    database: Option<(db::Pool, db::Clock)>,
 }
 
 impl Gateway {
@@ -66,14 +67,14 @@ impl Gateway {
             cache: Arc::new(Cache::new(CACHE_SIZE)),
             patience: PATIENCE,
             served: Arc::default(),
-            pool: None,
+            database: None,
         }
     }
 
-    /// Serves the logs of running builds as well, which are in the database.
+    /// Serves what is in the database as well: the logs of running builds, and snapshots by time.
     #[must_use]
-    pub fn with_live_logs(mut self, pool: db::Pool) -> Self {
-        self.pool = Some(pool);
+    pub fn with_database(mut self, pool: db::Pool, clock: db::Clock) -> Self {
+        self.database = Some((pool, clock));
         self
     }
 
@@ -184,12 +185,7 @@ async fn find(
             let key = StorageKey::SourceIndex { owner, dir, build };
             gateway.results(request, &key, file).await
         }
-        Address::Repository {
-            place,
-            snapshot,
-            item,
-        } => gateway.repository(request, place, snapshot, item).await,
-        Address::Devel { place, item } => gateway.devel(request, place, item).await,
+        Address::Repository { place, at, item } => gateway.repository(request, place, at, item).await,
         Address::Distro { chroot, path } => gateway.distro(request, chroot, path).await,
     }
 }

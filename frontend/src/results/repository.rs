@@ -7,13 +7,13 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName};
+use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, PointerName};
 use storage::{
-    BuildDir, DistroCurrent, DistroPath, Encoding, Pointer, PointerName, RepomdFile, ResultFile, ResultIndex,
-    StorageKey, StoragePrefix,
+    BuildDir, DistroCurrent, DistroPath, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, StorageKey,
+    StoragePrefix,
 };
 
-use crate::results::address::{Item, Place, Wanted};
+use crate::results::address::{At, Item, Place, Wanted};
 use crate::results::download::{About, FRESH, IMMUTABLE, send_bytes};
 use crate::results::error::GatewayError;
 use crate::results::listing::{Line, page};
@@ -51,14 +51,21 @@ impl Gateway {
         &self,
         request: &HttpRequest,
         place: Place,
-        snapshot: Option<i64>,
+        at: At,
         item: Item,
     ) -> Result<HttpResponse, GatewayError> {
-        let pointer: Option<Pointer> = match snapshot {
-            Some(_) => None,
-            None => self.json(&place.latest()).await?,
+        let mut pointer: Option<Pointer> = None;
+        let number = match at {
+            At::Number(number) => Some(number),
+            At::Time(time) => Some(self.at_time(&place, time).await?),
+            At::Pointer(name) => {
+                pointer = self.json(&place.pointer(&name)).await?;
+                if pointer.is_none() && name != PointerName::latest() {
+                    return Err(GatewayError::NotFound);
+                }
+                pointer.as_ref().map(|pointer| pointer.snapshot)
+            }
         };
-        let number = snapshot.or(pointer.as_ref().map(|pointer| pointer.snapshot));
         match item {
             Item::Listing(base) => self.repository_page(place, number, &base).await,
             Item::Mirrorlist => Ok(self.mirrorlist(&place, number.ok_or(GatewayError::NotFound)?)),
@@ -92,7 +99,7 @@ impl Gateway {
                     chroot,
                     build_dir,
                 };
-                let mut response = self.results(request, &key, wanted).await?;
+                let mut response = self.packages(request, &key, wanted).await?;
                 if let Some(number) = number {
                     response.headers_mut().insert(SNAPSHOT, number.into());
                 }
@@ -101,22 +108,23 @@ impl Gateway {
         }
     }
 
-    /// The same at the address of what builds of a project in devel mode see.
-    pub(super) async fn devel(
+    /// A build's results, or, when it was deleted, those of its packages that snapshots may still name.
+    async fn packages(
         &self,
         request: &HttpRequest,
-        place: Place,
-        item: Item,
+        key: &StorageKey,
+        wanted: Wanted,
     ) -> Result<HttpResponse, GatewayError> {
-        let key = StorageKey::Pointer {
-            owner: place.owner.clone(),
-            dir: place.dir.clone(),
-            chroot: place.chroot.clone(),
-            name: PointerName::DEVEL,
+        let file = match &wanted {
+            Wanted::File(name) => Some(Wanted::File(name.clone())),
+            Wanted::Listing(_) => None,
         };
-        let pointer: Option<Pointer> = self.json(&key).await?;
-        let number = pointer.ok_or(GatewayError::NotFound)?.snapshot;
-        self.repository(request, place, Some(number), item).await
+        match (self.results(request, key, wanted).await, key.withdrawn(), file) {
+            (Err(GatewayError::NotFound), Some(withdrawn), Some(file)) => {
+                self.results(request, &withdrawn, file).await
+            }
+            (answer, ..) => answer,
+        }
     }
 
     /// The file with the groups of packages that a snapshot names.

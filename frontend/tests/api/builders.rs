@@ -110,20 +110,21 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
                 .unwrap();
             let all = db::repositories::of_project(&mut conn, project.id).await.unwrap();
             let base = all.iter().find(|r| r.chroot.as_str() == CHROOT).unwrap();
-            let new = db::repositories::NewSnapshot {
-                base,
+            let new = db::snapshots::NewSnapshot {
+                repository: base,
+                parent: 0,
                 number: 1,
                 cause: "test",
-                packages: 0,
+                actor: None,
+                content: &[],
+                added: &[],
+                removed: &[],
                 repomd_sha256: "x",
-                tasks: &[],
-                audience: db::repositories::Audience::Everybody,
+                audience: &db::snapshots::Audience::Everybody,
+                request: None,
             };
-            assert!(
-                db::repositories::move_pointer(&mut conn, &new, crate::house::start())
-                    .await
-                    .unwrap()
-            );
+            let start = crate::house::start();
+            assert!(db::snapshots::publish(&mut conn, &new, start).await.unwrap());
         }
     }
     submit(&house, &alice, &package).await;

@@ -147,6 +147,7 @@ pub async fn delete(conn: &mut Connection, ids: &[BuildId], actor: &str, now: Da
             .await?;
         }
         removals::note(conn, &ids).await?;
+        crate::rpms::drop_scratch(conn, &ids).await?;
         diesel::delete(builds::table.filter(builds::id.eq_any(&ids)))
             .execute(conn)
             .await?;

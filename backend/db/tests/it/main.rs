@@ -14,6 +14,7 @@ mod newest;
 mod plans;
 mod quotas;
 mod repositories;
+mod snapshots;
 mod states;
 mod support;
 mod tasks;

@@ -1,6 +1,5 @@
 //! What reads all of one repository, or of one delivery, reads nothing of the others.
 
-use db::repositories::Audience;
 use db::testing::{execute, explain, record_statements, take_statements};
 
 use crate::support::{CHROOT, pool, project};
@@ -16,14 +15,30 @@ async fn packages_of_a_repository_are_found_along_an_index() {
         .await
         .unwrap();
     take_statements();
-    db::rpms::content(&mut conn, &repository, &[1, 2], Audience::Everybody)
+    db::snapshots::content(&mut conn, repository.id, 2).await.unwrap();
+    db::rpms::members(&mut conn, &[1, 2]).await.unwrap();
+    db::rpms::of_tasks(&mut conn, repository.id, &[1, 2])
         .await
         .unwrap();
+    db::rpms::withdrawn(&mut conn, repository.id).await.unwrap();
+    db::rpms::twins(&mut conn, &[1, 2]).await.unwrap();
+    db::pointers::of_repository(&mut conn, repository.id)
+        .await
+        .unwrap();
+    let place = (&project.owner, &repository.dir, &repository.chroot);
+    db::pointers::at(
+        &mut conn,
+        place,
+        &"latest".parse().unwrap(),
+        crate::support::start(),
+    )
+    .await
+    .unwrap();
     db::rpms::fragments(&mut conn, &[1, 2]).await.unwrap();
     db::rpms::count(&mut conn, repository.id).await.unwrap();
     db::quotas::usage(&mut conn, &project.owner, true).await.unwrap();
     let mut asked = take_statements();
-    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert_eq!(asked.len(), 10, "{asked:?}");
     // What foreign keys ask when a repository or a delivery goes.
     asked.push("DELETE FROM ONLY rpms x WHERE $1::bigint OPERATOR(pg_catalog.=) repository_id".to_owned());
     asked.push(
@@ -34,7 +49,17 @@ async fn packages_of_a_repository_are_found_along_an_index() {
     execute(&mut conn, "SET enable_seqscan = off").await.unwrap();
     for statement in asked {
         let plan = explain(&mut conn, &statement).await.unwrap();
-        let indexes = ["rpms_repository", "rpms_pkey", "webhook_deliveries_redelivery"];
-        assert!(indexes.iter().any(|i| plan.contains(i)), "{statement}\n{plan}");
+        let indexes = [
+            "rpms_repository",
+            "rpms_pkey",
+            "rpms_task",
+            "rpms_nevra",
+            "rpms_withdrawn",
+            "snapshots_pkey",
+            "pointer_moves_at",
+            "webhook_deliveries_redelivery",
+        ];
+        let found = indexes.iter().any(|i| plan.contains(i));
+        assert!(found && !plan.contains("Seq Scan"), "{statement}\n{plan}");
     }
 }

@@ -1,10 +1,10 @@
-//! The pointer's compare-and-swap, and names of projects.
+//! Packages of tasks, and names of projects.
 
 use chrono::TimeDelta;
-use db::repositories::{self, Audience, NewSnapshot};
-use db::rpms::{self, NewRpm};
+use db::repositories;
+use db::rpms::{self, NewRpm, SameNevra};
+use db::snapshots::{self, Audience, NewSnapshot};
 use db::{jobs, tasks};
-use protocol::DirName;
 
 use crate::support::{CHROOT, claimer, lease, pool, project, start, upload};
 
@@ -40,27 +40,31 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         scratch: false,
     };
     // An interrupted run's rows are replaced, published ones are not.
-    rpms::insert(&mut conn, task.id.0, &[rpm("a")]).await.unwrap();
-    rpms::insert(&mut conn, task.id.0, &[rpm("b")]).await.unwrap();
+    let insert = async |conn: &mut db::Connection, sha256: &str| {
+        rpms::insert(conn, task.id.0, &[rpm(sha256)], SameNevra::Refuse)
+            .await
+            .unwrap();
+    };
+    insert(&mut conn, "a").await;
+    insert(&mut conn, "b").await;
+    let members = rpms::of_tasks(&mut conn, base.id, &[task.id.0]).await.unwrap();
+    let added: Vec<i64> = members.iter().map(|(id, _)| *id).collect();
     let new = NewSnapshot {
-        base: &base,
+        repository: &base,
+        parent: 0,
         number: 1,
         cause: "test",
-        packages: 1,
+        actor: None,
+        content: &added,
+        added: &added,
+        removed: &[],
         repomd_sha256: "x",
-        tasks: &[task.id.0],
-        audience: Audience::Everybody,
+        audience: &Audience::Everybody,
+        request: None,
     };
-    assert!(
-        repositories::move_pointer(&mut conn, &new, start())
-            .await
-            .unwrap()
-    );
-    rpms::insert(&mut conn, task.id.0, &[rpm("c")]).await.unwrap();
-    let content = rpms::content(&mut conn, &base, &[], Audience::Everybody)
-        .await
-        .unwrap();
-    let ids: Vec<i64> = content.iter().map(|(id, _)| *id).collect();
+    assert!(snapshots::publish(&mut conn, &new, start()).await.unwrap());
+    insert(&mut conn, "c").await;
+    let ids = snapshots::content(&mut conn, base.id, 1).await.unwrap();
     let stored = rpms::fragments(&mut conn, &ids).await.unwrap();
     let stored: Vec<&str> = stored.iter().map(|s| s.sha256.as_str()).collect();
     assert_eq!(stored, ["b"]);
@@ -86,53 +90,6 @@ async fn a_removal_is_seen_until_its_job_is_done() {
     }
     assert!(!db::projects::is_worked_on(conn, old.id).await.unwrap());
     assert!(!being_removed(conn).await.unwrap());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_movers_one_wins() {
-    let pool = pool(4).await;
-    let base = {
-        let mut conn = pool.get().await.unwrap();
-        let (_, project) = project(&mut conn, "alice", "tools").await;
-        let dir = DirName::from(project.name.clone());
-        repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
-            .await
-            .unwrap()
-    };
-    let movers: Vec<_> = (0..2)
-        .map(|_| {
-            let (pool, base) = (pool.clone(), base.clone());
-            tokio::spawn(async move {
-                let mut conn = pool.get().await.unwrap();
-                let number = repositories::reserve_snapshot(&mut conn, base.id).await.unwrap();
-                let new = NewSnapshot {
-                    base: &base,
-                    number,
-                    cause: "test",
-                    packages: 0,
-                    repomd_sha256: "x",
-                    tasks: &[],
-                    audience: Audience::Everybody,
-                };
-                (
-                    number,
-                    repositories::move_pointer(&mut conn, &new, start())
-                        .await
-                        .unwrap(),
-                )
-            })
-        })
-        .collect();
-    let mut results = Vec::new();
-    for mover in movers {
-        results.push(mover.await.unwrap());
-    }
-    assert_ne!(results[0].0, results[1].0, "a number is never given twice");
-    let winners: Vec<i64> = results.iter().filter(|(_, won)| *won).map(|(n, _)| *n).collect();
-    let mut conn = pool.get().await.unwrap();
-    let now = repositories::by_id(&mut conn, base.id).await.unwrap().unwrap();
-    assert_eq!(winners, [now.current_snapshot]);
-    assert_eq!(now.generation, base.generation + 1);
 }
 
 #[tokio::test]

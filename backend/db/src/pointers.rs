@@ -1,0 +1,325 @@
+//! Pointers: names for snapshots that can be moved. `latest` and `devel`, which each publication moves, are columns of
+//! their repository; others are rows that somebody made. Every move is written down.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use protocol::{ChrootName, DirName, OwnerName, PointerName};
+
+use crate::audit;
+use crate::connect::{Connection, DbError, DbResult, parse};
+use crate::jobs::{self, Job};
+use crate::schema::{pointer_moves, pointers, repositories, snapshots};
+
+/// A pointer of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointer {
+    /// Its name.
+    pub name: PointerName,
+    /// The snapshot that it names.
+    pub snapshot: i64,
+    /// When it came there.
+    pub moved_at: DateTime<Utc>,
+    /// Who moved it; `None` for the service itself.
+    pub actor: Option<String>,
+}
+
+/// Where a pointer goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Move<'a> {
+    pub repository: i64,
+    pub name: PointerName,
+    /// Where it has to be; 0 for nowhere.
+    pub from: i64,
+    /// `None` when it goes.
+    pub to: Option<i64>,
+    pub actor: Option<&'a str>,
+    pub cause: &'a str,
+}
+
+/// The snapshot that a pointer which is not built in names.
+///
+/// # Errors
+/// When the query fails.
+pub async fn find(conn: &mut Connection, repository: i64, name: &PointerName) -> DbResult<Option<i64>> {
+    Ok(pointers::table
+        .find((repository, name.as_str()))
+        .select(pointers::snapshot)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    snapshot: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    moved_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    actor: Option<String>,
+}
+
+/// All pointers of a repository that name a snapshot, by name; `devel` where builds see another one than users.
+///
+/// # Errors
+/// When the query fails.
+pub async fn of_repository(conn: &mut Connection, repository: i64) -> DbResult<Vec<Pointer>> {
+    let rows: Vec<Row> = diesel::sql_query(
+        "SELECT p.name, p.snapshot, p.moved_at, p.actor FROM pointers p WHERE p.repository_id = $1
+         UNION ALL
+         SELECT b.name, b.snapshot, m.moved_at, m.actor
+         FROM repositories r, LATERAL (VALUES ('latest', r.current_snapshot),
+                 ('devel', CASE WHEN r.devel_snapshot = r.current_snapshot THEN 0 ELSE r.devel_snapshot END))
+                 AS b (name, snapshot)
+             LEFT JOIN LATERAL (SELECT * FROM pointer_moves m WHERE m.repository_id = r.id AND m.name = b.name
+                 ORDER BY m.moved_at DESC, m.id DESC LIMIT 1) m ON true
+         WHERE r.id = $1 AND b.snapshot > 0
+         ORDER BY 1",
+    )
+    .bind::<BigInt, _>(repository)
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Pointer {
+                name: parse("pointer", &row.name)?,
+                snapshot: row.snapshot,
+                moved_at: row.moved_at.unwrap_or_default(),
+                actor: row.actor,
+            })
+        })
+        .collect()
+}
+
+/// The snapshot that a pointer of a repository named at a time. The repository is that of a live project.
+///
+/// # Errors
+/// When the query fails.
+pub async fn at(
+    conn: &mut Connection,
+    (owner, dir, chroot): (&OwnerName, &DirName, &ChrootName),
+    name: &PointerName,
+    time: DateTime<Utc>,
+) -> DbResult<Option<i64>> {
+    let row: Option<Found> = diesel::sql_query(
+        "SELECT m.to_snapshot AS snapshot FROM projects p
+             JOIN repositories r ON r.project_id = p.id AND r.dirname = $3 AND r.chroot = $4
+             JOIN pointer_moves m ON m.repository_id = r.id AND m.name = $5 AND m.moved_at <= $6
+         WHERE p.owner = $1 AND p.name = $2 AND p.deleted_at IS NULL
+         ORDER BY m.moved_at DESC, m.id DESC LIMIT 1",
+    )
+    .bind::<Text, _>(owner.as_str())
+    .bind::<Text, _>(dir.project().as_str())
+    .bind::<Text, _>(dir.as_str())
+    .bind::<Text, _>(chroot.as_str())
+    .bind::<Text, _>(name.as_str())
+    .bind::<Timestamptz, _>(time)
+    .get_result(conn)
+    .await
+    .optional()?;
+    Ok(row.and_then(|row| row.snapshot))
+}
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    snapshot: Option<i64>,
+}
+
+/// Writes a move down.
+pub(crate) async fn record(conn: &mut Connection, moved: &Move<'_>, now: DateTime<Utc>) -> DbResult<()> {
+    diesel::insert_into(pointer_moves::table)
+        .values((
+            pointer_moves::repository_id.eq(moved.repository),
+            pointer_moves::name.eq(moved.name.as_str()),
+            pointer_moves::from_snapshot.eq((moved.from > 0).then_some(moved.from)),
+            pointer_moves::to_snapshot.eq(moved.to),
+            pointer_moves::moved_at.eq(now),
+            pointer_moves::actor.eq(moved.actor),
+            pointer_moves::cause.eq(moved.cause),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Moves a pointer that is not built in, makes it or removes it, if it is where it was; false when it is not.
+pub(crate) async fn swap(conn: &mut Connection, moved: &Move<'_>, now: DateTime<Utc>) -> DbResult<bool> {
+    let (repository, name) = (moved.repository, moved.name.as_str());
+    let there = pointers::table
+        .find((repository, name))
+        .filter(pointers::snapshot.eq(moved.from));
+    let rows = match moved.to {
+        None => diesel::delete(there).execute(conn).await?,
+        Some(to) if moved.from == 0 => {
+            diesel::insert_into(pointers::table)
+                .values((
+                    pointers::repository_id.eq(repository),
+                    pointers::name.eq(name),
+                    pointers::snapshot.eq(to),
+                    pointers::moved_at.eq(now),
+                    pointers::actor.eq(moved.actor),
+                ))
+                .on_conflict_do_nothing()
+                .execute(conn)
+                .await?
+        }
+        Some(to) => {
+            diesel::update(there)
+                .set((
+                    pointers::snapshot.eq(to),
+                    pointers::moved_at.eq(now),
+                    pointers::actor.eq(moved.actor),
+                ))
+                .execute(conn)
+                .await?
+        }
+    };
+    if rows == 0 {
+        return Ok(false);
+    }
+    count(conn, repository).await?;
+    record(conn, moved, now).await?;
+    Ok(true)
+}
+
+/// Tells whoever writes the pointer objects that there is something new.
+async fn count(conn: &mut Connection, repository: i64) -> DbResult<()> {
+    diesel::update(repositories::table.find(repository))
+        .set(repositories::generation.eq(repositories::generation + 1))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// What somebody wants of a pointer.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// `repositories.id`.
+    pub repository: i64,
+    /// Which pointer.
+    pub name: &'a PointerName,
+    /// Where it shall go; `None` removes it.
+    pub to: Option<i64>,
+    /// Where it has to be for that, 0 for nowhere; `None` takes it from wherever it is.
+    pub expected: Option<i64>,
+    /// Who asks.
+    pub actor: &'a str,
+    /// Why, a word or a sentence for the history.
+    pub cause: &'a str,
+    /// Whether builds of the project see other snapshots than users, so that `devel` does not follow `latest`.
+    pub devel_mode: bool,
+    /// The object's name in the history of changes, `repository:<owner>/<dir>/<chroot>`.
+    pub object: &'a str,
+}
+
+/// What became of a [`Wish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It is done; it was there before (0 for nowhere).
+    From(i64),
+    /// It is not where it has to be, but there (0 for nowhere); nothing has changed.
+    IsAt(i64),
+    /// There is no snapshot of the number that it shall go to.
+    NoSnapshot,
+    /// The repository is gone.
+    NoRepository,
+}
+
+/// Moves a pointer by compare-and-swap. A job writes the object that clients read.
+///
+/// # Errors
+/// When the query fails.
+pub async fn shift(conn: &mut Connection, wish: &Wish<'_>, now: DateTime<Utc>) -> DbResult<Moved> {
+    conn.transaction::<_, DbError, _>(async |conn| {
+        // Whoever moves a pointer of this repository takes turns here.
+        let row: Option<(i64, i64, i64)> = repositories::table
+            .find(wish.repository)
+            .select((
+                repositories::project_id,
+                repositories::current_snapshot,
+                repositories::devel_snapshot,
+            ))
+            .for_update()
+            .first(conn)
+            .await
+            .optional()?;
+        let Some((project, current, devel)) = row else {
+            return Ok(Moved::NoRepository);
+        };
+        let is_at = match wish.name.as_str() {
+            "latest" => current,
+            "devel" => devel,
+            _ => find(conn, wish.repository, wish.name).await?.unwrap_or(0),
+        };
+        if wish.expected.is_some_and(|expected| expected != is_at) {
+            return Ok(Moved::IsAt(is_at));
+        }
+        if let Some(to) = wish.to {
+            let there = snapshots::table.find((wish.repository, to)).count();
+            if there.get_result::<i64>(conn).await? == 0 {
+                return Ok(Moved::NoSnapshot);
+            }
+        }
+        if wish.to.unwrap_or(0) == is_at {
+            return Ok(Moved::From(is_at));
+        }
+        move_it(conn, wish, is_at, now).await?;
+        let detail = serde_json::json!({
+            "project_id": project, "pointer": wish.name,
+            "old": {"snapshot": is_at}, "new": {"snapshot": wish.to.unwrap_or(0)}, "cause": wish.cause,
+        });
+        audit::record(conn, now, wish.actor, "pointer.move", wish.object, detail).await?;
+        let job = Job::WritePointers {
+            repository: wish.repository,
+        };
+        jobs::enqueue(conn, &job, now).await?;
+        Ok(Moved::From(is_at))
+    })
+    .await
+}
+
+async fn move_it(conn: &mut Connection, wish: &Wish<'_>, from: i64, now: DateTime<Utc>) -> DbResult<()> {
+    let moved = Move {
+        repository: wish.repository,
+        name: wish.name.clone(),
+        from,
+        to: wish.to,
+        actor: Some(wish.actor),
+        cause: wish.cause,
+    };
+    let to = wish.to.unwrap_or(0);
+    let row = diesel::update(repositories::table.find(wish.repository));
+    match wish.name.as_str() {
+        "latest" if !wish.devel_mode => {
+            let both = (
+                repositories::current_snapshot.eq(to),
+                repositories::devel_snapshot.eq(to),
+            );
+            row.set(both).execute(conn).await?;
+            let devel = Move {
+                name: PointerName::devel(),
+                ..moved.clone()
+            };
+            record(conn, &devel, now).await?;
+        }
+        "latest" => {
+            row.set(repositories::current_snapshot.eq(to))
+                .execute(conn)
+                .await?;
+        }
+        "devel" => {
+            row.set(repositories::devel_snapshot.eq(to)).execute(conn).await?;
+        }
+        _ => {
+            swap(conn, &moved, now).await?;
+            return Ok(());
+        }
+    }
+    count(conn, wish.repository).await?;
+    record(conn, &moved, now).await
+}
