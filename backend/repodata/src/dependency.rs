@@ -129,14 +129,13 @@ impl Dependencies {
     pub(crate) fn read(header: &Header, owns: impl Fn(&str) -> bool) -> Dependencies {
         let get = |name, flags, version| raw(header, name, flags, version);
         let provides = get(tag::PROVIDE_NAME, tag::PROVIDE_FLAGS, tag::PROVIDE_VERSION);
-        let provided = provides.iter().map(Raw::key).collect();
+        // What nobody can resolve provides nothing.
+        let provided = provides.iter().filter(|raw| raw.dependency(false).is_some());
+        let provided = provided.map(Raw::key).collect();
         let requires = get(tag::REQUIRE_NAME, tag::REQUIRE_FLAGS, tag::REQUIRE_VERSION);
-        // Packages of old SUSE releases mark weak dependencies by flags.
-        let (weak, hard): (Vec<_>, Vec<_>) = requires
-            .into_iter()
-            .partition(|raw| raw.flags & MISSING_OK != 0 && !raw.name.starts_with("rpmlib("));
+        let (requires, recommends) = requirements(&requires, &provided, owns);
         let mut all = Dependencies {
-            requires: requirements(&hard, &provided, owns),
+            requires,
             provides: plain(&provides),
             conflicts: plain(&get(
                 tag::CONFLICT_NAME,
@@ -150,7 +149,7 @@ impl Dependencies {
             )),
             suggests: plain(&get(tag::SUGGEST_NAME, tag::SUGGEST_FLAGS, tag::SUGGEST_VERSION)),
             enhances: plain(&get(tag::ENHANCE_NAME, tag::ENHANCE_FLAGS, tag::ENHANCE_VERSION)),
-            recommends: plain(&weak),
+            recommends,
             supplements: plain(&get(
                 tag::SUPPLEMENT_NAME,
                 tag::SUPPLEMENT_FLAGS,
@@ -233,10 +232,15 @@ pub(crate) fn is_primary(path: &str) -> bool {
     path.starts_with("/etc/") || path == "/usr/lib/sendmail" || path.contains("bin/")
 }
 
-/// Leaves out what says nothing to a solver: rpmlib features, what the package itself provides or (among the paths
-/// of primary.xml) holds, repetitions, and all versions of the C library but the highest, which comes last.
-fn requirements(raw: &[Raw<'_>], provided: &HashSet<String>, owns: impl Fn(&str) -> bool) -> Vec<Dependency> {
-    let mut requires: Vec<Dependency> = Vec::new();
+/// Requirements and, of packages of old SUSE releases, recommendations, which those mark by a flag. Leaves out what says
+/// nothing to a solver: rpmlib features, what the package itself provides or (among the paths of primary.xml) holds,
+/// repetitions, and all versions of the C library but the highest, which comes last.
+fn requirements(
+    raw: &[Raw<'_>],
+    provided: &HashSet<String>,
+    owns: impl Fn(&str) -> bool,
+) -> (Vec<Dependency>, Vec<Dependency>) {
+    let (mut requires, mut recommends) = (Vec::new(), Vec::new());
     let mut seen: HashMap<&str, (Option<&str>, &str, bool)> = HashMap::new();
     let mut highest_libc: Option<Dependency> = None;
     for raw in raw {
@@ -253,31 +257,47 @@ fn requirements(raw: &[Raw<'_>], provided: &HashSet<String>, owns: impl Fn(&str)
         let Some(dependency) = raw.dependency(pre) else {
             continue;
         };
-        if name.starts_with("libc.so.6") {
+        if raw.flags & MISSING_OK != 0 {
+            recommends.push(Dependency {
+                pre: false,
+                ..dependency
+            });
+        } else if name.starts_with("libc.so.6") {
             match &highest_libc {
                 Some(highest) if compare_libc(&highest.name, name) != Ordering::Less => {}
                 _ => highest_libc = Some(dependency),
             }
-            continue;
+        } else {
+            seen.insert(name, identity);
+            requires.push(dependency);
         }
-        seen.insert(name, identity);
-        requires.push(dependency);
     }
     requires.extend(highest_libc);
-    requires
+    (requires, recommends)
 }
 
-/// Orders `libc.so.6()(64bit)`, `libc.so.6(GLIBC_2.3.4)(64bit)`, … by the version in the first parentheses.
+/// Orders `libc.so.6`, `libc.so.6()(64bit)`, `libc.so.6(GLIBC_2.3.4)(64bit)`, … by the version in the first
+/// parentheses, if there is one.
 fn compare_libc(a: &str, b: &str) -> Ordering {
     match (libc_version(a), libc_version(b)) {
-        (Some(a), Some(b)) => rpmvercmp(a, b),
-        (a, b) => a.is_some().cmp(&b.is_some()),
+        ((4, a), (4, b)) => rpmvercmp(a, b),
+        ((a, _), (b, _)) => a.cmp(&b),
     }
 }
 
-fn libc_version(name: &str) -> Option<&str> {
-    let inner = name.split_once('(')?.1.split_once(')')?.0;
-    inner.find(|c: char| c.is_ascii_digit()).map(|at| &inner[at..])
+/// How much of a version there is: no parentheses, no closing one, nothing between them, no digit, a version.
+fn libc_version(name: &str) -> (u8, &str) {
+    let Some((_, rest)) = name.split_once('(') else {
+        return (0, "");
+    };
+    let Some((inner, _)) = rest.split_once(')') else {
+        return (1, "");
+    };
+    match inner.find(|c: char| c.is_ascii_digit()) {
+        Some(at) => (4, &inner[at..]),
+        None if inner.is_empty() => (2, ""),
+        None => (3, ""),
+    }
 }
 
 #[cfg(test)]
@@ -304,7 +324,12 @@ mod tests {
             compare_libc("libc.so.6()(64bit)", "libc.so.6(GLIBC_2.2.5)(64bit)"),
             Ordering::Less
         );
-        assert_eq!(compare_libc("libc.so.6", "libc.so.6()(64bit)"), Ordering::Equal);
+        assert_eq!(compare_libc("libc.so.6", "libc.so.6()(64bit)"), Ordering::Less);
+        assert_eq!(
+            compare_libc("libc.so.6(X)", "libc.so.6()(64bit)"),
+            Ordering::Greater
+        );
+        assert_eq!(compare_libc("libc.so.6(X)", "libc.so.6(Y)"), Ordering::Equal);
     }
 
     #[test]

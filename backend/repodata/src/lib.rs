@@ -5,8 +5,11 @@ mod buckets;
 mod dependency;
 mod evr;
 mod file_plan;
+#[cfg(feature = "forge")]
+pub mod forge;
 mod frames;
 mod header;
+mod layout;
 mod package;
 mod reader;
 mod repomd;

@@ -62,6 +62,12 @@ pub enum PackageError {
     /// The checksum is not one.
     #[error("{0:?} is not a SHA-256 in hexadecimal digits")]
     Checksum(String),
+    /// A signature that rpm refuses since version 6, and nothing else that says who made the package.
+    #[error(
+        "its only signature is one of RPM version 3, over header and payload, which current clients refuse; sign the \
+         package again"
+    )]
+    OldSignature,
     /// Clients refuse locations that leave the repository.
     #[error("{0:?} is no location within a repository")]
     Location(String),
@@ -135,6 +141,12 @@ impl Package {
         if !is_location(&file.location_href) {
             return Err(PackageError::Location(file.location_href));
         }
+        let has = |tags: &[u32]| tags.iter().any(|tag| rpm.signature().contains(*tag));
+        if has(&[tag::SIG_PGP, tag::SIG_GPG, tag::SIG_PGP5])
+            && !has(&[tag::SIG_RSA, tag::SIG_DSA, tag::SIG_OPENPGP])
+        {
+            return Err(PackageError::OldSignature);
+        }
         let header = rpm.header();
         let text = |tag| {
             header
@@ -144,7 +156,10 @@ impl Package {
         };
         let first = |tags: [u32; 2]| tags.iter().find_map(|tag| header.number(*tag));
         let archive = [tag::SIG_LONG_ARCHIVE_SIZE, tag::SIG_PAYLOAD_SIZE];
-        let archive = archive.iter().find_map(|tag| rpm.signature().number(*tag));
+        let archive = archive
+            .iter()
+            .find_map(|tag| rpm.signature().number(*tag))
+            .or_else(|| header.number(tag::PAYLOAD_SIZE_ALT));
         let files = read_files(header)?;
         let owned: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let dependencies = Dependencies::read(header, |path| owned.contains(path));

@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::header::{ENTRY_LEN, INTRO_LEN, MAGIC, Type};
+use crate::header::ENTRY_LEN;
+use crate::layout::{Tag, lay_out};
 use crate::rpm_file::{LEAD_LEN, RpmFile};
 use crate::tag;
 
@@ -85,27 +86,9 @@ pub fn add_signature(rpm: &RpmFile, packet: &[u8]) -> Result<SignedHeader, Signa
     })
 }
 
-struct Tag {
-    tag: u32,
-    kind: Type,
-    count: u32,
-    data: Vec<u8>,
-}
-
-impl Tag {
-    fn bin(tag: u32, data: Vec<u8>) -> Tag {
-        Tag {
-            tag,
-            kind: Type::Bin,
-            count: data.len() as u32,
-            data,
-        }
-    }
-}
-
 /// Lays the tags out so that the structure has `target` bytes if a filler makes that possible, else as they are.
 fn fill(mut tags: Vec<Tag>, target: usize, old_filler: Option<u32>) -> Vec<u8> {
-    let plain = lay_out(&mut tags);
+    let plain = lay_out(tag::HEADER_SIGNATURES, &mut tags);
     let padded = plain.len().next_multiple_of(8);
     if plain.len() == target || (old_filler.is_none() && padded == target.next_multiple_of(8)) {
         return plain;
@@ -121,57 +104,13 @@ fn fill(mut tags: Vec<Tag>, target: usize, old_filler: Option<u32>) -> Vec<u8> {
     // Alignment of data behind the filler may take up to seven bytes of it.
     for len in (room.saturating_sub(7).max(1)..=room).rev() {
         tags.push(Tag::bin(filler, vec![0; len]));
-        let filled = lay_out(&mut tags);
+        let filled = lay_out(tag::HEADER_SIGNATURES, &mut tags);
         if filled.len() == target {
             return filled;
         }
         tags.retain(|tag| tag.tag != filler);
     }
     plain
-}
-
-/// Index and store with one region over all tags, in rpm's order: the region's entry first, its trailer last.
-fn lay_out(tags: &mut [Tag]) -> Vec<u8> {
-    tags.sort_by_key(|tag| tag.tag);
-    let mut index = Vec::new();
-    let mut store = Vec::new();
-    for tag in tags.iter() {
-        store.resize(store.len().next_multiple_of(tag.kind.alignment()), 0);
-        push_entry(&mut index, tag.tag, tag.kind, store.len() as u32, tag.count);
-        store.extend_from_slice(&tag.data);
-    }
-    let count = tags.len() as u32 + 1;
-    let mut region = Vec::new();
-    push_entry(
-        &mut region,
-        tag::HEADER_SIGNATURES,
-        Type::Bin,
-        store.len() as u32,
-        ENTRY_LEN as u32,
-    );
-    let back = 0u32.wrapping_sub(count * ENTRY_LEN as u32);
-    push_entry(
-        &mut store,
-        tag::HEADER_SIGNATURES,
-        Type::Bin,
-        back,
-        ENTRY_LEN as u32,
-    );
-    let mut bytes = Vec::with_capacity(INTRO_LEN + region.len() + index.len() + store.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&count.to_be_bytes());
-    bytes.extend_from_slice(&(store.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(&region);
-    bytes.extend_from_slice(&index);
-    bytes.extend_from_slice(&store);
-    bytes
-}
-
-fn push_entry(out: &mut Vec<u8>, tag: u32, kind: Type, offset: u32, count: u32) {
-    for number in [tag, kind as u32, offset, count] {
-        out.extend_from_slice(&number.to_be_bytes());
-    }
 }
 
 /// The tag for a signature packet (RFC 4880, sections 4.2 and 5.2.3).

@@ -29,6 +29,8 @@ pub const SIG_VERITY: u32 = 276;
 pub const SIG_VERITY_ALGORITHM: u32 = 277;
 /// Base64 OpenPGP signatures over the main header (rpm 6).
 pub const SIG_OPENPGP: u32 = 278;
+/// Hexadecimal SHA3-256 of the main header (format of rpm 6).
+pub const SIG_SHA3_256: u32 = 279;
 /// Filler of packages in rpm 6's own format.
 pub const SIG_RESERVED: u32 = 999;
 /// Size of main header and payload.
@@ -184,3 +186,13 @@ pub const ENHANCE_FLAGS: u32 = 5057;
 pub const PAYLOAD_DIGEST: u32 = 5092;
 /// Algorithm of [`PAYLOAD_DIGEST`], an OpenPGP hash number.
 pub const PAYLOAD_DIGEST_ALGO: u32 = 5093;
+/// Bytes of the compressed payload (format of rpm 6).
+pub const PAYLOAD_SIZE: u32 = 5112;
+/// Bytes of the payload before compression (format of rpm 6).
+pub const PAYLOAD_SIZE_ALT: u32 = 5113;
+/// Number of the package's format, where it is not 4.
+pub const RPM_FORMAT: u32 = 5114;
+/// Hexadecimal SHA-512 of the compressed payload (format of rpm 6).
+pub const PAYLOAD_SHA512: u32 = 5121;
+/// Hexadecimal SHA3-256 of the compressed payload (format of rpm 6).
+pub const PAYLOAD_SHA3_256: u32 = 5123;

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha3::Sha3_256;
 use thiserror::Error;
 
 use crate::header::Header;
@@ -95,6 +96,9 @@ pub struct Verified {
 /// and against each other.
 pub fn verify_headers(rpm: &RpmFile) -> Result<(), VerifyError> {
     let bytes = rpm.header().as_bytes();
+    check_header_digest(rpm, tag::SIG_SHA3_256, "SHA3-256", || {
+        hex::encode(Sha3_256::digest(bytes))
+    })?;
     check_header_digest(rpm, tag::SIG_SHA256, "SHA-256", || {
         hex::encode(Sha256::digest(bytes))
     })?;
@@ -106,9 +110,16 @@ pub fn verify_headers(rpm: &RpmFile) -> Result<(), VerifyError> {
             _ => {}
         }
     }
+    if let Some(expected) = rpm.header().number(tag::PAYLOAD_SIZE) {
+        let actual = rpm.file_size().saturating_sub(rpm.header_end());
+        if actual != expected {
+            return Err(VerifyError::PayloadSize { expected, actual });
+        }
+    }
     let files = sum_of_files(rpm.header());
     let archive = [tag::SIG_LONG_ARCHIVE_SIZE, tag::SIG_PAYLOAD_SIZE];
-    match archive.iter().find_map(|tag| rpm.signature().number(*tag)) {
+    let archive = archive.iter().find_map(|tag| rpm.signature().number(*tag));
+    match archive.or_else(|| rpm.header().number(tag::PAYLOAD_SIZE_ALT)) {
         Some(archive) if files > archive => return Err(VerifyError::FileSizes { files, archive }),
         _ => {}
     }
@@ -125,14 +136,7 @@ pub fn verify_headers(rpm: &RpmFile) -> Result<(), VerifyError> {
 /// end. Reads in pieces; memory does not depend on the payload's size.
 pub fn verify_payload(rpm: &RpmFile, payload: &mut impl Read) -> Result<Verified, VerifyError> {
     verify_headers(rpm)?;
-    let declared = rpm
-        .header()
-        .string(tag::PAYLOAD_DIGEST)
-        .map(|digest| digest.to_lowercase());
-    let mut hasher = match declared {
-        Some(_) => Hasher::new(rpm.header().number(tag::PAYLOAD_DIGEST_ALGO).unwrap_or(8))?,
-        None => Hasher::None,
-    };
+    let mut hashers = declared_digests(rpm.header())?;
     let expected = rpm.file_size().saturating_sub(rpm.header_end());
     let mut actual: u64 = 0;
     let mut buffer = vec![0; 64 << 10];
@@ -148,23 +152,30 @@ pub fn verify_payload(rpm: &RpmFile, payload: &mut impl Read) -> Result<Verified
         if actual > expected {
             break;
         }
-        hasher.update(&buffer[..read]);
+        for (hasher, _) in &mut hashers {
+            hasher.update(&buffer[..read]);
+        }
     }
     if actual != expected {
         return Err(VerifyError::PayloadSize { expected, actual });
     }
-    let payload_digest = match (hasher.finish(), declared) {
-        (Some((algorithm, actual)), Some(declared)) if actual == declared => Some(algorithm),
-        (Some((algorithm, actual)), Some(declared)) => {
+    let mut payload_digest = None;
+    for (hasher, declared) in hashers {
+        let (algorithm, actual) = hasher.finish();
+        if actual != declared {
             return Err(VerifyError::PayloadDigest {
                 algorithm,
                 declared,
                 actual,
             });
         }
-        _ => None,
-    };
-    let header_digest = [(tag::SIG_SHA256, "SHA-256"), (tag::SIG_SHA1, "SHA-1")];
+        payload_digest = Some(algorithm);
+    }
+    let header_digest = [
+        (tag::SIG_SHA3_256, "SHA3-256"),
+        (tag::SIG_SHA256, "SHA-256"),
+        (tag::SIG_SHA1, "SHA-1"),
+    ];
     let header_digest = header_digest
         .iter()
         .find(|(tag, _)| rpm.signature().contains(*tag));
@@ -220,15 +231,33 @@ fn sum_of_files(header: &Header) -> u64 {
     sum
 }
 
-/// Hashes of OpenPGP's numbering that rpm uses for payloads.
+/// What the header says the payload's digests are, the strongest last, and what will tell.
+fn declared_digests(header: &Header) -> Result<Vec<(Hasher, String)>, VerifyError> {
+    let declared = |tag| header.string(tag).map(|digest| digest.to_lowercase());
+    let mut hashers = Vec::new();
+    if let Some(digest) = declared(tag::PAYLOAD_DIGEST) {
+        let algorithm = header.number(tag::PAYLOAD_DIGEST_ALGO).unwrap_or(8);
+        hashers.push((Hasher::new(algorithm)?, digest));
+    }
+    if let Some(digest) = declared(tag::PAYLOAD_SHA512) {
+        hashers.push((Hasher::Sha512(Sha512::new()), digest));
+    }
+    if let Some(digest) = declared(tag::PAYLOAD_SHA3_256) {
+        hashers.push((Hasher::Sha3_256(Sha3_256::new()), digest));
+    }
+    Ok(hashers)
+}
+
+/// Hashes that rpm uses for payloads.
 enum Hasher {
-    None,
     Sha256(Sha256),
     Sha384(Sha384),
     Sha512(Sha512),
+    Sha3_256(Sha3_256),
 }
 
 impl Hasher {
+    /// By OpenPGP's numbers.
     fn new(algorithm: u64) -> Result<Hasher, VerifyError> {
         match algorithm {
             8 => Ok(Hasher::Sha256(Sha256::new())),
@@ -240,19 +269,19 @@ impl Hasher {
 
     fn update(&mut self, data: &[u8]) {
         match self {
-            Hasher::None => {}
             Hasher::Sha256(hasher) => hasher.update(data),
             Hasher::Sha384(hasher) => hasher.update(data),
             Hasher::Sha512(hasher) => hasher.update(data),
+            Hasher::Sha3_256(hasher) => hasher.update(data),
         }
     }
 
-    fn finish(self) -> Option<(&'static str, String)> {
+    fn finish(self) -> (&'static str, String) {
         match self {
-            Hasher::None => None,
-            Hasher::Sha256(hasher) => Some(("SHA-256", hex::encode(hasher.finalize()))),
-            Hasher::Sha384(hasher) => Some(("SHA-384", hex::encode(hasher.finalize()))),
-            Hasher::Sha512(hasher) => Some(("SHA-512", hex::encode(hasher.finalize()))),
+            Hasher::Sha256(hasher) => ("SHA-256", hex::encode(hasher.finalize())),
+            Hasher::Sha384(hasher) => ("SHA-384", hex::encode(hasher.finalize())),
+            Hasher::Sha512(hasher) => ("SHA-512", hex::encode(hasher.finalize())),
+            Hasher::Sha3_256(hasher) => ("SHA3-256", hex::encode(hasher.finalize())),
         }
     }
 }

@@ -5,8 +5,10 @@
 mod archive;
 mod buckets;
 mod command;
+mod corpus;
 mod createrepo;
 mod dnf;
+mod formats;
 mod hostile;
 mod repository;
 mod signing;

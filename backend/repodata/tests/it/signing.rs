@@ -87,7 +87,7 @@ impl Key {
         signed.size_change
     }
 
-    fn verify(&self, file: &Path) -> String {
+    pub fn verify(&self, file: &Path) -> String {
         run(Command::new("rpmkeys")
             .arg("--dbpath")
             .arg(self.database())
