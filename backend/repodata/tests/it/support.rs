@@ -22,6 +22,15 @@ static PACKAGES: LazyLock<TempDir> = LazyLock::new(|| {
 
 /// Builds one of `specs/` and puts its packages into `to`.
 pub fn build(spec: &str, to: &Path, defines: &[&str]) {
+    build_with(spec, to, defines, &[]);
+}
+
+/// As [`build`], for another architecture.
+pub fn build_for(spec: &str, to: &Path, arch: &str, defines: &[&str]) {
+    build_with(spec, to, defines, &["--target", arch]);
+}
+
+fn build_with(spec: &str, to: &Path, defines: &[&str], options: &[&str]) {
     let top = TempDir::new().unwrap();
     fs_err::create_dir(top.path().join("SOURCES")).unwrap();
     fs_err::write(top.path().join("SOURCES/alpha.txt"), "source\n").unwrap();
@@ -31,6 +40,7 @@ pub fn build(spec: &str, to: &Path, defines: &[&str]) {
         .arg("-ba")
         .arg(spec)
         .arg("--nodeps")
+        .args(options)
         .env("LC_ALL", "C.UTF-8");
     command
         .arg("--define")
