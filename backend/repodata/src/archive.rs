@@ -1,4 +1,4 @@
-//! Looks for one file in a package's payload: a compressed cpio archive of the format `newc`.
+//! Looks for files in a package's payload: a compressed cpio archive of the format `newc`.
 
 use std::io::{self, Read};
 
@@ -10,36 +10,98 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 const MAX_NAME: u64 = 4_096;
 /// Most decompressed bytes that are looked through.
 const MAX_OPEN: u64 = 8 << 30;
+/// Most files that are taken out of one payload.
+const MAX_FILES: usize = 512;
+
+/// A file out of a payload: its whole path, and what it holds.
+pub(crate) type Found = (Vec<u8>, Vec<u8>);
 
 /// The spec file in a source package's payload, which `payload` yields from its first byte. `None` where there is none,
 /// where it is larger than `limit` bytes, and where the payload is compressed in another way than gzip and zstd.
 ///
 /// # Errors
 /// When the payload cannot be read or is no archive.
-pub fn find_spec(mut payload: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    // By what it is and not by what the header says, which leaves out the most usual cases.
-    let mut start = [0; 4];
-    payload.read_exact(&mut start)?;
-    let payload = io::Cursor::new(start).chain(payload);
-    let archive: Box<dyn Read + '_> = match start {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(payload)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(payload)?),
-        _ if MAGIC[0].starts_with(&start) => Box::new(payload),
-        _ => return Ok(None),
+pub fn find_spec(payload: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(archive) = open(payload)? else {
+        return Ok(None);
     };
-    find(archive.take(MAX_OPEN), limit, |name| {
+    find(archive, limit, |name| {
         let name = name.strip_prefix(b"./").unwrap_or(name);
         name.ends_with(b".spec") && !name.contains(&b'/')
     })
 }
 
-fn find(mut archive: impl Read, limit: u64, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Vec<u8>>> {
+/// All files of a payload whose path is wanted and that are no larger than `limit` bytes. `None` where the payload is
+/// compressed in another way than gzip and zstd, or is an archive without names, as packages of rpm 6 have it.
+pub(crate) fn read_files(
+    payload: impl Read,
+    limit: u64,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> io::Result<Option<Vec<Found>>> {
+    let Some(archive) = open(payload)? else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    let is_read = walk(archive, |name, size, content| {
+        let path = name.strip_prefix(b".").unwrap_or(name);
+        if size > 0 && size <= limit && wanted(path) {
+            found.push((path.to_owned(), read_whole(content, size)?));
+        }
+        Ok(found.len() == MAX_FILES)
+    })?;
+    Ok(is_read.then_some(found))
+}
+
+/// The archive in a payload; none if that is compressed in a way that is not known here.
+fn open<'a>(mut payload: impl Read + 'a) -> io::Result<Option<impl Read + 'a>> {
+    // By what it is and not by what the header says, which leaves out the most usual cases.
+    let mut start = [0; 4];
+    payload.read_exact(&mut start)?;
+    let payload = io::Cursor::new(start).chain(payload);
+    let archive: Box<dyn Read + 'a> = match start {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(payload)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(payload)?),
+        _ if MAGIC[0].starts_with(&start) => Box::new(payload),
+        _ => return Ok(None),
+    };
+    Ok(Some(archive.take(MAX_OPEN)))
+}
+
+fn find(archive: impl Read, limit: u64, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Vec<u8>>> {
+    let mut found = None;
+    walk(archive, |name, size, content| {
+        if !wanted(name) {
+            return Ok(false);
+        }
+        if size <= limit {
+            found = Some(read_whole(content, size)?);
+        }
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+fn read_whole(content: &mut dyn Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    content.take(size).read_to_end(&mut whole)?;
+    if (whole.len() as u64) < size {
+        return Err(malformed("less than it announces"));
+    }
+    Ok(whole)
+}
+
+/// Shows each entry's name, size and content, until `visit` says that it has seen enough. Whether the archive is of a
+/// known kind.
+fn walk(
+    mut archive: impl Read,
+    mut visit: impl FnMut(&[u8], u64, &mut dyn Read) -> io::Result<bool>,
+) -> io::Result<bool> {
     loop {
         let mut head = [0; HEAD];
         archive.read_exact(&mut head)?;
         if !MAGIC.contains(&&head[..6]) {
-            // Also rpm's own format without names, for files of more than 4 GiB.
-            return Ok(None);
+            // Also rpm's own format without names, for files of more than 4 GiB and for packages of rpm 6.
+            return Ok(false);
         }
         let size = number(&head, 6)?;
         let name_size = number(&head, 11)?;
@@ -53,21 +115,14 @@ fn find(mut archive: impl Read, limit: u64, wanted: impl Fn(&[u8]) -> bool) -> i
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         let name = &name[..end];
         if name == TRAILER {
-            return Ok(None);
+            return Ok(true);
         }
-        let padded = size.next_multiple_of(4);
-        if wanted(name) {
-            if size > limit {
-                return Ok(None);
-            }
-            let mut content = Vec::new();
-            archive.by_ref().take(size).read_to_end(&mut content)?;
-            if (content.len() as u64) < size {
-                return Err(malformed("less than it announces"));
-            }
-            return Ok(Some(content));
+        let mut content = archive.by_ref().take(size.next_multiple_of(4));
+        if visit(name, size, &mut content)? {
+            return Ok(true);
         }
-        if io::copy(&mut archive.by_ref().take(padded), &mut io::sink())? < padded {
+        io::copy(&mut content, &mut io::sink())?;
+        if content.limit() > 0 {
             return Err(malformed("less than it announces"));
         }
     }

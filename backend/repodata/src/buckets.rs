@@ -1,6 +1,7 @@
 //! Metadata that follows its packages: buckets that are compressed again only when one of their own packages comes or
 //! goes, and the state of both checksums after each, so that what lies before a change is not even read.
 
+mod packed;
 mod slot;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use crate::reader::decompress;
 use crate::repository::{BUCKET_SIZE, Fragments};
 use crate::zchunk::Chunk;
 
+pub(crate) use packed::{Packed, Packing};
 use slot::{Member, Open, Slot};
 
 /// Why packages were not changed; then none was.
@@ -297,27 +299,52 @@ impl Buckets {
                 }
                 Slot::Open(open) => {
                     changed.compressed += 1;
-                    let mut make = |n: usize| {
-                        let text = &open.text[n];
-                        let frame = compress_bucket(self.compression, self.level, text, open.members.len())?;
-                        let digest = Sha256::digest(&frame.compressed).into();
-                        store.put(&digest, &frame.compressed)?;
-                        let mut state = state(n);
-                        state.push(&frame.compressed, text);
-                        io::Result::Ok(Piece {
-                            digest,
-                            chunk: Chunk::new(&frame.compressed, frame.open_len),
-                            state,
-                        })
-                    };
-                    let pieces = Arc::new([make(0)?, make(1)?, make(2)?]);
-                    let members = Arc::new(open.members);
-                    Bucket { members, pieces }
+                    let packed = Packed::new(open, self.compression, self.level)?;
+                    self.place(store, packed, list.last())?
                 }
             };
             list.push(bucket);
         }
         Ok(list)
+    }
+
+    /// Puts a compressed bucket behind another one.
+    fn place(
+        &self,
+        store: &mut impl FrameStore,
+        packed: Packed,
+        before: Option<&Bucket>,
+    ) -> io::Result<Bucket> {
+        let mut make = |n: usize| {
+            let frame = &packed.frames[n];
+            let digest = Sha256::digest(&frame.compressed).into();
+            store.put(&digest, &frame.compressed)?;
+            let mut state = before
+                .map_or(&self.ends[n].state, |bucket| &bucket.pieces[n].state)
+                .clone();
+            state.push(&frame.compressed, &packed.text[n]);
+            io::Result::Ok(Piece {
+                digest,
+                chunk: Chunk::new(&frame.compressed, frame.open_len),
+                state,
+            })
+        };
+        let pieces = Arc::new([make(0)?, make(1)?, make(2)?]);
+        let members = Arc::new(packed.members);
+        Ok(Bucket { members, pieces })
+    }
+
+    /// Adds a bucket at the end, whatever room there is in the one before it. That no package of it is there already,
+    /// the caller knows.
+    pub(crate) fn push(&mut self, store: &mut impl FrameStore, packed: Packed) -> io::Result<()> {
+        let bucket = self.place(store, packed, self.list.last())?;
+        self.list.push(bucket);
+        Ok(())
+    }
+
+    /// What buckets are compressed with, and how many packages are in one.
+    pub(crate) fn packing(&self) -> (Compression, i32, usize) {
+        (self.compression, self.level, self.size)
     }
 
     /// A frame and what it holds. Metadata is signed, so what a disk made of a frame must not come into it.

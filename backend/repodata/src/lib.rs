@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod appstream;
 mod archive;
 mod buckets;
 mod dependency;
 mod evr;
+mod extra;
 mod file_plan;
 #[cfg(feature = "forge")]
 pub mod forge;
 mod frames;
+mod generate;
 mod header;
 mod layout;
 mod package;
@@ -22,12 +25,15 @@ mod verify;
 mod xml;
 mod zchunk;
 
+pub use appstream::{AppStream, appstream_xml};
 pub use archive::find_spec;
 pub use buckets::{Buckets, ChangeError, Changed};
 pub use dependency::Dependency;
 pub use evr::{Evr, Nevra, rpmvercmp};
+pub use extra::{ExtraError, ExtraFile, ExtraKind, extra_files};
 pub use file_plan::{Digest, FilePlan, FrameStore};
 pub use frames::{Assembler, Compression, Frame, Kind, MetadataFile, assemble, compress_bucket};
+pub use generate::generate;
 pub use header::{Header, HeaderError, Part};
 pub use package::{Change, File, FileType, Package, PackageError, PackageFile};
 pub use reader::{ReadError, decompress, read_repomd};

@@ -379,7 +379,7 @@ fn read_files(header: &Header) -> Result<Vec<File>, PackageError> {
     Ok(paths.into_iter().zip(modes).zip(flags).map(file).collect())
 }
 
-fn read_paths(header: &Header) -> Result<Vec<String>, PackageError> {
+pub(crate) fn read_paths(header: &Header) -> Result<Vec<String>, PackageError> {
     let Some(names) = header.strings(tag::BASE_NAMES) else {
         let old = header.strings(tag::OLD_FILE_NAMES).unwrap_or_default();
         return Ok(old.into_iter().map(|path| path.into_owned()).collect());

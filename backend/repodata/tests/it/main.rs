@@ -8,6 +8,7 @@ mod command;
 mod corpus;
 mod createrepo;
 mod dnf;
+mod extras;
 mod formats;
 mod hostile;
 mod install;

@@ -1,37 +1,30 @@
 //! `repodata create`
 
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use fs_err::File;
 use repodata::{
-    Buckets, Compression, Digest, Fragments, FrameStore, Package, PackageFile, Record, RpmFile, Tags, Zchunk,
-    repomd_xml, verify_payload,
+    AppStream, Buckets, Compression, ExtraKind, Record, Tags, Zchunk, appstream_xml, extra_files, generate,
+    repomd_xml,
 };
-use sha2::{Digest as _, Sha256};
 
-/// Packages whose XML is in memory at once.
-const AT_ONCE: usize = 256;
+use crate::describe::describe;
+use crate::frames::FrameFolder;
 
-/// Compressed frames as files of a folder.
-struct FrameFolder(PathBuf);
-
-impl FrameFolder {
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.0.join(hex::encode(digest))
-    }
-}
-
-impl FrameStore for FrameFolder {
-    fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()> {
-        fs_err::write(self.path(digest), compressed)
-    }
-
-    fn get(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        fs_err::read(self.path(digest))
-    }
+/// What is to be made.
+pub struct Create {
+    pub compression: Compression,
+    pub zchunk: bool,
+    /// Seconds since 1970.
+    pub timestamp: i64,
+    /// Files that become part of the metadata as they are.
+    pub extra: Vec<(ExtraKind, PathBuf)>,
+    /// What software centres call the repository, if there is to be something for them.
+    pub origin: Option<String>,
 }
 
 /// Seconds since 1970.
@@ -40,49 +33,99 @@ pub fn now() -> anyhow::Result<i64> {
     Ok(i64::try_from(passed.as_secs())?)
 }
 
-/// Writes the metadata of a folder and puts it into place whole; the number of packages.
-pub fn create(
-    folder: &Path,
-    compression: Compression,
-    zchunk: bool,
-    timestamp: i64,
-) -> anyhow::Result<usize> {
-    let mut paths = Vec::new();
-    find(folder, &mut paths)?;
-    paths.sort();
-    let (new, target) = (folder.join(".repodata.new"), folder.join("repodata"));
-    match fs_err::remove_dir_all(&new) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
-        _ => fs_err::create_dir(&new)?,
-    }
-    let frames = new.join("frames");
-    fs_err::create_dir(&frames)?;
-    let mut store = FrameFolder(frames);
-    let mut buckets = Buckets::new(compression)?;
-    let none: [&str; 0] = [];
-    for some in paths.chunks(AT_ONCE) {
-        let fragments: Vec<Fragments> = some
-            .iter()
-            .map(|path| Ok(describe(path, href(folder, path)?)?.fragments()))
-            .collect::<anyhow::Result<_>>()?;
-        buckets.change(&mut store, &none, &fragments)?;
-    }
-    let mut records: Vec<Record> = Vec::new();
-    for plan in buckets.files() {
-        write(&new.join(&plan.name), |file| plan.write(&store, file))?;
-        records.push(plan.record(timestamp));
-        if zchunk && let Some(chunked) = Zchunk::of(&plan, &store)? {
-            write(&new.join(&chunked.name), |file| {
-                chunked.write(&plan, &store, file)
-            })?;
-            records.push(chunked.record(&plan, timestamp));
+impl Create {
+    /// Writes the metadata of a folder and puts it into place whole; the number of packages.
+    pub fn run(&self, folder: &Path) -> anyhow::Result<usize> {
+        let mut paths = Vec::new();
+        find(folder, &mut paths)?;
+        paths.sort();
+        let (new, target) = (folder.join(".repodata.new"), folder.join("repodata"));
+        match fs_err::remove_dir_all(&new) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
+            _ => fs_err::create_dir(&new)?,
         }
+        let mut records: Vec<Record> = Vec::new();
+        for (kind, path) in &self.extra {
+            let given = fs_err::read(path)?;
+            records.extend(
+                self.extra(&new, *kind, &given)
+                    .with_context(|| path.display().to_string())?,
+            );
+        }
+        let packages = self.packages(folder, paths, &new, &mut records)?;
+        let repomd = repomd_xml(&self.timestamp.to_string(), &Tags::default(), &records);
+        write(&new.join("repomd.xml"), |file| file.write_all(repomd.as_bytes()))?;
+        swap(&new, &target)?;
+        Ok(packages)
     }
-    let repomd = repomd_xml(&timestamp.to_string(), &Tags::default(), &records);
-    write(&new.join("repomd.xml"), |file| file.write_all(repomd.as_bytes()))?;
-    fs_err::remove_dir_all(&store.0)?;
-    swap(&new, &target)?;
-    Ok(buckets.len())
+
+    /// What is made of the packages.
+    fn packages(
+        &self,
+        folder: &Path,
+        paths: Vec<PathBuf>,
+        new: &Path,
+        records: &mut Vec<Record>,
+    ) -> anyhow::Result<usize> {
+        let frames = new.join("frames");
+        fs_err::create_dir(&frames)?;
+        let mut store = FrameFolder(frames);
+        let mut buckets = Buckets::new(self.compression)?;
+        let (mut components, mut unreadable) = (Vec::new(), 0);
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let one = |path: PathBuf| {
+            let described = describe(&path, href(folder, &path)?)?;
+            let fragments = described.package.fragments();
+            let appstream = match self.origin {
+                Some(_) => described.appstream(&path)?,
+                None => AppStream::Components(Vec::new()),
+            };
+            anyhow::Ok((fragments, appstream))
+        };
+        generate(
+            &mut buckets,
+            &mut store,
+            threads,
+            paths.into_iter(),
+            one,
+            |appstream| match appstream {
+                AppStream::Components(some) => components.extend(some),
+                AppStream::Unreadable => unreadable += 1,
+            },
+        )?;
+        for plan in buckets.files() {
+            write(&new.join(&plan.name), |file| plan.write(&store, file))?;
+            records.push(plan.record(self.timestamp));
+            if self.zchunk
+                && let Some(chunked) = Zchunk::of(&plan, &store)?
+            {
+                write(&new.join(&chunked.name), |file| {
+                    chunked.write(&plan, &store, file)
+                })?;
+                records.push(chunked.record(&plan, self.timestamp));
+            }
+        }
+        fs_err::remove_dir_all(&store.0)?;
+        if let Some(origin) = &self.origin {
+            let xml = appstream_xml(origin, &components);
+            records.extend(self.extra(new, ExtraKind::AppStream, xml.as_bytes())?);
+        }
+        if unreadable > 0 {
+            eprintln!(
+                "repodata: {unreadable} packages with AppStream metadata are not in the catalogue: their payload is \
+                 compressed in another way than by gzip and zstd, or in the format of rpm 6"
+            );
+        }
+        Ok(buckets.len())
+    }
+
+    fn extra(&self, new: &Path, kind: ExtraKind, given: &[u8]) -> anyhow::Result<Vec<Record>> {
+        let files = extra_files(kind, given, self.compression)?;
+        for file in &files {
+            write(&new.join(&file.name), |to| to.write_all(&file.bytes))?;
+        }
+        Ok(files.iter().map(|file| file.record(self.timestamp)).collect())
+    }
 }
 
 /// Writes a file, to the disk.
@@ -115,41 +158,6 @@ fn href(folder: &Path, path: &Path) -> anyhow::Result<String> {
     Ok(parts
         .with_context(|| format!("{}: the name is not UTF-8", path.display()))?
         .join("/"))
-}
-
-/// Reads, checks and describes a package.
-pub fn describe(path: &Path, location_href: String) -> anyhow::Result<Package> {
-    let wrong = || path.display().to_string();
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let sha256_hex = sha256(&mut file)?;
-    file.rewind()?;
-    let mut reader = BufReader::new(file);
-    let rpm = RpmFile::read_headers(&mut reader, metadata.len()).with_context(wrong)?;
-    verify_payload(&rpm, &mut reader).with_context(wrong)?;
-    let mtime = metadata
-        .modified()?
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let place = PackageFile {
-        sha256_hex,
-        size: metadata.len(),
-        mtime: i64::try_from(mtime.as_secs())?,
-        location_href,
-        location_base: None,
-    };
-    Package::from_rpm(&rpm, place).with_context(wrong)
-}
-
-fn sha256(file: &mut File) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hex::encode(hash.finalize())),
-            n => hash.update(&piece[..n]),
-        }
-    }
 }
 
 /// Puts the new folder in the old one's place. Between two renames there is none; a program that serves the folder

@@ -2,13 +2,17 @@
 
 mod check;
 mod create;
+mod describe;
+mod frames;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use repodata::{Compression, Kind};
+use repodata::{Compression, ExtraKind, Kind};
+
+use create::Create;
 
 /// Repository metadata for RPM packages.
 #[derive(Debug, Parser)]
@@ -33,6 +37,20 @@ enum Command {
         /// Seconds since 1970 that the metadata bears, also as its revision; now, unless given.
         #[arg(long, env = "SOURCE_DATE_EPOCH")]
         timestamp: Option<i64>,
+        /// Groups of packages, comps.xml, to become part of the metadata; plain or compressed by gzip or zstd, as the
+        /// next two.
+        #[arg(long, value_name = "FILE")]
+        comps: Option<PathBuf>,
+        /// Modules, modules.yaml.
+        #[arg(long, value_name = "FILE")]
+        modules: Option<PathBuf>,
+        /// Advisories, updateinfo.xml.
+        #[arg(long, value_name = "FILE")]
+        updateinfo: Option<PathBuf>,
+        /// Collects what the packages say to software centres (metainfo files) into an AppStream catalogue of this
+        /// origin, such as the repository's name.
+        #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+        appstream: Option<String>,
     },
     /// Prints what the metadata says about one package.
     Show {
@@ -62,6 +80,15 @@ enum What {
     Other,
 }
 
+/// What names a catalogue also names files of software centres.
+fn origin(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || "-_.@+:/".contains(c);
+    if text.is_empty() || !text.chars().all(is_fit) {
+        return Err("letters, digits and -_.@+:/ make an origin".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 impl Command {
     fn run(self) -> anyhow::Result<()> {
         match self {
@@ -70,13 +97,31 @@ impl Command {
                 compression,
                 zchunk,
                 timestamp,
+                comps,
+                modules,
+                updateinfo,
+                appstream,
             } => {
                 let compression = match compression {
                     Format::Zstd => Compression::Zstd,
                     Format::Gzip => Compression::Gzip,
                 };
-                let timestamp = timestamp.map_or_else(create::now, Ok)?;
-                let packages = create::create(&folder, compression, zchunk, timestamp)?;
+                let extra = [
+                    (ExtraKind::Group, comps),
+                    (ExtraKind::Modules, modules),
+                    (ExtraKind::UpdateInfo, updateinfo),
+                ];
+                let create = Create {
+                    compression,
+                    zchunk,
+                    timestamp: timestamp.map_or_else(create::now, Ok)?,
+                    extra: extra
+                        .into_iter()
+                        .filter_map(|(kind, file)| Some((kind, file?)))
+                        .collect(),
+                    origin: appstream,
+                };
+                let packages = create.run(&folder)?;
                 println!("{packages} packages");
             }
             Command::Show { package, part } => {
@@ -87,7 +132,7 @@ impl Command {
                 };
                 let name = package.file_name().context("this is no file")?;
                 let href = name.to_str().context("the file's name is not UTF-8")?.to_owned();
-                let fragments = create::describe(&package, href)?.fragments();
+                let fragments = describe::describe(&package, href)?.package.fragments();
                 print!("{}", fragments.get(kind));
             }
             Command::Check { folder } => check::check(&folder)?,
