@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::file_plan::{Digest, FilePlan, FrameStore};
-use crate::frames::{Compression, Kind, compress_bucket};
+use crate::frames::{Compression, Compressor, Kind, compress_bucket};
 use crate::reader::decompress;
 use crate::repository::{BUCKET_SIZE, Fragments};
 use crate::zchunk::Chunk;
@@ -271,6 +271,7 @@ impl Buckets {
         let mut list: Vec<Bucket> = Vec::with_capacity(slots.len());
         // Until something differs, the old states are right.
         let mut same = true;
+        let mut compressor = Compressor::new(self.compression, self.level)?;
         for (at, slot) in slots.into_iter().enumerate() {
             let before = list.last().map(|bucket| &bucket.pieces);
             let state = |n: usize| {
@@ -299,7 +300,7 @@ impl Buckets {
                 }
                 Slot::Open(open) => {
                     changed.compressed += 1;
-                    let packed = Packed::new(open, self.compression, self.level)?;
+                    let packed = Packed::new(open, &mut compressor)?;
                     self.place(store, packed, list.last())?
                 }
             };

@@ -104,20 +104,38 @@ pub fn compress_bucket(
     open: &[u8],
     packages: usize,
 ) -> io::Result<Frame> {
-    let compressed = match compression {
-        Compression::Zstd => zstd::bulk::compress(open, level)?,
-        Compression::Gzip => {
-            let level = flate2::Compression::new(level.clamp(1, 9) as u32);
-            let mut encoder = GzEncoder::new(Vec::new(), level);
-            encoder.write_all(open)?;
-            encoder.finish()?
-        }
-    };
-    Ok(Frame {
-        compressed,
-        open_len: open.len() as u64,
-        packages,
-    })
+    Compressor::new(compression, level)?.compress(open, packages)
+}
+
+/// Compresses one frame after the other in the same memory, some megabytes with zstd.
+pub(crate) enum Compressor {
+    Zstd(zstd::bulk::Compressor<'static>),
+    Gzip(flate2::Compression),
+}
+
+impl Compressor {
+    pub(crate) fn new(compression: Compression, level: i32) -> io::Result<Compressor> {
+        Ok(match compression {
+            Compression::Zstd => Compressor::Zstd(zstd::bulk::Compressor::new(level)?),
+            Compression::Gzip => Compressor::Gzip(flate2::Compression::new(level.clamp(1, 9) as u32)),
+        })
+    }
+
+    pub(crate) fn compress(&mut self, open: &[u8], packages: usize) -> io::Result<Frame> {
+        let compressed = match self {
+            Compressor::Zstd(compressor) => compressor.compress(open)?,
+            Compressor::Gzip(level) => {
+                let mut encoder = GzEncoder::new(Vec::new(), *level);
+                encoder.write_all(open)?;
+                encoder.finish()?
+            }
+        };
+        Ok(Frame {
+            compressed,
+            open_len: open.len() as u64,
+            packages,
+        })
+    }
 }
 
 /// One finished metadata file.

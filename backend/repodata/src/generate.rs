@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::buckets::{Buckets, ChangeError, Packed, Packing};
 use crate::file_plan::{Digest, FrameStore};
+use crate::frames::Compressor;
 use crate::repository::Fragments;
 
 /// Packages that are still to be described, and how far that is.
@@ -79,22 +80,25 @@ where
         moved: Condvar::new(),
     };
     let (compression, level, size) = buckets.packing();
-    let make = |batch: Vec<T>| {
+    let make = |compressor: &mut Compressor, batch: Vec<T>| {
         let (mut packing, mut rest) = (Packing::default(), Vec::with_capacity(batch.len()));
         for one in batch {
             let (fragments, more) = describe(one)?;
             packing.add(&fragments).map_err(ChangeError::from)?;
             rest.push((fragments.name, more));
         }
-        let packed = packing.pack(compression, level).map_err(ChangeError::from)?;
+        let packed = packing.pack(compressor).map_err(ChangeError::from)?;
         Ok((packed, rest))
     };
+    let compressors = (0..threads.get()).map(|_| Compressor::new(compression, level));
+    let compressors: Vec<Compressor> = compressors.collect::<Result<_, _>>().map_err(ChangeError::from)?;
     let mut seen: HashSet<Digest> = buckets.packages().copied().collect();
     let (sender, receiver) = channel();
     std::thread::scope(|scope| {
-        for _ in 0..threads.get() {
-            let sender = sender.clone();
-            scope.spawn(|| work(&shared, size, threads.get() + 1, &make, sender));
+        for mut compressor in compressors {
+            let (sender, make, shared) = (sender.clone(), &make, &shared);
+            let make = move |batch| make(&mut compressor, batch);
+            scope.spawn(move || work(shared, size, threads.get() + 1, make, sender));
         }
         drop(sender);
         let result = place_all(&shared, &receiver, |(packed, rest)| {
@@ -118,7 +122,7 @@ fn work<T, M, I: Iterator<Item = T>>(
     shared: &Shared<I>,
     size: usize,
     ahead: usize,
-    make: &impl Fn(Vec<T>) -> M,
+    mut make: impl FnMut(Vec<T>) -> M,
     done: Sender<(usize, M)>,
 ) {
     let _guard = StopOnPanic(shared);

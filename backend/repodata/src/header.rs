@@ -4,6 +4,7 @@
 //! twice, an index that disagrees with its region) is refused, so that what is checked here is what a client sees.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::io::{self, Read};
 
 use thiserror::Error;
@@ -476,11 +477,11 @@ fn check_entry(raw: &[u8], store: &[u8]) -> Result<Entry, String> {
 
 /// Length of `count` NUL-terminated strings at the start of `data`.
 fn end_of_strings(data: &[u8], count: usize) -> Option<usize> {
-    data.iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == 0)
-        .nth(count - 1)
-        .map(|(at, _)| at + 1)
+    let mut end = 0;
+    for _ in 0..count {
+        end += CStr::from_bytes_until_nul(data.get(end..)?).ok()?.count_bytes() + 1;
+    }
+    Some(end)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What repository metadata says about one package.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -161,8 +162,12 @@ impl Package {
             .find_map(|tag| rpm.signature().number(*tag))
             .or_else(|| header.number(tag::PAYLOAD_SIZE_ALT));
         let files = read_files(header)?;
-        let owned: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let dependencies = Dependencies::read(header, |path| owned.contains(path));
+        // Few packages require a path.
+        let owned: OnceCell<HashSet<&str>> = OnceCell::new();
+        let dependencies = Dependencies::read(header, |path| {
+            let owned = owned.get_or_init(|| files.iter().map(|file| file.path.as_str()).collect());
+            owned.contains(path)
+        });
         Ok(Package {
             nevra: rpm.nevra()?,
             file,

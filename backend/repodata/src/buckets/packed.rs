@@ -4,7 +4,7 @@ use std::io;
 
 use super::slot::{Member, Open};
 use crate::file_plan::Digest;
-use crate::frames::{Compression, Frame, compress_bucket};
+use crate::frames::{Compressor, Frame};
 use crate::repository::Fragments;
 
 /// What costs most of a bucket's time and depends on nothing but its packages.
@@ -15,9 +15,9 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    pub(super) fn new(open: Open, compression: Compression, level: i32) -> io::Result<Packed> {
+    pub(super) fn new(open: Open, compressor: &mut Compressor) -> io::Result<Packed> {
         let Open { members, text } = open;
-        let frame = |n: usize| compress_bucket(compression, level, &text[n], members.len());
+        let mut frame = |n: usize| compressor.compress(&text[n], members.len());
         let frames = [frame(0)?, frame(1)?, frame(2)?];
         Ok(Packed {
             members,
@@ -41,7 +41,7 @@ impl Packing {
         self.0.add(one)
     }
 
-    pub(crate) fn pack(self, compression: Compression, level: i32) -> io::Result<Packed> {
-        Packed::new(self.0, compression, level)
+    pub(crate) fn pack(self, compressor: &mut Compressor) -> io::Result<Packed> {
+        Packed::new(self.0, compressor)
     }
 }

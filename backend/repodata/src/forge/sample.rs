@@ -10,6 +10,12 @@ const GREATER_EQUAL: u32 = 12;
 const EQUAL: u32 = 8;
 const DAY: u32 = 86_400;
 
+/// What many descriptions say in the same words.
+const BOILERPLATE: &str = "This package contains the files that are needed at run time. Programs that are built with it \
+    need the package with headers and the link to the shared library, which is called as this one with -devel behind its \
+    name. The documentation is in a package of its own as well, for machines on which nobody reads it. Translations and \
+    examples are included as far as they are maintained; what is not has been removed, as the guidelines demand.";
+
 /// Words as packages use them.
 const WORDS: [&str; 64] = [
     "access", "adapter", "archive", "backend", "binary", "bridge", "buffer", "build", "cache", "channel",
@@ -48,7 +54,7 @@ pub fn sample(number: usize) -> io::Result<Vec<u8>> {
         .translated(tag::SUMMARY, words.sentence(6))
         .translated(
             tag::DESCRIPTION,
-            (0..8).map(|_| words.sentence(12)).collect::<Vec<_>>().join(".\n"),
+            format!("{}.\n{}.\n{BOILERPLATE}", words.sentence(10), words.sentence(10)),
         )
         .u32s(tag::BUILD_TIME, &[1_700_000_000 + words.below(1 << 24) as u32])
         .u32s(tag::SIZE, &[words.below(1 << 24) as u32]);
@@ -86,60 +92,43 @@ pub fn sample(number: usize) -> io::Result<Vec<u8>> {
 }
 
 fn files(name: &str, words: &mut Words) -> Vec<ForgedFile> {
-    let mut files = vec![
-        ForgedFile {
-            path: format!("/usr/bin/{name}").into(),
-            mode: 0o100_755,
-            flags: 0,
-        },
-        ForgedFile {
-            path: format!("/usr/share/{name}").into(),
-            mode: 0o040_755,
-            flags: 0,
-        },
+    let mut paths = vec![
+        (format!("/usr/bin/{name}"), 0o100_755),
+        (format!("/usr/share/{name}"), 0o040_755),
     ];
     let mut folder = String::new();
-    for number in files.len()..FILES {
-        if number % 6 == 2 {
-            folder = format!(
-                "/usr/share/{name}/{}/{}-{}",
-                words.next(),
-                words.next(),
-                words.next()
-            );
+    for number in paths.len()..FILES {
+        if number % 9 == 2 {
+            folder = format!("/usr/share/{name}/{}/site-packages/templates", words.next());
         }
-        let path = format!(
-            "{folder}/{}_{}{}.{}",
-            words.next(),
-            words.next(),
-            words.below(99),
-            words.next()
-        );
-        files.push(ForgedFile {
-            path: path.into(),
-            mode: 0o100_644,
-            flags: 0,
-        });
+        let path = format!("{folder}/{}_{:02}.xhtml", words.next(), number);
+        paths.push((path, 0o100_644));
     }
-    files
+    let file = |(path, mode): (String, u16)| ForgedFile {
+        path: path.into(),
+        mode,
+        flags: 0,
+    };
+    paths.into_iter().map(file).collect()
 }
 
 fn changelog(words: &mut Words) -> Vec<(u32, String, String)> {
     let mut time = 1_700_000_000 - DAY * words.below(900) as u32;
+    let mut version = 10 + words.below(40);
     let mut entry = |_| {
         time -= DAY * (1 + words.below(60) as u32);
-        let author = format!(
-            "{0} {1} <{0}@example.org> - {2}.{3}-1",
+        version -= u64::from(version > 1);
+        let someone = words.next();
+        let author = format!("{someone} maintainer <{someone}@fedoraproject.example.org> - 2.{version}-1");
+        let text = format!(
+            "- Rebuilt for https://fedoraproject.example.org/wiki/Fedora_{0}_Mass_Rebuild because of {1}\n\
+             - Update to version 2.{version}, which fixes the {2} of {1} on all architectures (rhbz#2{3:06})",
+            30 + version % 14,
             words.next(),
             words.next(),
-            words.below(9),
-            words.below(40)
+            words.below(1_000_000),
         );
-        (
-            time,
-            author,
-            format!("- {}\n- {}", words.sentence(14), words.sentence(12)),
-        )
+        (time, author, text)
     };
     (0..CHANGES).map(&mut entry).collect()
 }

@@ -10,6 +10,7 @@ mod createrepo;
 mod dnf;
 mod extras;
 mod formats;
+mod generate;
 mod hostile;
 mod install;
 mod mistakes;

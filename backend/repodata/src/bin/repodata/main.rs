@@ -1,5 +1,6 @@
 //! `repodata`: metadata for a folder of packages, what one package comes to, and whether metadata is whole.
 
+mod bench;
 mod check;
 mod create;
 mod describe;
@@ -64,6 +65,19 @@ enum Command {
     Check {
         /// The folder that holds `repodata/`.
         folder: PathBuf,
+    },
+    /// Makes packages of 40 files and ten changelog entries and their metadata, and prints time and memory, as lines of
+    /// JSON.
+    Bench {
+        /// How many packages; each takes some 16 KiB in the folder for temporary files.
+        #[arg(long, default_value_t = 10_000)]
+        packages: usize,
+        /// How many times.
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// A `createrepo_c` to be measured beside; several times for several.
+        #[arg(long = "rival", value_name = "PROGRAM")]
+        rivals: Vec<PathBuf>,
     },
 }
 
@@ -136,6 +150,11 @@ impl Command {
                 print!("{}", fragments.get(kind));
             }
             Command::Check { folder } => check::check(&folder)?,
+            Command::Bench {
+                packages,
+                rounds,
+                rivals,
+            } => bench::bench(packages, rounds, &rivals)?,
         }
         Ok(())
     }
