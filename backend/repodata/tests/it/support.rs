@@ -11,14 +11,32 @@ use repodata::{Package, PackageFile, RpmFile};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// All packages and source packages of `specs/`, in one folder.
-static PACKAGES: LazyLock<TempDir> = LazyLock::new(|| {
-    let folder = TempDir::new().unwrap();
-    for spec in ["alpha", "beta", "gamma", "latin"] {
-        build(spec, folder.path(), &[]);
+const SPECS: [&str; 4] = ["alpha", "beta", "gamma", "latin"];
+
+/// All packages and source packages of [`SPECS`], in one folder. Tests run in processes of their own, and none changes
+/// them, so they are made once for each state of the specs.
+static PACKAGES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let mut state = Sha256::new();
+    for spec in SPECS {
+        state.update(fs_err::read(spec_path(spec)).unwrap());
+    }
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = all.join(format!("packages-{}", hex::encode(state.finalize())));
+    if !folder.is_dir() {
+        let new = TempDir::new_in(all).unwrap();
+        for spec in SPECS {
+            build(spec, new.path(), &[]);
+        }
+        // Another process may have been quicker.
+        let renamed = fs_err::rename(new.path(), &folder);
+        assert!(renamed.is_ok() || folder.is_dir(), "{renamed:?}");
     }
     folder
 });
+
+fn spec_path(spec: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/specs/{spec}.spec"))
+}
 
 /// Builds one of `specs/` and puts its packages into `to`.
 pub fn build(spec: &str, to: &Path, defines: &[&str]) {
@@ -34,7 +52,7 @@ fn build_with(spec: &str, to: &Path, defines: &[&str], options: &[&str]) {
     let top = TempDir::new().unwrap();
     fs_err::create_dir(top.path().join("SOURCES")).unwrap();
     fs_err::write(top.path().join("SOURCES/alpha.txt"), "source\n").unwrap();
-    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/specs/{spec}.spec"));
+    let spec = spec_path(spec);
     let mut command = Command::new("rpmbuild");
     command
         .arg("-ba")
@@ -93,7 +111,7 @@ pub fn text(output: &Output) -> String {
 
 /// Paths of all fixture packages.
 pub fn packages() -> Vec<PathBuf> {
-    let packages = files_below(PACKAGES.path());
+    let packages = files_below(&PACKAGES);
     assert_eq!(packages.len(), 9, "{packages:?}");
     packages
 }
