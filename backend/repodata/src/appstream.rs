@@ -9,8 +9,9 @@ mod tree;
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use crate::archive::read_files;
-use crate::package::read_paths;
+use crate::archive::{Listed, read_files};
+use crate::header::Header;
+use crate::package::{GHOST, MODE_TYPE, read_paths};
 use crate::rpm_file::RpmFile;
 use crate::tag;
 use crate::xml::push_attr;
@@ -21,14 +22,15 @@ use desktop::DesktopFile;
 /// Largest metainfo or desktop file that is read, in bytes. The largest known one has 600 KiB, for it has all of its
 /// translations.
 const MAX_FILE: u64 = 1 << 20;
+const MODE_REGULAR: u16 = 0o100_000;
+const MODE_LINK: u16 = 0o120_000;
 
 /// What a package has for the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppStream {
     /// `<component>` elements, each on lines of its own; none if the package has none.
     Components(Vec<String>),
-    /// The package has some, in a payload that cannot be read here: compressed in another way than gzip and zstd, or in
-    /// the archive format of rpm 6.
+    /// The package has some, in a payload that cannot be read here: compressed in another way than gzip and zstd.
     Unreadable,
 }
 
@@ -49,7 +51,13 @@ impl AppStream {
             return nothing;
         }
         let wanted = |path: &[u8]| is_metainfo(path) || desktop_id(path).is_some();
-        let Some(files) = read_files(payload, MAX_FILE, wanted)? else {
+        // Content that is aligned in the archive has padding that nothing in the archive tells.
+        let requires = rpm.header().strings(tag::REQUIRE_NAME).unwrap_or_default();
+        if requires.iter().any(|name| name == "rpmlib(PayloadAlignment)") {
+            return Ok(AppStream::Unreadable);
+        }
+        let listed = listed(rpm.header(), paths);
+        let Some(files) = read_files(payload, &listed, MAX_FILE, wanted)? else {
             return Ok(AppStream::Unreadable);
         };
         let desktop_file = |(path, content): &(Vec<u8>, Vec<u8>)| {
@@ -62,6 +70,30 @@ impl AppStream {
         let components = metainfo.filter_map(|xml| component(xml, &name, &desktop_files));
         Ok(AppStream::Components(components.collect()))
     }
+}
+
+/// What an archive without names holds of each file: of files that are one, the last has the content; of what is
+/// neither file nor link, there is none.
+fn listed(header: &Header, paths: Vec<String>) -> Listed {
+    let sizes = header.file_sizes().unwrap_or_default();
+    let modes = header.u16s(tag::FILE_MODES).unwrap_or_default();
+    let flags = header.u32s(tag::FILE_FLAGS).unwrap_or_default();
+    let inodes = header.u32s(tag::FILE_INODES).unwrap_or_default();
+    let is = |at: usize, kind: u16| modes.get(at).is_some_and(|mode| mode & MODE_TYPE == kind);
+    let is_ghost = |at: usize| flags.get(at).is_some_and(|flags| flags & GHOST != 0);
+    let mut last = HashMap::new();
+    for (at, inode) in inodes.iter().enumerate() {
+        if is(at, MODE_REGULAR) && !is_ghost(at) {
+            last.insert(*inode, at);
+        }
+    }
+    let size = |at: usize| {
+        let is_last = || inodes.get(at).is_none_or(|inode| last.get(inode) == Some(&at));
+        let has_content = is(at, MODE_LINK) || (is(at, MODE_REGULAR) && is_last());
+        sizes.get(at).copied().filter(|_| has_content).unwrap_or(0)
+    };
+    let all = paths.into_iter().enumerate();
+    all.map(|(at, path)| (path.into_bytes(), size(at))).collect()
 }
 
 /// The whole catalogue. `origin` names the repository: letters, digits, dashes and slashes.

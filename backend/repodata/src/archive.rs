@@ -1,10 +1,14 @@
-//! Looks for files in a package's payload: a compressed cpio archive of the format `newc`.
+//! Looks for files in a package's payload: a compressed cpio archive of the format `newc`, or rpm's own one, which has
+//! nothing of a file but its number in the header.
 
 use std::io::{self, Read};
 
 const MAGIC: [&[u8]; 2] = [b"070701", b"070702"];
 /// Bytes of an entry's fixed part: the magic and 13 numbers of eight hexadecimal digits.
 const HEAD: usize = 110;
+/// rpm's own format: this, and the number in eight hexadecimal digits.
+const BARE_MAGIC: &[u8] = b"07070X";
+const BARE_HEAD: usize = 14;
 const TRAILER: &[u8] = b"TRAILER!!!";
 /// Longest name that is believed, in bytes.
 const MAX_NAME: u64 = 4_096;
@@ -12,6 +16,9 @@ const MAX_NAME: u64 = 4_096;
 const MAX_OPEN: u64 = 8 << 30;
 /// Most files that are taken out of one payload.
 const MAX_FILES: usize = 512;
+
+/// Files as the header lists them: whole path, and bytes in the archive.
+pub(crate) type Listed = Vec<(Vec<u8>, u64)>;
 
 /// A file out of a payload: its whole path, and what it holds.
 pub(crate) type Found = (Vec<u8>, Vec<u8>);
@@ -32,9 +39,10 @@ pub fn find_spec(payload: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> 
 }
 
 /// All files of a payload whose path is wanted and that are no larger than `limit` bytes. `None` where the payload is
-/// compressed in another way than gzip and zstd, or is an archive without names, as packages of rpm 6 have it.
+/// compressed in another way than gzip and zstd. `listed` tells the files of an archive without names.
 pub(crate) fn read_files(
     payload: impl Read,
+    listed: &Listed,
     limit: u64,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> io::Result<Option<Vec<Found>>> {
@@ -42,7 +50,7 @@ pub(crate) fn read_files(
         return Ok(None);
     };
     let mut found = Vec::new();
-    let is_read = walk(archive, |name, size, content| {
+    let is_read = walk(archive, listed, |name, size, content| {
         let path = name.strip_prefix(b".").unwrap_or(name);
         if size > 0 && size <= limit && wanted(path) {
             found.push((path.to_owned(), read_whole(content, size)?));
@@ -61,7 +69,7 @@ fn open<'a>(mut payload: impl Read + 'a) -> io::Result<Option<impl Read + 'a>> {
     let archive: Box<dyn Read + 'a> = match start {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(payload)),
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(payload)?),
-        _ if MAGIC[0].starts_with(&start) => Box::new(payload),
+        _ if MAGIC[0].starts_with(&start) || BARE_MAGIC.starts_with(&start) => Box::new(payload),
         _ => return Ok(None),
     };
     Ok(Some(archive.take(MAX_OPEN)))
@@ -69,7 +77,7 @@ fn open<'a>(mut payload: impl Read + 'a) -> io::Result<Option<impl Read + 'a>> {
 
 fn find(archive: impl Read, limit: u64, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Vec<u8>>> {
     let mut found = None;
-    walk(archive, |name, size, content| {
+    walk(archive, &Listed::new(), |name, size, content| {
         if !wanted(name) {
             return Ok(false);
         }
@@ -94,31 +102,22 @@ fn read_whole(content: &mut dyn Read, size: u64) -> io::Result<Vec<u8>> {
 /// known kind.
 fn walk(
     mut archive: impl Read,
+    listed: &Listed,
     mut visit: impl FnMut(&[u8], u64, &mut dyn Read) -> io::Result<bool>,
 ) -> io::Result<bool> {
     loop {
         let mut head = [0; HEAD];
-        archive.read_exact(&mut head)?;
-        if !MAGIC.contains(&&head[..6]) {
-            // Also rpm's own format without names, for files of more than 4 GiB and for packages of rpm 6.
-            return Ok(false);
-        }
-        let size = number(&head, 6)?;
-        let name_size = number(&head, 11)?;
-        if name_size == 0 || name_size > MAX_NAME {
-            return Err(malformed("a name of impossible length"));
-        }
-        // Name and content each end at a multiple of four bytes.
-        let padded = (HEAD as u64 + name_size).next_multiple_of(4) - HEAD as u64;
-        let mut name = Vec::new();
-        archive.by_ref().take(padded).read_to_end(&mut name)?;
-        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-        let name = &name[..end];
-        if name == TRAILER {
+        archive.read_exact(&mut head[..BARE_HEAD])?;
+        let entry = match &head[..6] {
+            BARE_MAGIC => bare_entry(&mut archive, &head, listed)?,
+            magic if MAGIC.contains(&magic) => named_entry(&mut archive, &mut head)?,
+            _ => return Ok(false),
+        };
+        let Some((name, size)) = entry else {
             return Ok(true);
-        }
+        };
         let mut content = archive.by_ref().take(size.next_multiple_of(4));
-        if visit(name, size, &mut content)? {
+        if visit(&name, size, &mut content)? {
             return Ok(true);
         }
         io::copy(&mut content, &mut io::sink())?;
@@ -126,6 +125,37 @@ fn walk(
             return Err(malformed("less than it announces"));
         }
     }
+}
+
+/// Reads the rest of an entry's head; its name and size, or None at the end of the archive.
+fn named_entry(archive: &mut impl Read, head: &mut [u8; HEAD]) -> io::Result<Option<(Vec<u8>, u64)>> {
+    archive.read_exact(&mut head[BARE_HEAD..])?;
+    let size = number(head, 6)?;
+    let name_size = number(head, 11)?;
+    if name_size == 0 || name_size > MAX_NAME {
+        return Err(malformed("a name of impossible length"));
+    }
+    // Name and content each end at a multiple of four bytes.
+    let padded = (HEAD as u64 + name_size).next_multiple_of(4) - HEAD as u64;
+    let mut name = Vec::new();
+    archive.by_ref().take(padded).read_to_end(&mut name)?;
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    name.truncate(end);
+    Ok((name != TRAILER).then_some((name, size)))
+}
+
+fn bare_entry(
+    archive: &mut impl Read,
+    head: &[u8; HEAD],
+    listed: &Listed,
+) -> io::Result<Option<(Vec<u8>, u64)>> {
+    let mut padding = [0; BARE_HEAD.next_multiple_of(4) - BARE_HEAD];
+    archive.read_exact(&mut padding)?;
+    let file = usize::try_from(number(head, 0)?)
+        .ok()
+        .and_then(|file| listed.get(file));
+    let (path, size) = file.ok_or_else(|| malformed("a file that the header does not list"))?;
+    Ok(Some((path.clone(), *size)))
 }
 
 /// The number at an index of the fixed part.

@@ -16,7 +16,7 @@ use crate::tag;
 pub use sample::sample;
 
 /// The 110 bytes and the name of the entry that ends an archive.
-const TRAILER: &str = "07070100000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000b00000000TRAILER!!!\0\0\0\0";
+pub const TRAILER: &str = "07070100000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000b00000000TRAILER!!!\0\0\0\0";
 /// Bytes that rpmbuild leaves for a later signature.
 const RESERVED: usize = 4128;
 
@@ -63,6 +63,7 @@ pub struct ForgedFile {
 pub struct Forge {
     tags: BTreeMap<u32, (Type, u32, Vec<u8>)>,
     signatures: Vec<(u32, Vec<u8>)>,
+    archive: Vec<u8>,
 }
 
 impl Forge {
@@ -102,6 +103,7 @@ impl Forge {
         Forge {
             tags: BTreeMap::new(),
             signatures: Vec::new(),
+            archive: TRAILER.as_bytes().to_vec(),
         }
     }
 
@@ -190,6 +192,12 @@ impl Forge {
         self.texts(tag::CHANGELOG_TEXT, all.iter().map(|(_, _, text)| text))
     }
 
+    /// Sets the archive that becomes the payload; else it is empty.
+    pub fn archive(&mut self, archive: Vec<u8>) -> &mut Forge {
+        self.archive = archive;
+        self
+    }
+
     /// Sets the files, all of them empty. They are not in the payload.
     pub fn files(&mut self, files: &[ForgedFile]) -> &mut Forge {
         if files.is_empty() {
@@ -243,7 +251,7 @@ impl Forge {
     /// When the payload cannot be compressed.
     pub fn build(&self, format: Format) -> io::Result<Vec<u8>> {
         let mut payload = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        payload.write_all(TRAILER.as_bytes())?;
+        payload.write_all(&self.archive)?;
         let payload = payload.finish()?;
         let mut whole = self.clone();
         whole.digests(format, &payload);
@@ -257,7 +265,7 @@ impl Forge {
             Format::V4 => {
                 signature.text(tag::SIG_SHA1, hex::encode(Sha1::digest(&header)));
                 signature.u32s(tag::SIG_SIZE, &[(header.len() + payload.len()) as u32]);
-                signature.u32s(tag::SIG_PAYLOAD_SIZE, &[TRAILER.len() as u32]);
+                signature.u32s(tag::SIG_PAYLOAD_SIZE, &[self.archive.len() as u32]);
                 signature.put(tag::SIG_RESERVED_SPACE, Type::Bin, RESERVED, vec![0; RESERVED]);
             }
             Format::V6 => {
@@ -281,12 +289,12 @@ impl Forge {
             self.u32s(tag::PAYLOAD_DIGEST_ALGO, &[8]);
             return;
         }
-        let open = TRAILER.as_bytes();
-        self.texts(PAYLOAD_DIGEST_ALT, [sha256(open)]);
+        let open = self.archive.clone();
+        self.texts(PAYLOAD_DIGEST_ALT, [sha256(&open)]);
         self.text(tag::PAYLOAD_SHA512, hex::encode(Sha512::digest(payload)));
-        self.text(PAYLOAD_SHA512_ALT, hex::encode(Sha512::digest(open)));
+        self.text(PAYLOAD_SHA512_ALT, hex::encode(Sha512::digest(&open)));
         self.text(tag::PAYLOAD_SHA3_256, hex::encode(Sha3_256::digest(payload)));
-        self.text(PAYLOAD_SHA3_256_ALT, hex::encode(Sha3_256::digest(open)));
+        self.text(PAYLOAD_SHA3_256_ALT, hex::encode(Sha3_256::digest(&open)));
         self.u64s(tag::PAYLOAD_SIZE, &[payload.len() as u64]);
         self.u64s(tag::PAYLOAD_SIZE_ALT, &[open.len() as u64]);
         self.u32s(tag::RPM_FORMAT, &[6]);

@@ -342,6 +342,14 @@ impl Header {
         )
     }
 
+    /// Sizes of all files in bytes, of whatever width they are.
+    pub(crate) fn file_sizes(&self) -> Option<Vec<u64>> {
+        self.u64s(tag::LONG_FILE_SIZES).or_else(|| {
+            let sizes = self.u32s(tag::FILE_SIZES)?;
+            Some(sizes.into_iter().map(u64::from).collect())
+        })
+    }
+
     /// The first number of a tag, whatever its width.
     pub fn number(&self, tag: u32) -> Option<u64> {
         let entry = self.find(tag)?;

@@ -15,8 +15,8 @@ use crate::rpm_file::RpmFile;
 use crate::tag;
 use crate::xml::{push_attr, push_element, push_number, push_text};
 
-const GHOST: u32 = 1 << 6;
-const MODE_TYPE: u16 = 0o170_000;
+pub(crate) const GHOST: u32 = 1 << 6;
+pub(crate) const MODE_TYPE: u16 = 0o170_000;
 const MODE_DIRECTORY: u16 = 0o040_000;
 /// What `createrepo_c` keeps of a changelog unless told otherwise.
 const CHANGELOG_LIMIT: usize = 10;

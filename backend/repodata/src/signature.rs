@@ -1,8 +1,9 @@
 //! Puts an OpenPGP signature over the main header into the signature header.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use thiserror::Error;
 
-use crate::header::ENTRY_LEN;
+use crate::header::{ENTRY_LEN, Type};
 use crate::layout::{Tag, lay_out};
 use crate::rpm_file::{LEAD_LEN, RpmFile};
 use crate::tag;
@@ -74,6 +75,21 @@ pub fn add_signature(rpm: &RpmFile, packet: &[u8]) -> Result<SignedHeader, Signa
         }
     }
     tags.push(Tag::bin(signature_tag, packet.to_vec()));
+    if rpm
+        .header()
+        .number(tag::RPM_FORMAT)
+        .is_some_and(|format| format >= 6)
+    {
+        // Where rpm 6 looks first; rpm 4 needs the other one.
+        let mut data = BASE64_STANDARD.encode(packet).into_bytes();
+        data.push(0);
+        tags.push(Tag {
+            tag: tag::SIG_OPENPGP,
+            kind: Type::StringArray,
+            count: 1,
+            data,
+        });
+    }
     let target = old.as_bytes().len();
     let mut bytes = fill(tags, target, filler);
     bytes.resize(bytes.len().next_multiple_of(8), 0);

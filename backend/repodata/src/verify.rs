@@ -9,12 +9,11 @@ use sha3::Sha3_256;
 use thiserror::Error;
 
 use crate::header::Header;
+use crate::package::{GHOST, MODE_TYPE};
 use crate::rpm_file::RpmFile;
 use crate::tag;
 
-const MODE_TYPE: u16 = 0o170_000;
 const MODE_REGULAR: u16 = 0o100_000;
-const GHOST: u32 = 1 << 6;
 
 /// Why a package is not what its headers say.
 #[derive(Debug, Error)]
@@ -209,10 +208,7 @@ fn check_header_digest(
 
 /// Bytes of all regular files that the archive holds. Hard links have the same inode; rpmbuild stores them once.
 fn sum_of_files(header: &Header) -> u64 {
-    let sizes = header.u64s(tag::LONG_FILE_SIZES).or_else(|| {
-        let sizes = header.u32s(tag::FILE_SIZES)?;
-        Some(sizes.into_iter().map(u64::from).collect())
-    });
+    let sizes = header.file_sizes();
     let modes = header.u16s(tag::FILE_MODES).unwrap_or_default();
     let flags = header.u32s(tag::FILE_FLAGS).unwrap_or_default();
     let inodes = header.u32s(tag::FILE_INODES).unwrap_or_default();

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use repodata::{AppStream, Compression, ExtraKind, Record, decompress, extra_files, read_repomd};
+use repodata::forge::{Forge, ForgedFile, Format, TRAILER};
+use repodata::{
+    AppStream, Compression, ExtraKind, Record, RpmFile, decompress, extra_files, read_repomd, tag,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -399,4 +402,63 @@ fn a_payload_is_read_only_where_there_is_something() {
     for length in [0, 3, 20, payload.len() / 2] {
         assert!(AppStream::of(&rpm, &payload[..length]).is_err(), "{length}");
     }
+}
+
+/// Packages of rpm 6 have archives without names.
+#[test]
+fn an_archive_without_names_is_read_with_the_header() {
+    let metainfo = "<component><id>org.example.Six</id><name>Six</name><summary>&amp;</summary></component>";
+    let files: [(&str, u16, u32, &str, u32); 6] = [
+        ("/usr/share/metainfo", 0o040_755, 0, "", 1),
+        ("/usr/share/metainfo/a.metainfo.xml", 0o100_644, 0, "", 2),
+        ("/usr/share/metainfo/b.metainfo.xml", 0o100_644, 0, metainfo, 2),
+        (
+            "/usr/share/metainfo/c.metainfo.xml",
+            0o120_777,
+            0,
+            "b.metainfo.xml",
+            3,
+        ),
+        ("/usr/share/metainfo/d.metainfo.xml", 0o100_644, 64, "", 4),
+        ("/usr/share/metainfo/e.metainfo.xml", 0o100_644, 0, "text", 5),
+    ];
+    let mut forge = Forge::new("six");
+    let forged = files.map(|(path, mode, flags, ..)| ForgedFile {
+        path: path.into(),
+        mode,
+        flags,
+    });
+    forge.files(&forged);
+    forge.u32s(tag::FILE_INODES, &files.map(|file| file.4));
+    // One and the same file twice says its size twice.
+    let sizes = files.map(|file| if file.4 == 2 { metainfo.len() } else { file.3.len() } as u32);
+    forge.u32s(tag::FILE_SIZES, &sizes).u32s(tag::SIZE, &[9999]);
+    let mut archive = Vec::new();
+    for (number, (_, _, flags, content, _)) in files.iter().enumerate().filter(|(_, file)| file.2 == 0) {
+        assert_eq!(*flags, 0, "what is not shipped is not in it");
+        archive.extend(format!("07070X{number:08x}\0\0{content}").into_bytes());
+        archive.resize(archive.len().next_multiple_of(4), 0);
+    }
+    archive.extend(TRAILER.as_bytes());
+    let components = |forge: &Forge| {
+        let bytes = forge.build(Format::V6).unwrap();
+        let rpm = RpmFile::parse(&bytes, bytes.len() as u64).unwrap();
+        AppStream::of(&rpm, &bytes[rpm.header_end() as usize..])
+    };
+    let AppStream::Components(found) = components(forge.archive(archive)).unwrap() else {
+        panic!("it is read")
+    };
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("<id>org.example.Six</id><pkgname>six</pkgname>"),
+        "{found:?}"
+    );
+    let stray = b"07070X000000ff\0\0".to_vec();
+    assert!(components(forge.archive(stray)).is_err());
+    let requires = [("rpmlib(PayloadAlignment)", 1 << 24 | 10, "6.2.0-1")];
+    forge.dependencies(
+        [tag::REQUIRE_NAME, tag::REQUIRE_FLAGS, tag::REQUIRE_VERSION],
+        &requires,
+    );
+    assert_eq!(components(&forge).unwrap(), AppStream::Unreadable);
 }

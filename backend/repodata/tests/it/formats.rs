@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use repodata::forge::{Forge, ForgedFile, Format};
 use repodata::{Package, PackageError, PackageFile, RpmFile, VerifyError, tag, verify_payload};
 use tempfile::TempDir;
@@ -109,6 +110,18 @@ fn a_package_of_rpm_6_is_signed_in_its_reserved_space() {
     let path = put(&six(), Format::V6, folder.path(), "six");
     let signed = folder.path().join("signed.rpm");
     assert_eq!(key.sign(&path, &signed), 0);
+    // For rpm 6 and for rpm 4, and once each however often it is signed.
+    let again = folder.path().join("again.rpm");
+    assert_eq!(key.sign(&signed, &again), 0);
+    for path in [&signed, &again] {
+        let (rpm, _) = read(path);
+        let packets = rpm.signature().strings(tag::SIG_OPENPGP).unwrap();
+        let [packet] = &packets[..] else {
+            panic!("{packets:?}")
+        };
+        let packet = BASE64_STANDARD.decode(packet.as_bytes()).unwrap();
+        assert_eq!(rpm.signature().bin(tag::SIG_RSA), Some(&packet[..]));
+    }
     let said = key.verify(&signed);
     assert!(
         said.contains("RSA/SHA256 Signature") && said.contains("OK") && !said.contains("BAD"),

@@ -113,7 +113,7 @@ impl Create {
         if unreadable > 0 {
             eprintln!(
                 "repodata: {unreadable} packages with AppStream metadata are not in the catalogue: their payload is \
-                 compressed in another way than by gzip and zstd, or in the format of rpm 6"
+                 compressed in another way than by gzip and zstd"
             );
         }
         Ok(buckets.len())
