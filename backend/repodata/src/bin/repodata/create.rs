@@ -15,6 +15,9 @@ use repodata::{
 use crate::describe::describe;
 use crate::frames::FrameFolder;
 
+/// Each needs some 12 MiB, and what they make is hashed by one.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+
 /// What is to be made.
 pub struct Create {
     pub compression: Compression,
@@ -73,6 +76,7 @@ impl Create {
         let mut buckets = Buckets::new(self.compression)?;
         let (mut components, mut unreadable) = (Vec::new(), 0);
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = threads.min(MAX_THREADS);
         let one = |path: PathBuf| {
             let described = describe(&path, href(folder, &path)?)?;
             let fragments = described.package.fragments();
