@@ -14,8 +14,8 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 const MAX_NAME: u64 = 4_096;
 /// Most decompressed bytes that are looked through.
 const MAX_OPEN: u64 = 8 << 30;
-/// Most files that are taken out of one payload.
-const MAX_FILES: usize = 512;
+/// Most bytes that are taken out of one payload.
+const MAX_FOUND: u64 = 16 << 20;
 
 /// Files as the header lists them: whole path, and bytes in the archive.
 pub(crate) type Listed = Vec<(Vec<u8>, u64)>;
@@ -38,7 +38,8 @@ pub fn find_spec(payload: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> 
     })
 }
 
-/// All files of a payload whose path is wanted and that are no larger than `limit` bytes. `None` where the payload is
+/// The files of a payload whose path is wanted and that are no larger than `limit` bytes; not all of them where they are
+/// larger together than any package's. `None` where the payload is
 /// compressed in another way than gzip and zstd. `listed` tells the files of an archive without names.
 pub(crate) fn read_files(
     payload: impl Read,
@@ -50,12 +51,17 @@ pub(crate) fn read_files(
         return Ok(None);
     };
     let mut found = Vec::new();
+    let mut room = MAX_FOUND;
     let is_read = walk(archive, listed, |name, size, content| {
         let path = name.strip_prefix(b".").unwrap_or(name);
         if size > 0 && size <= limit && wanted(path) {
+            match room.checked_sub(size) {
+                Some(left) => room = left,
+                None => return Ok(true),
+            }
             found.push((path.to_owned(), read_whole(content, size)?));
         }
-        Ok(found.len() == MAX_FILES)
+        Ok(false)
     })?;
     Ok(is_read.then_some(found))
 }

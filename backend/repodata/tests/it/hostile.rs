@@ -1,8 +1,10 @@
 //! Damage at random, the same at every run.
 
-use repodata::{Package, PackageFile, RpmFile, add_signature, verify_payload};
+use repodata::forge::{Forge, Format};
+use repodata::{AppStream, Package, PackageFile, RpmFile, add_signature, tag, verify_payload};
+use tempfile::TempDir;
 
-use crate::support::{Element, Random, package, read};
+use crate::support::{Element, Random, build, package, read};
 
 /// Everything that is done with a package that somebody uploads.
 fn use_it(bytes: &[u8]) -> bool {
@@ -11,6 +13,7 @@ fn use_it(bytes: &[u8]) -> bool {
     };
     let payload = bytes.get(rpm.header_end() as usize..).unwrap();
     let _ = verify_payload(&rpm, &mut &payload[..]);
+    let _ = AppStream::of(&rpm, payload);
     let _ = rpm.nevra();
     let signed = add_signature(&rpm, &[0x88, 5, 4, 0, 1, 8, 0]).unwrap();
     let mut again = rpm.lead().to_vec();
@@ -40,12 +43,15 @@ fn use_it(bytes: &[u8]) -> bool {
 fn damage_never_panics() {
     let mut random = Random(0x6b6f_7065_7200_0001);
     let (mut parsed, mut refused) = (0, 0);
-    for (start, end) in [
+    let real = [
         ("alpha-1", "x86_64.rpm"),
         ("alpha-1", "src.rpm"),
         ("latin", "noarch.rpm"),
-    ] {
-        let (rpm, whole) = read(&package(start, end));
+    ];
+    let real = real.map(|(start, end)| read(&package(start, end)).1);
+    let six = crate::corpus::random(7).build(Format::V6).unwrap();
+    for whole in real.into_iter().chain([six]) {
+        let rpm = RpmFile::parse(&whole, whole.len() as u64).unwrap();
         let headers = rpm.header_end() as usize;
         for round in 0..1000 {
             let mut bytes = whole.clone();
@@ -70,6 +76,63 @@ fn damage_never_panics() {
         }
     }
     assert!(parsed > 300 && refused > 300, "{parsed} {refused}");
+}
+
+/// Damage of a payload that is looked into, of both formats.
+#[test]
+fn damaged_payloads_never_panic() {
+    let mut random = Random(0x6b6f_7065_7200_0002);
+    let folder = TempDir::new().unwrap();
+    build("editor", folder.path(), &["_binary_payload w.ufdio"]);
+    let (rpm, whole) = read(&folder.path().join("editor-1-1.noarch.rpm"));
+    let named = whole[rpm.header_end() as usize..].to_vec();
+    // The same files without names, and a few more than there are.
+    let mut bare = Vec::new();
+    for number in 0..12 {
+        bare.extend(format!("07070X{number:08x}\0\0").into_bytes());
+        bare.extend(vec![b'<'; 40 * number]);
+    }
+    let mut six = Forge::new("six");
+    for name in [tag::BASE_NAMES, tag::DIR_NAMES] {
+        six.texts(
+            name,
+            rpm.header()
+                .strings(name)
+                .unwrap()
+                .iter()
+                .map(|text| text.as_bytes().to_vec()),
+        );
+    }
+    six.u32s(tag::DIR_INDEXES, &rpm.header().u32s(tag::DIR_INDEXES).unwrap());
+    six.u16s(tag::FILE_MODES, &rpm.header().u16s(tag::FILE_MODES).unwrap());
+    let six = six.build(Format::V6).unwrap();
+    let six = RpmFile::parse(&six, six.len() as u64).unwrap();
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..2000 {
+        let (rpm, payload) = if round % 2 == 0 {
+            (&rpm, &named)
+        } else {
+            (&six, &bare)
+        };
+        let mut payload = payload.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(payload.len());
+            payload[at] = *random.one(&[0, 0xff, b'0', b'f', b'<', b'&', b'"']);
+        }
+        if round % 8 > 5 {
+            payload.truncate(random.below(payload.len()));
+        }
+        match AppStream::of(rpm, &payload[..]) {
+            Ok(AppStream::Components(components)) => {
+                components
+                    .iter()
+                    .for_each(|xml| assert_eq!(Element::parse(xml).name, "component"));
+                read += 1;
+            }
+            _ => refused += 1,
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} {refused}");
 }
 
 #[test]
