@@ -64,7 +64,9 @@ fn zypper_does() {
     for_both(|folder, _, names| {
         let root = TempDir::new().unwrap();
         let zypper = |arguments: &[&str]| {
-            let mut zypper = Command::new("zypper");
+            // Where `deploy/test` unpacks it.
+            let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/zypper/usr/bin/zypper");
+            let mut zypper = Command::new(program);
             zypper
                 .env("LC_ALL", "C.UTF-8")
                 .args(["--non-interactive", "--no-gpg-checks", "--root"])
