@@ -2,6 +2,9 @@
 
 use protocol::FailureKind;
 
+/// What the signer says of a revoked key.
+const GONE: u16 = 410;
+
 /// A job that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -65,7 +68,8 @@ impl From<storage::StorageError> for JobError {
 
 impl From<keys::ClientError> for JobError {
     fn from(error: keys::ClientError) -> Self {
-        if error.is_retryable() {
+        // A key that was revoked since it was looked up: the next run finds the one that follows it.
+        if error.is_retryable() || error.status() == Some(GONE) {
             Self::retry(error)
         } else {
             Self::fail(error)

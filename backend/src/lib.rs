@@ -5,6 +5,7 @@
 //! of them loses nothing: the job's lease ends and another run continues.
 
 mod accept_source;
+mod change_key;
 mod config;
 mod context;
 mod error;
@@ -17,11 +18,14 @@ mod inspect;
 mod make_snapshot;
 mod metadata;
 mod pointer;
+mod public_key;
 mod publish_task;
 mod remove_builds;
 mod remove_directory;
 mod remove_project;
+mod renew_keys;
 mod republish;
+mod resign;
 mod result_files;
 mod run;
 mod set_up_project;
@@ -37,5 +41,6 @@ pub use expire::expire;
 pub use fault::Faults;
 pub use metadata::Metadata;
 pub use publish_task::pack_fragment;
+pub use renew_keys::renew_keys;
 pub use run::{Parts, run};
 pub use snapshot::{Asked, Cause, Change, Publication, publish_snapshot};

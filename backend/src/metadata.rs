@@ -88,6 +88,11 @@ impl Held {
         self.at == number
     }
 
+    /// Whether a package (`rpms.id`) is in it.
+    pub fn holds(&self, id: i64) -> bool {
+        self.members.contains_key(&id)
+    }
+
     /// Compares the next snapshot with its parent and with what is kept. `parent` has the parent's packages, unless they
     /// are what is kept; of `leaving` counts what the parent has.
     ///

@@ -10,8 +10,8 @@ use db::projects::Project;
 use db::rpms::{NewRpm, SameNevra};
 use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
-use protocol::{ChrootName, FailureKind, Sha256, TaskId};
-use repodata::{Package, PackageFile};
+use protocol::{ChrootName, FailureKind, TaskId};
+use repodata::{Package, PackageFile, RpmFile};
 use storage::{StorageError, StorageKey, StoragePrefix};
 
 use crate::context::Context;
@@ -251,29 +251,38 @@ pub(crate) fn too_large(error: StorageError, name: impl Display) -> JobError {
 /// Stores a signed package as a blob. The place is a task, its repository, and its result folder.
 pub(crate) async fn store(
     context: &Context,
-    (task, repository, dir): (TaskId, i64, String),
+    place: (TaskId, i64, String),
     signed: Signed,
     unsigned_sha256: String,
 ) -> Result<(NewRpm, storage::ResultFile), JobError> {
-    let sha256: Sha256 = signed.sha256.parse().map_err(JobError::fail)?;
-    let key = StorageKey::Blob(sha256.clone());
+    let key = StorageKey::Blob(signed.sha256.parse().map_err(JobError::fail)?);
     if context.storage.exists(&key).await? != Some(signed.size) {
         context.storage.put_file(&key, &signed.path).await?;
     }
-    let nevra = signed.rpm.nevra().map_err(JobError::fail)?;
+    let file = (signed.rpm, signed.sha256, signed.size);
+    describe(context, place, file, unsigned_sha256).await
+}
+
+/// What database and listing say about a signed package: its headers, SHA-256 and size. The place is as for [`store`].
+pub(crate) async fn describe(
+    context: &Context,
+    (task, repository, dir): (TaskId, i64, String),
+    (rpm, sha256, size): (RpmFile, String, u64),
+    unsigned_sha256: String,
+) -> Result<(NewRpm, storage::ResultFile), JobError> {
+    let nevra = rpm.nevra().map_err(JobError::fail)?;
     let file_name = nevra.file_name();
     let now = (context.clock)().timestamp();
     let location = PackageFile {
-        sha256_hex: signed.sha256.clone(),
-        size: signed.size,
+        sha256_hex: sha256.clone(),
+        size,
         mtime: now,
         location_href: format!("{dir}/{file_name}"),
         location_base: None,
     };
-    let size = signed.size;
     let fragments = context
         .compute(move || {
-            let package = Package::from_rpm(&signed.rpm, location)
+            let package = Package::from_rpm(&rpm, location)
                 .map_err(|e| JobError::package(FailureKind::BadResult, e.to_string()))?;
             Ok(package.fragments())
         })
@@ -297,7 +306,7 @@ pub(crate) async fn store(
     };
     let file = storage::ResultFile {
         name: file_name.parse().map_err(JobError::fail)?,
-        sha256,
+        sha256: sha256.parse().map_err(JobError::fail)?,
         size,
         content_type: "application/x-rpm".to_owned(),
         encoding: None,

@@ -18,8 +18,8 @@ use crate::fault::Faults;
 use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
-    accept_source, events, expire, fork_project, make_snapshot, pointer, publish_task, remove_builds,
-    remove_directory, remove_project, republish, set_up_project, store_log,
+    accept_source, change_key, events, expire, fork_project, make_snapshot, pointer, publish_task,
+    remove_builds, remove_directory, remove_project, renew_keys, republish, set_up_project, store_log,
 };
 
 /// What the backend is given.
@@ -111,9 +111,17 @@ async fn tick(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn chores(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    let mut renewed = None;
     loop {
         if let Err(error) = expire::expire(&context).await {
             tracing::debug!("looking for what has to end failed, trying again: {error}");
+        }
+        let now = (context.clock)();
+        if renewed.is_none_or(|at| now - at >= TimeDelta::days(1)) {
+            match renew_keys::renew_keys(&context).await {
+                Ok(_) => renewed = Some(now),
+                Err(error) => tracing::debug!("looking for keys that expire failed, trying again: {error}"),
+            }
         }
         if tokio::time::timeout(CHORES, stop.changed()).await.is_ok() {
             return;
@@ -214,5 +222,12 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
         Job::RemoveDirectory { project, directory } => {
             remove_directory::run(context, *project, directory).await
         }
+        Job::ChangeKey {
+            project,
+            after,
+            end,
+            requester,
+        } => change_key::run(context, *project, (after, end.as_ref()), requester).await,
+        Job::RenewKeys { project } => renew_keys::run(context, *project).await,
     }
 }

@@ -6,12 +6,11 @@ use db::repositories::Repository;
 use db::snapshots::Audience;
 use keys::{Algorithm, KeyId};
 use protocol::DirName;
-use storage::StorageKey;
 
 use crate::context::Context;
 use crate::error::JobError;
-use crate::pointer;
 use crate::snapshot::{self, Cause, Change, Publication};
+use crate::{pointer, public_key};
 
 /// Sets up a project, or only one directory that a build made.
 pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> Result<(), JobError> {
@@ -32,7 +31,7 @@ pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> R
         make_key(context, &mut project).await?;
     }
     context.faults.pass("set_up_project.after_key");
-    let key = context.public_key(&project)?.public_key_armored;
+    context.public_key(&project)?;
     loop {
         let mut conn = context.conn().await?;
         let mut repositories = db::repositories::of_project(&mut conn, id).await?;
@@ -44,7 +43,7 @@ pub(crate) async fn run(context: &Context, id: i64, only: Option<&DirName>) -> R
             return Ok(());
         }
         let main = project.name.clone().into();
-        put_key(context, &project, &repositories, (only.unwrap_or(&main), &key)).await?;
+        public_key::write(context, &project, &repositories, only.unwrap_or(&main)).await?;
         for repository in repositories {
             if repository.current_snapshot == 0 {
                 empty(context, &project, &repository).await?;
@@ -94,25 +93,6 @@ pub(crate) async fn empty(
         asked: None,
     };
     snapshot::publish_snapshot(context, &publication).await?;
-    Ok(())
-}
-
-/// Puts the key beside the results of each directory, and of `dir`, whose repositories may not be there yet.
-async fn put_key(
-    context: &Context,
-    project: &Project,
-    repositories: &[Repository],
-    (dir, key): (&DirName, &str),
-) -> Result<(), JobError> {
-    let mut dirs: Vec<DirName> = repositories.iter().map(|r| r.dir.clone()).collect();
-    dirs.push(dir.clone());
-    dirs.sort();
-    dirs.dedup();
-    for dir in dirs {
-        let owner = project.owner.clone();
-        let file = StorageKey::PublicKey { owner, dir };
-        context.storage.put(&file, key.to_owned()).await?;
-    }
     Ok(())
 }
 

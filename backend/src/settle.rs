@@ -88,7 +88,9 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         Job::SetUpProject { project, .. }
         | Job::Republish { project, .. }
         | Job::ForkProject { project, .. }
-        | Job::RemoveBuilds { project } => Some(*project),
+        | Job::RemoveBuilds { project }
+        | Job::ChangeKey { project, .. }
+        | Job::RenewKeys { project } => Some(*project),
         Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
         Job::WritePointers { repository } => {
             let repository = db::repositories::by_id(conn, *repository).await?;
@@ -111,7 +113,7 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
 /// What one such job achieved shows that others of its kind, which were given up, are a thing of the past. For a new
 /// snapshot of what was published that holds only if it is one of everything, for which somebody has to ask.
 async fn overcome(conn: &mut db::Connection, job: &Job) -> Result<(), JobError> {
-    if let Job::PublishTask { .. } | Job::SetUpProject { .. } = job
+    if let Job::PublishTask { .. } | Job::SetUpProject { .. } | Job::ChangeKey { .. } = job
         && let Some(project) = concerns(conn, job).await?
     {
         jobs::set_aside(conn, project, Some(job.kind())).await?;

@@ -1,6 +1,7 @@
 //! Makes a snapshot: metadata of everything that is published in a repository, signed, stored under names of its own,
 //! and then the database's pointer is moved to it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub enum Cause {
     Fork(String),
     /// What somebody said when they asked for it.
     Request(String),
+    /// The packages were signed anew with a key, named here.
+    Key(String),
 }
 
 impl fmt::Display for Cause {
@@ -47,6 +50,7 @@ impl fmt::Display for Cause {
             Self::Groups => f.write_str("groups"),
             Self::Fork(from) => write!(f, "fork of {from}"),
             Self::Request(why) => f.write_str(why),
+            Self::Key(key) => write!(f, "signed with key {key}"),
         }
     }
 }
@@ -232,18 +236,29 @@ async fn compare(
     (repository, parent): (i64, i64),
     change: &Change<'_>,
 ) -> Result<Next, JobError> {
-    let parent = if held.is_at(parent) {
-        None
+    // An old snapshot that somebody went back to may have packages whose signatures were replaced long ago.
+    let (parent, replaced) = if held.is_at(parent) {
+        let mut fresh = db::keys::fresh(conn, repository).await?;
+        fresh.retain(|(old, _)| held.holds(*old));
+        (None, fresh)
     } else {
         let content = db::snapshots::content(conn, repository, parent).await?;
-        Some(db::rpms::members(conn, &content).await?)
+        let replaced = db::keys::replaced(conn, &content).await?;
+        (Some(db::rpms::members(conn, &content).await?), replaced)
     };
     let mut coming = db::rpms::of_tasks(conn, repository, change.tasks).await?;
+    // Whoever named packages may have done so before they were signed anew.
     if !change.added.is_empty() {
-        coming.extend(db::rpms::members(conn, change.added).await?);
+        let added = db::keys::newest(conn, change.added).await?;
+        coming.extend(db::rpms::members(conn, &added).await?);
     }
     let mut leaving = db::rpms::withdrawn(conn, repository).await?;
-    leaving.extend(change.removed);
+    leaving.extend(db::keys::newest(conn, change.removed).await?);
+    let unwanted: HashSet<i64> = leaving.iter().copied().collect();
+    for (old, new) in replaced {
+        leaving.push(old);
+        coming.extend(new.filter(|(id, _)| !unwanted.contains(id)));
+    }
     if !coming.is_empty() {
         let ids: Vec<i64> = coming.iter().map(|(id, _)| *id).collect();
         leaving.extend(db::rpms::twins(conn, &ids).await?);

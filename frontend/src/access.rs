@@ -257,6 +257,18 @@ impl Actor {
         )
     }
 
+    /// Whether a project's key may be followed by another, or revoked: by whoever may delete it.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_change_keys(&self, project: &Project) -> Result<(), Error> {
+        self.within(project)?;
+        allow(
+            self.leads(&project.holder) || self.administers(),
+            "Only owners may change the keys of their projects.",
+        )
+    }
+
     /// Whether a project may be given to another holder at all: by whoever may delete it.
     ///
     /// # Errors

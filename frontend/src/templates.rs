@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod api_docs;
 pub mod context;
+pub mod keys;
 pub mod packages;
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use context::{
     Batches, Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit,
     ProjectNew, Projects, SignIn, Submit,
 };
+use keys::Keys;
 use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
 
 /// A page that could not be made: a fault of the program.
@@ -161,6 +163,8 @@ pages! {
     render_group(Group) = "group.html";
     /// Who may do what in a project.
     render_permissions(Permissions) = "permissions.html";
+    /// A project's keys.
+    render_keys(Keys) = "keys.html";
     /// The API's operations.
     render_api_docs(ApiDocs) = "api_docs.html";
     /// A project's packages.

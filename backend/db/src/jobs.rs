@@ -8,6 +8,7 @@ use protocol::{ChrootName, DirName};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbError, DbResult, from_json, to_json};
+use crate::keys::KeyEnd;
 use crate::notify::{Topic, notify};
 use crate::read::{Bind, Prepared};
 use crate::schema::jobs;
@@ -85,6 +86,23 @@ pub enum Job {
         /// `projects.id` of the original.
         from: i64,
     },
+    /// Make the key that follows another, sign everything anew, and end the other if that is wanted.
+    ChangeKey {
+        /// `projects.id`.
+        project: i64,
+        /// Fingerprint of the other, 40 hexadecimal digits.
+        after: String,
+        /// Why the other ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<KeyEnd>,
+        /// Who asked, for the signer's log.
+        requester: String,
+    },
+    /// Put off the end of a project's keys that come near it.
+    RenewKeys {
+        /// `projects.id`.
+        project: i64,
+    },
     /// Remove the objects of a directory whose rows are gone.
     RemoveDirectory {
         /// `projects.id`.
@@ -111,6 +129,8 @@ impl Job {
             Self::MakeSnapshot { .. } => "make_snapshot",
             Self::ForkProject { .. } => "fork_project",
             Self::RemoveDirectory { .. } => "remove_directory",
+            Self::ChangeKey { .. } => "change_key",
+            Self::RenewKeys { .. } => "renew_keys",
         }
     }
 
@@ -125,6 +145,9 @@ impl Job {
             Self::PublishTask { .. } => 10,
             Self::Republish { .. } => 8,
             Self::ForkProject { .. } => 6,
+            // It is long, and what is built meanwhile is not to wait for it.
+            Self::ChangeKey { .. } => 4,
+            Self::RenewKeys { .. } => 3,
             Self::StoreLog { .. } => 5,
             Self::RemoveBuilds { .. } => 8,
         }

@@ -14,6 +14,7 @@ pub mod events;
 pub mod forks;
 pub mod groups;
 pub mod jobs;
+pub mod keys;
 pub mod logs;
 pub mod notify;
 pub mod package_edit;

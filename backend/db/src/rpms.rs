@@ -241,7 +241,7 @@ pub async fn of_tasks(conn: &mut Connection, repository: i64, tasks: &[i64]) -> 
 /// When the query fails.
 pub async fn withdrawn(conn: &mut Connection, repository: i64) -> DbResult<Vec<i64>> {
     let query = Prepared::<(BigInt,)>::new(
-        "SELECT id FROM rpms WHERE repository_id = ? AND task_id IS NULL ORDER BY id",
+        "SELECT id FROM rpms WHERE repository_id = ? AND task_id IS NULL AND replaced_by IS NULL ORDER BY id",
         [Bind::from(repository)],
     );
     let rows: Vec<(i64,)> = query.load(conn).await?;

@@ -106,9 +106,13 @@ diesel::table! {
         id -> BigInt, repository_id -> BigInt, task_id -> Nullable<BigInt>, name -> Text, epoch -> Integer, version -> Text,
         release -> Text, arch -> Text, file_name -> Text, sha256 -> Text, unsigned_sha256 -> Text, size -> BigInt,
         since_snapshot -> Nullable<BigInt>, primary_xml -> Binary, filelists_xml -> Binary, other_xml -> Binary,
-        scratch -> Bool,
+        scratch -> Bool, replaced_by -> Nullable<BigInt>,
     }
 }
+diesel::table! {
+    project_keys (project_id, number) { project_id -> BigInt, number -> Integer, fingerprint -> Text, public -> Jsonb, }
+}
+diesel::table! { fresh_signatures (rpm_id) { rpm_id -> BigInt, repository_id -> BigInt, } }
 diesel::table! {
     snapshots (repository_id, number) {
         repository_id -> BigInt, number -> BigInt, parent -> BigInt, created_at -> Timestamptz, cause -> Text,
@@ -185,4 +189,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     outbox,
     quotas,
     usage,
+    project_keys,
+    fresh_signatures,
 );

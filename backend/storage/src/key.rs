@@ -162,6 +162,15 @@ pub enum StorageKey {
         chroot: ChrootName,
         build_dir: BuildDir,
     },
+    /// A [`crate::ResultIndex`]: the packages of one build in one chroot that were signed anew with another key, which
+    /// the name is that of (16 hexadecimal digits).
+    SignedIndex {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        build_dir: BuildDir,
+        key: FileName,
+    },
     /// A [`crate::ResultIndex`]: the files of a build's source part.
     SourceIndex {
         owner: OwnerName,
@@ -258,6 +267,15 @@ impl StorageKey {
             } => {
                 format!("repos/{owner}/{dir}/{chroot}/withdrawn/{build_dir}.json")
             }
+            Self::SignedIndex {
+                owner,
+                dir,
+                chroot,
+                build_dir,
+                key,
+            } => {
+                format!("repos/{owner}/{dir}/{chroot}/signed/{build_dir}/{key}.json")
+            }
             Self::SourceIndex { owner, dir, build } => {
                 format!("repos/{owner}/{dir}/srpm-builds/{:08}.json", build.0)
             }
@@ -277,6 +295,7 @@ impl StorageKey {
             Self::Pointer { .. }
             | Self::ResultIndex { .. }
             | Self::WithdrawnIndex { .. }
+            | Self::SignedIndex { .. }
             | Self::SourceIndex { .. }
             | Self::DistroCurrent { .. } => "application/json",
         }
@@ -292,6 +311,7 @@ impl StorageKey {
             | Self::Pointer { .. }
             | Self::ResultIndex { .. }
             | Self::WithdrawnIndex { .. }
+            | Self::SignedIndex { .. }
             | Self::SourceIndex { .. }
             | Self::DistroCurrent { .. } => FRESH,
             Self::Incoming(_) | Self::Quarantine { .. } => PRIVATE,

@@ -12,6 +12,7 @@ mod prefix;
 mod presign;
 mod probe;
 mod read;
+mod splice;
 mod upload;
 
 use aws_sdk_s3::Client;
@@ -24,6 +25,7 @@ pub use listing::Listed;
 pub use prefix::StoragePrefix;
 pub use probe::Capabilities;
 pub use read::{Object, ObjectStream};
+pub use splice::Tail;
 pub use upload::Hashed;
 
 /// A bucket of an S3 server. Clones share one connection pool.

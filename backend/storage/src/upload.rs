@@ -19,7 +19,7 @@ use crate::error::Doing;
 use crate::{Storage, StorageError, StorageKey};
 
 /// Size of the parts of a streamed upload; S3 wants 5 MiB at least in all but the last.
-const PART: usize = 8 << 20;
+pub(crate) const PART: usize = 8 << 20;
 /// Parts in flight beside the one that fills: an upload holds three parts at most.
 const IN_FLIGHT: usize = 2;
 /// S3 takes no more parts in one upload.
@@ -27,7 +27,7 @@ const MAX_PARTS: u64 = 10_000;
 /// Files above this size go up in parts.
 const WHOLE_FILE: u64 = 64 << 20;
 /// What stays as it is in the header that names the source of a copy.
-const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'_')
@@ -201,7 +201,7 @@ async fn slice(doing: &Doing, path: &Path, offset: u64, length: u64) -> Result<B
 }
 
 /// An upload in parts; dropped before it is complete, it is given up in the background.
-struct Multipart {
+pub(crate) struct Multipart {
     client: Client,
     bucket: String,
     path: String,
@@ -214,7 +214,7 @@ struct Multipart {
 }
 
 impl Multipart {
-    async fn start(storage: &Storage, key: &StorageKey, doing: Doing) -> Result<Self, StorageError> {
+    pub async fn start(storage: &Storage, key: &StorageKey, doing: Doing) -> Result<Self, StorageError> {
         let created = storage
             .client
             .create_multipart_upload()
@@ -241,7 +241,7 @@ impl Multipart {
     }
 
     /// Starts to send the next part, waiting for an earlier one first if enough are in flight.
-    async fn push(&mut self, body: ByteStream) -> Result<(), StorageError> {
+    pub async fn push(&mut self, body: ByteStream) -> Result<(), StorageError> {
         while self.sending.len() >= IN_FLIGHT {
             self.settle().await?;
         }
@@ -266,6 +266,34 @@ impl Multipart {
         Ok(())
     }
 
+    /// Starts to copy the next part from another object: its bytes from `first` to `last` (inclusive).
+    pub async fn push_copy(&mut self, source: &str, first: u64, last: u64) -> Result<(), StorageError> {
+        while self.sending.len() >= IN_FLIGHT {
+            self.settle().await?;
+        }
+        self.started += 1;
+        let number = self.started;
+        let request = self
+            .client
+            .upload_part_copy()
+            .bucket(&self.bucket)
+            .key(&self.path)
+            .set_upload_id(self.id.clone())
+            .part_number(number)
+            .copy_source(source)
+            .copy_source_range(format!("bytes={first}-{last}"));
+        let doing = self.doing.clone();
+        self.sending.spawn(async move {
+            let part = request.send().await.map_err(|error| doing.sdk(error))?;
+            let tag = part.copy_part_result.and_then(|result| result.e_tag);
+            Ok(CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(tag)
+                .build())
+        });
+        Ok(())
+    }
+
     async fn settle(&mut self) -> Result<(), StorageError> {
         if let Some(part) = self.sending.join_next().await {
             self.sent
@@ -274,7 +302,7 @@ impl Multipart {
         Ok(())
     }
 
-    async fn complete(mut self) -> Result<(), StorageError> {
+    pub async fn complete(mut self) -> Result<(), StorageError> {
         while !self.sending.is_empty() {
             self.settle().await?;
         }

@@ -74,16 +74,26 @@ fn beside<F: Future<Output = ()>>(
     })
 }
 
+/// What a signer is told whose keys expire.
+#[derive(Clone)]
+struct Life {
+    of_keys: Duration,
+    clock: db::Clock,
+}
+
 /// A signer that can be stopped.
 struct Signer {
     stop: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
-async fn signer(dir: &Path, listen: SocketAddr) -> Signer {
+async fn signer(dir: &Path, listen: SocketAddr, life: Option<Life>) -> Signer {
     let folder = dir.join("keys");
     let mut config = keys::ServerConfig::new(listen, &folder, keys::Secret::new(SECRET));
     config.rsa_pool = 0;
+    config.key_lifetime = life.as_ref().map(|life| life.of_keys);
+    // Real clients do not take a key that is made in their future.
+    let clock: db::Clock = life.map_or_else(db::SystemClock, |life| life.clock);
     let (ready, address) = oneshot::channel();
     let on_ready = |address| ready.send(address).unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -94,7 +104,7 @@ async fn signer(dir: &Path, listen: SocketAddr) -> Signer {
                 std::future::pending::<()>().await;
             }
         };
-        keys::serve(config, keys::SystemClock, on_ready, stopped)
+        keys::serve(config, move || clock(), on_ready, stopped)
             .await
             .unwrap();
     });
@@ -109,18 +119,27 @@ fn free() -> SocketAddr {
 
 impl House {
     pub async fn new() -> Self {
+        Self::with_keys_that_last(None).await
+    }
+
+    /// Keys expire after so many days, of which the signer knows how many have passed.
+    pub async fn with_keys_that_last(days: Option<u64>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = Cluster::shared().await.unwrap().database().await.unwrap();
         let pool = db::pool(&database, 12).unwrap();
         let storage = object_store(dir.path()).await;
-        let signer_listen = free();
-        let signer = signer(dir.path(), signer_listen).await;
-        let url = format!("http://{signer_listen}");
-        let keys = keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap();
         let seconds = Arc::new(AtomicI64::new(0));
         let passed = Arc::clone(&seconds);
         let clock: db::Clock =
             Arc::new(move || (db::SystemClock())() + TimeDelta::seconds(passed.load(Ordering::Relaxed)));
+        let life = days.map(|days| Life {
+            of_keys: Duration::from_secs(days * 86_400),
+            clock: clock.clone(),
+        });
+        let signer_listen = free();
+        let signer = signer(dir.path(), signer_listen, life).await;
+        let url = format!("http://{signer_listen}");
+        let keys = keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap();
         chroot(&pool).await;
         let (listen, results_listen) = (free(), free());
         let config = frontend::Config {
@@ -201,7 +220,7 @@ impl House {
     }
 
     pub async fn start_signer(&self) {
-        *self.signer.lock().await = Some(signer(self.dir.path(), self.signer_listen).await);
+        *self.signer.lock().await = Some(signer(self.dir.path(), self.signer_listen, None).await);
     }
 
     /// A page of the service, as anybody sees it.
@@ -239,8 +258,33 @@ impl House {
         out
     }
 
+    /// What a route of the API that `copr-cli` does not know answers a user: status and JSON.
+    pub async fn post(&self, name: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let (login, token) = self.token(name).await;
+        let request = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap()
+            .post(format!("{}/api_3{path}", self.url));
+        let answer = request
+            .basic_auth(login, Some(token))
+            .json(body)
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
     /// The configuration of a user's client, with a new token.
     async fn config(&self, name: &str) -> String {
+        let (login, token) = self.token(name).await;
+        let url = &self.url;
+        format!(
+            "[copr-cli]\nlogin = {login}\nusername = {name}\ntoken = {token}\ncopr_url = {url}\nencrypted = False\n"
+        )
+    }
+
+    async fn token(&self, name: &str) -> (String, String) {
         let mut conn = self.conn().await;
         let now = (self.context.clock)();
         let user = db::users::ensure(&mut conn, &name.parse().unwrap(), false, now)
@@ -255,10 +299,7 @@ impl House {
         let pair = db::tokens::replace(&mut conn, &user, &new, now, &mut rng)
             .await
             .unwrap();
-        let (login, token, url) = (pair.login, pair.token, &self.url);
-        format!(
-            "[copr-cli]\nlogin = {login}\nusername = {name}\ntoken = {token}\ncopr_url = {url}\nencrypted = False\n"
-        )
+        (pair.login, pair.token)
     }
 
     pub async fn project(&self, owner: &str, name: &str) -> Project {

@@ -9,6 +9,7 @@ mod directories;
 mod foreign;
 mod fork;
 mod house;
+mod keys;
 mod machine;
 mod mock_config;
 mod monitor;

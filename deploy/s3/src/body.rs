@@ -1,9 +1,10 @@
 //! Receiving a body into a file, with flat memory.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use fs_err::File;
 use futures_util::StreamExt;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
@@ -108,6 +109,25 @@ pub(crate) async fn receive(
         size,
         md5: hex::encode(md5),
         sums,
+    })
+}
+
+/// Copies bytes of a file to a new one in `directory`, as if they had been received.
+pub(crate) fn copy(directory: &Path, from: &mut File, first: u64, length: u64) -> io::Result<Received> {
+    from.seek(SeekFrom::Start(first))?;
+    let mut writer = Writer::create(directory, ChecksumHasher::default())?;
+    let mut left = length;
+    while left > 0 {
+        let mut chunk = vec![0; usize::try_from(left).unwrap_or(BATCH).min(BATCH)];
+        from.read_exact(&mut chunk)?;
+        left -= chunk.len() as u64;
+        writer.write(&[Bytes::from(chunk)])?;
+    }
+    Ok(Received {
+        temp: writer.temp,
+        size: writer.size,
+        md5: hex::encode(writer.md5.finalize()),
+        sums: digest::finish(writer.hasher),
     })
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn names(bucket: &str, key: &str) -> S3Result<(BucketName, Key)> {
     Ok((BucketName::parse(bucket)?, Key::parse(key)?))
 }
 
-fn no_versions(version: Option<&str>) -> S3Result<()> {
+pub(crate) fn no_versions(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null") => Ok(()),
         Some(_) => Err(s3_error!(NotImplemented, "there are no object versions here")),
@@ -388,6 +388,13 @@ impl S3 for Service {
 
     async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
         self.upload_part_output(req).await.map(S3Response::new)
+    }
+
+    async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        self.upload_part_copy_output(req).await.map(S3Response::new)
     }
 
     async fn complete_multipart_upload(

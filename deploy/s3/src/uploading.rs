@@ -3,11 +3,12 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
-use crate::body::{disk_error, receive};
+use crate::body::{copy, disk_error, receive};
 use crate::digest::{Expected, set_sums, sums_of};
 use crate::key::BucketName;
 use crate::multipart::Completion;
-use crate::service::{Service, attributes_of, names, timestamp};
+use crate::reading::ReadConditions;
+use crate::service::{Service, attributes_of, names, no_versions, timestamp};
 use crate::store::Conditions;
 
 impl Service {
@@ -55,6 +56,53 @@ impl Service {
         };
         set_sums!(output, &meta.sums);
         Ok(output)
+    }
+
+    pub(crate) async fn upload_part_copy_output(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<UploadPartCopyOutput> {
+        let mut input = req.input;
+        let (bucket, key) = names(&input.bucket, &input.key)?;
+        let CopySource::Bucket {
+            bucket: source_bucket,
+            key: source_key,
+            version_id,
+        } = &input.copy_source
+        else {
+            return Err(s3_error!(NotImplemented, "access points as copy source"));
+        };
+        no_versions(version_id.as_deref())?;
+        let (source_bucket, source_key) = names(source_bucket, source_key)?;
+        let conditions = ReadConditions {
+            if_match: input.copy_source_if_match.take(),
+            if_none_match: input.copy_source_if_none_match.take(),
+            if_modified_since: input.copy_source_if_modified_since.take(),
+            if_unmodified_since: input.copy_source_if_unmodified_since.take(),
+        };
+        let range = input.copy_source_range.as_deref().map(parse_range).transpose()?;
+        let (id, number) = (input.upload_id, input.part_number);
+        let meta = self
+            .on_disk(move |store| {
+                let (mut file, source) = store.open_object(&source_bucket, &source_key)?;
+                conditions.check_copy(&source)?;
+                let (first, last) = match range {
+                    Some((first, last)) if first <= last && last < source.size => (first, last),
+                    None if source.size > 0 => (0, source.size - 1),
+                    _ => return Err(s3_error!(InvalidRange, "the source has {} bytes", source.size)),
+                };
+                let copied = copy(&store.tmp(), &mut file, first, last - first + 1);
+                store.store_part(&bucket, &key, &id, number, copied.map_err(disk_error)?)
+            })
+            .await?;
+        Ok(UploadPartCopyOutput {
+            copy_part_result: Some(CopyPartResult {
+                e_tag: Some(meta.e_tag()),
+                last_modified: Some(meta.last_modified()),
+                ..CopyPartResult::default()
+            }),
+            ..UploadPartCopyOutput::default()
+        })
     }
 
     pub(crate) async fn complete_multipart_upload_output(
@@ -189,4 +237,13 @@ impl Service {
             ..ListMultipartUploadsOutput::default()
         })
     }
+}
+
+/// The first and the last byte of `bytes=first-last`, the only form that a copied part's range has.
+fn parse_range(range: &str) -> S3Result<(u64, u64)> {
+    let parsed = range.strip_prefix("bytes=").and_then(|range| {
+        let (first, last) = range.split_once('-')?;
+        Some((first.parse().ok()?, last.parse().ok()?))
+    });
+    parsed.ok_or_else(|| s3_error!(InvalidArgument, "the range is bytes=first-last"))
 }

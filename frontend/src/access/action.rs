@@ -11,7 +11,7 @@ pub enum Action {
     Edit,
     /// Make and fork projects.
     Create,
-    /// Delete projects, and give them away.
+    /// Delete projects, give them away, and change their keys.
     Delete,
     /// Make groups and change their members.
     Groups,
@@ -41,7 +41,7 @@ impl Action {
             Self::Build => "Submit, cancel and delete builds.",
             Self::Edit => "Change settings, chroots, packages, permissions and webhooks.",
             Self::Create => "Make and fork projects.",
-            Self::Delete => "Delete projects, and give them away.",
+            Self::Delete => "Delete projects, give them away, and change their keys.",
             Self::Groups => "Make groups and change their members.",
             Self::Tokens => "Make and revoke tokens.",
             Self::Admin => "What only administrators do.",

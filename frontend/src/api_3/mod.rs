@@ -13,6 +13,7 @@ mod door;
 mod general;
 mod group;
 mod input;
+mod key;
 mod models;
 mod monitor;
 mod openapi;
@@ -51,6 +52,7 @@ pub fn routes() -> Vec<ApiRoute> {
         group::routes(),
         project::routes(),
         permissions::routes(),
+        key::routes(),
         project_chroot::routes(),
         build::routes(),
         build_source::routes(),

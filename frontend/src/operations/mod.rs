@@ -6,6 +6,7 @@ pub mod builds;
 pub mod export;
 pub mod forks;
 pub mod groups;
+pub mod keys;
 pub mod packages;
 pub mod permissions;
 pub mod project_chroots;

@@ -8,6 +8,7 @@ mod feeds;
 mod form;
 mod group;
 mod home;
+mod keys;
 mod monitor;
 mod package_form;
 mod packages;
@@ -125,6 +126,9 @@ fn projects(config: &mut ServiceConfig) {
             web::resource(["/coprs/{owner}/{project}/", "/coprs/{owner}/{project}"])
                 .route(get().to(project::show)),
         )
+        .service(project("keys").route(get().to(keys::show)))
+        .service(project("keys/rotate").route(post().to(keys::rotate)))
+        .service(project("keys/revoke").route(post().to(keys::revoke)))
         .service(project("permissions").route(get().to(permissions::show)))
         .service(project("permissions/set").route(post().to(permissions::set)))
         .service(project("permissions/request").route(post().to(permissions::request)))

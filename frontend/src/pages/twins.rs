@@ -54,6 +54,16 @@ pub const TWINS: &[Twin] = &[
         "POST",
         "/project/transfer/{owner}/{project}",
     ),
+    twin(
+        "/coprs/{owner}/{project}/keys/rotate/",
+        "POST",
+        "/project/key/rotate/{owner}/{project}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/keys/revoke/",
+        "POST",
+        "/project/key/revoke/{owner}/{project}",
+    ),
     twin("/coprs/add/", "POST", "/project/add/{owner}"),
     twin(
         "/coprs/{owner}/{project}/edit/",

@@ -49,6 +49,8 @@ pub(super) enum Item {
     Metadata(FileName),
     Comps,
     Build(BuildDir, Wanted),
+    /// A package that was signed anew, below the name of the key.
+    Signed(BuildDir, FileName, FileName),
 }
 
 /// A parsed URL.
@@ -187,8 +189,19 @@ fn item(directory: &str, rest: &[&str]) -> Option<Item> {
         ["repodata", "repomd.xml.asc"] => Item::Repomd(RepomdFile::Asc),
         ["repodata", "repomd.xml.key"] => Item::Key,
         ["repodata", file] => Item::Metadata(name(file)?),
+        [build, key, file] if is_key(key) && !file.is_empty() => {
+            Item::Signed(name(build)?, name(key)?, name(file)?)
+        }
         [build, rest @ ..] => Item::Build(name(build)?, wanted(build, rest)?),
     })
+}
+
+/// Whether a name is that of a key: 16 upper-case hexadecimal digits.
+fn is_key(text: &str) -> bool {
+    text.len() == 16
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
 }
 
 fn wanted(directory: &str, rest: &[&str]) -> Option<Wanted> {

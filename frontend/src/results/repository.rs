@@ -99,13 +99,35 @@ impl Gateway {
                     chroot,
                     build_dir,
                 };
-                let mut response = self.packages(request, &key, wanted).await?;
-                if let Some(number) = number {
-                    response.headers_mut().insert(SNAPSHOT, number.into());
-                }
-                Ok(response)
+                self.file(request, &key, wanted, number).await
+            }
+            Item::Signed(build_dir, key, file) => {
+                let Place { owner, dir, chroot } = place;
+                let key = StorageKey::SignedIndex {
+                    owner,
+                    dir,
+                    chroot,
+                    build_dir,
+                    key,
+                };
+                self.file(request, &key, Wanted::File(file), number).await
             }
         }
+    }
+
+    /// A file of a build, with the number of the snapshot that it was asked from.
+    async fn file(
+        &self,
+        request: &HttpRequest,
+        index: &StorageKey,
+        wanted: Wanted,
+        snapshot: Option<i64>,
+    ) -> Result<HttpResponse, GatewayError> {
+        let mut response = self.packages(request, index, wanted).await?;
+        if let Some(number) = snapshot {
+            response.headers_mut().insert(SNAPSHOT, number.into());
+        }
+        Ok(response)
     }
 
     /// A build's results, or, when it was deleted, those of its packages that snapshots may still name.

@@ -15,6 +15,9 @@ pub fn body(path: &str) -> Value {
         "/project/edit/{owner}/{project}" => json!({"description": "changed"}),
         "/project/permissions/set/{owner}/{project}" => json!({"stranger": {"builder": "approved"}}),
         "/project/permissions/request/{owner}/{project}" => json!({"builder": true}),
+        "/project/key/revoke/{owner}/{project}" => {
+            json!({"fingerprint": crate::house::FINGERPRINT, "reason": "compromised", "message": "It was stolen."})
+        }
         "/project/transfer/{owner}/{project}" => json!({"to": "stranger"}),
         "/group/add" => json!({"name": "new-group"}),
         "/group/edit/{group}" => json!({"description": "changed"}),

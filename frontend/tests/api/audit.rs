@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use frontend::api_3::{Access, routes};
 use serde_json::{Value, json};
 
-use crate::house::{CHROOT, House, Person};
+use crate::house::{CHROOT, FINGERPRINT, House, Person};
 use crate::packages;
 
 async fn newest(house: &House) -> (i64, Value) {
@@ -344,6 +344,16 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
             "/project/fork/{owner}/{project}",
             "/project/fork/alice/tools".to_owned(),
             json!({"name": "copy", "ownername": "alice"}),
+        ),
+        (
+            "/project/key/rotate/{owner}/{project}",
+            "/project/key/rotate/alice/tools".to_owned(),
+            json!({}),
+        ),
+        (
+            "/project/key/revoke/{owner}/{project}",
+            "/project/key/revoke/alice/tools".to_owned(),
+            json!({"fingerprint": FINGERPRINT, "reason": "compromised", "message": "It was stolen."}),
         ),
         (
             "/project/transfer/{owner}/{project}",

@@ -123,6 +123,9 @@ async fn make_ready(pool: db::Pool) {
                 .into_iter()
                 .filter(|p| p.ready_at.is_none())
             {
+                db::projects::set_public_key(&mut conn, project.id, &key())
+                    .await
+                    .unwrap();
                 db::projects::set_ready(&mut conn, project.id, Ok(start()))
                     .await
                     .unwrap();
@@ -130,6 +133,16 @@ async fn make_ready(pool: db::Pool) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The fingerprint of every project's first key.
+pub const FINGERPRINT: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
+
+fn key() -> Value {
+    json!({
+        "key": "p", "algorithm": "rsa4096", "fingerprint": FINGERPRINT, "user_id": "Koper <x@koper.example>",
+        "created": 1_795_000_000, "public_key_armored": "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+    })
 }
 
 /// The time at which a house's clock begins.

@@ -11,6 +11,7 @@ mod clients;
 mod general;
 mod groups;
 mod house;
+mod keys;
 mod monitor;
 mod openapi;
 mod package_edit;

@@ -6,6 +6,7 @@ mod accounts;
 mod builds;
 mod feeds;
 mod house;
+mod keys;
 mod lists;
 mod live_log;
 mod packages;

@@ -93,6 +93,8 @@ async fn forms_of_other_sites_change_nothing() {
             "permissions/set/",
             "permissions/request/",
             "permissions/transfer/",
+            "keys/rotate/",
+            "keys/revoke/",
         ]
         .iter()
         .map(|p| format!("{path}{p}")),

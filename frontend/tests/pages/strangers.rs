@@ -100,6 +100,7 @@ impl Scene {
             "/coprs/@sig/".to_owned(),
             path.clone(),
             format!("{path}permissions/"),
+            format!("{path}keys/"),
             format!("{path}edit/"),
             format!("{path}delete/"),
             format!("{path}add_build/"),

@@ -7,6 +7,7 @@ mod consumers;
 mod crashes;
 mod failures;
 mod house;
+mod keys;
 mod lifecycle;
 mod path;
 mod running;

@@ -149,3 +149,42 @@ async fn files_go_there_and_back() {
         "{error}"
     );
 }
+
+/// Short ends are sent with the rest, long ones the store copies.
+#[tokio::test]
+async fn an_object_ends_as_another_does() {
+    let server = Server::start().await;
+    let (old, new) = (incoming("old"), incoming("new"));
+    let mib = 1 << 20;
+    for (size, head, start) in [
+        (10, 3, 4),
+        (10, 3, 10),
+        (3 * mib, 100, 90),
+        (17 * mib, 100, 104),
+        (17 * mib, 6 * mib, 1),
+        (17 * mib, 17 * mib, 17 * mib),
+    ] {
+        let bytes = pattern(size);
+        server.storage.put(&old, bytes.clone()).await.unwrap();
+        let tail = storage::Tail {
+            of: &old,
+            size: size as u64,
+            start: start as u64,
+        };
+        server
+            .storage
+            .splice(&new, Bytes::from(vec![7; head]), tail)
+            .await
+            .unwrap();
+        let expected = [vec![7; head], bytes[start..].to_vec()].concat();
+        let read = server.storage.get(&new, 64 << 20).await.unwrap().unwrap();
+        assert!(read == expected, "{size} {head} {start}");
+    }
+    let tail = storage::Tail {
+        of: &incoming("nothing"),
+        size: 100,
+        start: 10,
+    };
+    let missing = server.storage.splice(&new, Bytes::from_static(b"x"), tail).await;
+    assert!(missing.unwrap_err().is_not_found());
+}

@@ -185,3 +185,59 @@ async fn small_parts_conditions_and_aborts() {
     );
     assert_eq!(server.unfinished(), 0);
 }
+
+#[tokio::test]
+async fn a_part_is_copied_from_another_object() {
+    let server = TestServer::start().await;
+    let s3 = &server.client;
+    let body = bytes(9, 2 * PART + 77);
+    let put = s3.put_object().bucket(BUCKET).key("from/ä b");
+    put.body(body.clone().into()).send().await.unwrap();
+    let source = format!("{BUCKET}/from/%C3%A4%20b");
+    let begin = s3.create_multipart_upload().bucket(BUCKET).key("spliced");
+    let id = begin.send().await.unwrap().upload_id().unwrap().to_owned();
+    let copy = |number: i32, source: &str, range: Option<&str>| {
+        s3.upload_part_copy()
+            .bucket(BUCKET)
+            .key("spliced")
+            .upload_id(&id)
+            .part_number(number)
+            .copy_source(source)
+            .set_copy_source_range(range.map(str::to_owned))
+    };
+    let head = part(s3, "spliced", &id, 1, vec![7; PART]).await;
+    let mut parts = vec![head];
+    for (number, range) in [(2, Some(format!("bytes=100-{}", PART + 99))), (3, None)] {
+        let copied = copy(number, &source, range.as_deref()).send().await.unwrap();
+        let tag = copied.copy_part_result().unwrap().e_tag().unwrap();
+        parts.push(CompletedPart::builder().part_number(number).e_tag(tag).build());
+    }
+    for (range, code) in [
+        (format!("bytes=0-{}", body.len()), "InvalidRange"),
+        ("bytes=9-".to_owned(), "InvalidArgument"),
+    ] {
+        let refused = copy(4, &source, Some(&range)).send().await;
+        assert_eq!(code_of(refused.unwrap_err()), code, "{range}");
+    }
+    let missing = copy(4, &format!("{BUCKET}/none"), None).send().await;
+    assert_eq!(code_of(missing.unwrap_err()), "NoSuchKey");
+    let stale = copy(4, &source, None).copy_source_if_match("\"x\"").send().await;
+    assert_eq!(code_of(stale.unwrap_err()), "PreconditionFailed");
+    s3.complete_multipart_upload()
+        .bucket(BUCKET)
+        .key("spliced")
+        .upload_id(&id)
+        .multipart_upload(list(&parts.iter().collect::<Vec<_>>()))
+        .send()
+        .await
+        .unwrap();
+    let got = s3
+        .get_object()
+        .bucket(BUCKET)
+        .key("spliced")
+        .send()
+        .await
+        .unwrap();
+    let expected = [vec![7; PART], body[100..PART + 100].to_vec(), body].concat();
+    assert!(got.body.collect().await.unwrap().to_vec() == expected);
+}
