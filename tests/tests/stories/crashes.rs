@@ -1,5 +1,7 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
+mod keys;
+
 use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +12,7 @@ use testkit::{Client, Copr, Service, srpm, srpm_of, wait_until};
 use crate::support::{FileServer, end, get, project, snapshot, submit, until};
 
 /// Stories that kill parts of the shared service take turns; others only wait a little longer meanwhile.
-pub async fn turn() -> nix::fcntl::Flock<std::fs::File> {
+async fn turn() -> nix::fcntl::Flock<std::fs::File> {
     tokio::task::spawn_blocking(|| {
         let path = std::env::temp_dir().join("koper-stories.turn");
         let file = std::fs::OpenOptions::new()
@@ -25,7 +27,7 @@ pub async fn turn() -> nix::fcntl::Flock<std::fs::File> {
     .unwrap()
 }
 
-pub async fn packages(service: &Service, project: &str) -> usize {
+async fn packages(service: &Service, project: &str) -> usize {
     seen(service, project).await.unwrap()
 }
 
@@ -103,12 +105,7 @@ async fn a_backend_killed_between_any_two_steps() {
 }
 
 /// Makes the backend die at a place that a change of a project leads it past, and waits until that is done all the same.
-pub async fn survives(
-    service: &Service,
-    place: &str,
-    change: impl AsyncFnOnce(),
-    done: impl AsyncFn() -> bool,
-) {
+async fn survives(service: &Service, place: &str, change: impl AsyncFnOnce(), done: impl AsyncFn() -> bool) {
     let wish = service.die_at(place).unwrap();
     change().await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
@@ -196,7 +193,7 @@ async fn a_backend_killed_while_projects_change() {
 /// No place is forgotten.
 #[test]
 fn the_backend_dies_in_each_of_its_places() {
-    let stories = [include_str!("crashes.rs"), include_str!("keys.rs")].concat();
+    let stories = [include_str!("crashes.rs"), include_str!("crashes/keys.rs")].concat();
     let mut places = 0;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend/src");
     for entry in fs_err::read_dir(folder).unwrap() {

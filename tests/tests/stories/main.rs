@@ -7,7 +7,6 @@ mod consumers;
 mod crashes;
 mod failures;
 mod house;
-mod keys;
 mod lifecycle;
 mod path;
 mod running;

@@ -8,6 +8,7 @@ mod deletion;
 mod directories;
 mod events;
 mod jobs;
+mod keys;
 mod locks;
 mod migrations;
 mod newest;

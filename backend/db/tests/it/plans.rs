@@ -37,8 +37,14 @@ async fn packages_of_a_repository_are_found_along_an_index() {
     db::rpms::fragments(&mut conn, &[1, 2]).await.unwrap();
     db::rpms::count(&mut conn, repository.id).await.unwrap();
     db::quotas::usage(&mut conn, &project.owner, true).await.unwrap();
+    db::keys::signed_after(&mut conn, repository.id, 1, 2)
+        .await
+        .unwrap();
+    db::keys::fresh(&mut conn, repository.id).await.unwrap();
+    db::keys::replaced(&mut conn, &[1, 2]).await.unwrap();
+    db::keys::newest(&mut conn, &[1, 2]).await.unwrap();
     let mut asked = take_statements();
-    assert_eq!(asked.len(), 10, "{asked:?}");
+    assert_eq!(asked.len(), 14, "{asked:?}");
     // What foreign keys ask when a repository or a delivery goes.
     asked.push("DELETE FROM ONLY rpms x WHERE $1::bigint OPERATOR(pg_catalog.=) repository_id".to_owned());
     asked.push(
@@ -58,6 +64,7 @@ async fn packages_of_a_repository_are_found_along_an_index() {
             "snapshots_pkey",
             "pointer_moves_at",
             "webhook_deliveries_redelivery",
+            "fresh_signatures_repository",
         ];
         let found = indexes.iter().any(|i| plan.contains(i));
         assert!(found && !plan.contains("Seq Scan"), "{statement}\n{plan}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Client, Copr, Service, srpm};
 
-use crate::crashes::{packages, survives, turn};
+use super::{packages, survives, turn};
 use crate::support::{end, get, project, submit};
 
 const PROJECT: &str = "lost-keys";
