@@ -1,24 +1,29 @@
 //! Metadata of the repositories that changed last, kept in memory, so that the next change costs what it changes. It
 //! decides nothing: which snapshot is the parent is asked of the database each time, and what is kept is brought to that.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use db::rpms::Member;
 use db::snapshots::Audience;
 use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore};
 
 use crate::error::JobError;
+use crate::members::Members;
+
+/// Seconds that a frame which no snapshot names counts as stored. Those who tidy up leave it alone for much longer.
+const TRUST: i64 = 3600;
 
 /// Compressed frames in memory; a clone shares their bytes.
 #[derive(Clone, Default)]
-struct Frames(HashMap<Digest, Arc<[u8]>>);
+struct Frames(HashMap<Digest, Bytes>);
 
 impl FrameStore for Frames {
     fn put(&mut self, digest: &Digest, compressed: &[u8]) -> io::Result<()> {
-        self.0.insert(*digest, compressed.into());
+        self.0.insert(*digest, Bytes::copy_from_slice(compressed));
         Ok(())
     }
 
@@ -28,36 +33,40 @@ impl FrameStore for Frames {
     }
 }
 
-/// Metadata of a snapshot.
+/// Metadata of a snapshot. A clone shares nearly all of it.
 #[derive(Clone)]
 pub(crate) struct Held {
     /// The snapshot's number; 0 for one without packages.
     at: i64,
-    /// What `buckets` hold, by `rpms.id`. Two rows can name the same file at different places.
-    members: BTreeMap<i64, Digest>,
+    /// What `buckets` hold.
+    members: Members,
     buckets: Buckets,
     frames: Frames,
+    /// Frames that the store has, and when they were written: seconds since 1970.
+    stored: HashMap<Digest, i64>,
 }
 
 /// How the next snapshot differs from its parent, and from what is kept.
 pub(crate) struct Next {
-    /// `rpms.id` of all its packages, ascending.
-    pub content: Vec<i64>,
-    /// Those that its parent does not have.
+    /// `rpms.id` of those that its parent does not have.
     pub added: Vec<i64>,
     /// Those that only its parent has.
     pub removed: Vec<i64>,
     /// Those that what is kept lacks.
     pub missing: Vec<i64>,
-    members: BTreeMap<i64, Digest>,
+    /// Those that only what is kept has.
+    gone: Vec<Digest>,
+    /// Whether what is kept is its parent.
+    follows: bool,
+    members: Members,
 }
 
-/// A finished metadata file.
+/// Finished metadata.
 pub(crate) struct Made {
-    /// What it is.
-    pub plan: FilePlan,
-    /// Its content.
-    pub bytes: Vec<u8>,
+    /// The files, which frames of the store make.
+    pub plans: [FilePlan; 3],
+    /// What to write first: the frames that the store may lack.
+    pub frames: Vec<(Digest, Bytes)>,
 }
 
 impl Next {
@@ -66,10 +75,10 @@ impl Next {
         parent > 0 && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// The lists of [`Self::content`], [`Self::added`] and [`Self::removed`], which nothing else needs.
+    /// `rpms.id` of all its packages, ascending, those that were added, and those that were removed. Nothing else needs
+    /// the latter two.
     pub fn take_lists(&mut self) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
-        let lists = (&mut self.content, &mut self.added, &mut self.removed);
-        (take(lists.0), take(lists.1), take(lists.2))
+        (self.members.ids(), take(&mut self.added), take(&mut self.removed))
     }
 }
 
@@ -77,9 +86,10 @@ impl Held {
     fn new(compression: Compression) -> Result<Self, JobError> {
         Ok(Self {
             at: 0,
-            members: BTreeMap::new(),
+            members: Members::default(),
             buckets: Buckets::new(compression).map_err(JobError::fail)?,
             frames: Frames::default(),
+            stored: HashMap::new(),
         })
     }
 
@@ -90,11 +100,11 @@ impl Held {
 
     /// Whether a package (`rpms.id`) is in it.
     pub fn holds(&self, id: i64) -> bool {
-        self.members.contains_key(&id)
+        self.members.get(id).is_some()
     }
 
     /// Compares the next snapshot with its parent and with what is kept. `parent` has the parent's packages, unless they
-    /// are what is kept; of `leaving` counts what the parent has.
+    /// are what is kept; then this costs what changes. Of `leaving` counts what the parent has.
     ///
     /// # Errors
     /// When the database has something else than a SHA-256 for a package.
@@ -104,42 +114,66 @@ impl Held {
         coming: Vec<Member>,
         leaving: &[i64],
     ) -> Result<Next, JobError> {
+        let follows = parent.is_none();
         let mut members = match parent {
             Some(parent) => parent.into_iter().map(parse).collect::<Result<_, _>>()?,
             None => self.members.clone(),
         };
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        let (mut added, mut removed) = (BTreeSet::new(), Vec::new());
+        let mut gone = Vec::new();
         for member in coming {
             let (id, digest) = parse(member)?;
-            if members.insert(id, digest).is_none() {
-                added.push(id);
+            if members.insert(id, digest) {
+                added.insert(id);
             }
         }
-        for id in leaving {
-            if !added.contains(id) && members.remove(id).is_some() {
+        for id in leaving.iter().filter(|id| !added.contains(id)) {
+            if let Some(digest) = members.remove(*id) {
                 removed.push(*id);
+                gone.push(digest);
             }
         }
-        let missing = members.keys().filter(|id| !self.members.contains_key(id));
+        let added: Vec<i64> = added.into_iter().collect();
+        let mut missing = added.clone();
+        if !follows {
+            let absent = |from: &Members, to: &Members| {
+                let absent = from.ids().into_iter().filter(|id| to.get(*id).is_none());
+                absent.collect::<Vec<_>>()
+            };
+            missing = absent(&members, &self.members);
+            let only_here = absent(&self.members, &members);
+            gone = only_here
+                .iter()
+                .filter_map(|id| self.members.get(*id).copied())
+                .collect();
+        }
         Ok(Next {
-            content: members.keys().copied().collect(),
-            missing: missing.copied().collect(),
             added,
             removed,
+            missing,
+            gone,
+            follows,
             members,
         })
     }
 
-    /// Becomes the metadata of the next snapshot, and makes all files. Busy for a while.
+    /// Becomes the metadata of the next snapshot, and plans all files. Frames of the parent are in the store; others
+    /// count as stored for [`TRUST`] seconds before `now`, since nothing else keeps them from being tidied away. Busy
+    /// for a while.
     ///
     /// # Errors
     /// When a package would be there twice, or what is kept is damaged; the latter is made anew with the next try.
-    pub fn advance(&mut self, number: i64, next: Next, missing: &[Fragments]) -> Result<Vec<Made>, JobError> {
-        let gone = self
-            .members
-            .iter()
-            .filter(|(id, _)| !next.members.contains_key(id));
-        let gone: Vec<String> = gone.map(|(_, digest)| hex::encode(digest)).collect();
+    pub fn advance(
+        &mut self,
+        number: i64,
+        next: Next,
+        missing: &[Fragments],
+        now: i64,
+    ) -> Result<Made, JobError> {
+        if !next.follows {
+            self.stored.retain(|_, written| now - *written < TRUST);
+        }
+        let gone: Vec<String> = next.gone.iter().map(hex::encode).collect();
         self.buckets
             .change(&mut self.frames, &gone, missing)
             .map_err(JobError::fail)?;
@@ -147,16 +181,30 @@ impl Held {
         let plans = self.buckets.files();
         let named: HashSet<&Digest> = plans.iter().flat_map(|plan| &plan.frames).collect();
         self.frames.0.retain(|digest, _| named.contains(digest));
-        let made = plans.into_iter().map(|plan| {
-            let mut bytes = Vec::with_capacity(usize::try_from(plan.size).unwrap_or(0));
-            plan.write(&self.frames, &mut bytes).map_err(JobError::retry)?;
-            Ok(Made { plan, bytes })
-        });
-        made.collect()
+        self.stored.retain(|digest, _| named.contains(digest));
+        let new = self
+            .frames
+            .0
+            .iter()
+            .filter(|(digest, _)| !self.stored.contains_key(*digest));
+        Ok(Made {
+            frames: new.map(|(digest, bytes)| (*digest, bytes.clone())).collect(),
+            plans,
+        })
+    }
+
+    /// Remembers that all frames are in the store, some since `now`.
+    pub fn are_stored(&mut self, new: &[Digest], now: i64) {
+        self.stored.extend(new.iter().map(|digest| (*digest, now)));
+    }
+
+    /// Forgets what the store has, so that all of it is written again.
+    pub fn distrust(&mut self) {
+        self.stored.clear();
     }
 
     fn bytes(&self) -> usize {
-        let frames: usize = self.frames.0.values().map(|frame| frame.len()).sum();
+        let frames: usize = self.frames.0.values().map(Bytes::len).sum();
         frames + self.members.len() * size_of::<(i64, Digest)>()
     }
 }
@@ -243,8 +291,55 @@ mod tests {
         let next = held.next(parent.map(members), members(coming), leaving).unwrap();
         let missing = next.missing.clone();
         let fragments: Vec<Fragments> = missing.iter().map(|n| one(*n)).collect();
-        held.advance(held.at + 1, next, &fragments).unwrap();
+        let made = held.advance(held.at + 1, next, &fragments, 0).unwrap();
+        are_stored(held, &made, 0);
         missing
+    }
+
+    fn are_stored(held: &mut Held, made: &Made, now: i64) {
+        let new: Vec<Digest> = made.frames.iter().map(|(digest, _)| *digest).collect();
+        held.are_stored(&new, now);
+    }
+
+    /// How many frames are to be written when a package comes to what is kept, or to another parent.
+    fn written(held: &mut Held, parent: Option<&[i64]>, coming: i64, now: i64) -> usize {
+        let next = held.next(parent.map(members), members(&[coming]), &[]).unwrap();
+        let fragments: Vec<Fragments> = next.missing.iter().map(|n| one(*n)).collect();
+        let made = held.advance(held.at + 1, next, &fragments, now).unwrap();
+        are_stored(held, &made, now);
+        made.frames.len()
+    }
+
+    #[test]
+    fn only_frames_that_the_store_may_lack_are_written() {
+        let mut held = Held::new(Compression::Zstd).unwrap();
+        let all: Vec<i64> = (1..=256).collect();
+        changed(&mut held, None, &all, &[]);
+        assert_eq!(
+            written(&mut held, None, 257, 9 * TRUST),
+            3,
+            "its parent has the others"
+        );
+        assert_eq!(
+            written(&mut held, Some(&all), 258, 9 * TRUST + 9),
+            6,
+            "they are old"
+        );
+        assert_eq!(
+            written(&mut held, Some(&all), 259, 9 * TRUST + 99),
+            3,
+            "just written"
+        );
+        held.distrust();
+        assert_eq!(written(&mut held, None, 260, 9 * TRUST + 100), 6);
+        let next = held.next(None, members(&[261]), &[]).unwrap();
+        let made = held.advance(held.at + 1, next, &[one(261)], 0).unwrap();
+        assert_eq!(made.frames.len(), 3);
+        assert_eq!(
+            written(&mut held, None, 261, 0),
+            3,
+            "what was not written is still to be"
+        );
     }
 
     fn users() -> Which {
@@ -283,10 +378,10 @@ mod tests {
             ([6].as_slice(), [5].as_slice())
         );
         assert_eq!(
-            (next.content.as_slice(), next.missing.as_slice()),
+            (next.members.ids().as_slice(), next.missing.as_slice()),
             ([1, 6].as_slice(), [6].as_slice())
         );
-        held.advance(9, next, &[one(6)]).unwrap();
+        held.advance(9, next, &[one(6)], 0).unwrap();
         assert!(held.is_at(9) && held.buckets.len() == 2);
     }
 
@@ -295,7 +390,7 @@ mod tests {
         let mut held = Held::new(Compression::Gzip).unwrap();
         let twice = vec![(1, one(1).pkgid), (2, one(1).pkgid)];
         let next = held.next(None, twice, &[]).unwrap();
-        assert!(held.advance(1, next, &[one(1), one(1)]).is_err());
+        assert!(held.advance(1, next, &[one(1), one(1)], 0).is_err());
         assert!(held.next(None, vec![(1, "nonsense".to_owned())], &[]).is_err());
     }
 
@@ -309,7 +404,7 @@ mod tests {
             primary: "<package>moved</package>".to_owned(),
             ..one(1)
         };
-        held.advance(2, next, &[moved]).unwrap();
+        held.advance(2, next, &[moved], 0).unwrap();
         assert_eq!(held.buckets.len(), 2);
     }
 

@@ -16,7 +16,10 @@ use crate::error::JobError;
 /// Writes the objects that say which snapshot a repository serves, and looks afterwards whether the database still
 /// says the same. Two writers can overtake each other between reading and writing, but each leaves only when what it
 /// read last is what it wrote last, so the last word is always the database's.
-pub(crate) async fn write(context: &Context, project: &Project, repository: i64) -> Result<(), JobError> {
+///
+/// # Errors
+/// When database or store fail.
+pub async fn write(context: &Context, project: &Project, repository: i64) -> Result<(), JobError> {
     let mut written = None;
     loop {
         let mut conn = context.conn().await?;

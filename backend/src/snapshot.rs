@@ -4,19 +4,16 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use bytes::Bytes;
 use db::projects::Project;
-use db::repositories::Repository;
 use db::snapshots::{Audience, NewSnapshot};
 use protocol::MetadataCompression;
-use repodata::{Compression, Fragments, Record, Tags, repomd_xml};
-use sha2::{Digest as _, Sha256};
-use storage::{RepomdFile, StorageKey};
+use repodata::{Compression, Fragments};
 
 use crate::context::Context;
 use crate::error::JobError;
 use crate::groups::Groups;
-use crate::metadata::{Held, Made, Next};
+use crate::metadata::{Held, Next};
+use crate::store_snapshot::Stored;
 
 /// Why a snapshot is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,23 +186,25 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let number = db::snapshots::reserve(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
+    let timestamp = (context.clock)().timestamp();
+    if publication.cause == Cause::Regenerate {
+        held.distrust();
+    }
     let (content, added, removed) = next.take_lists();
-    let (held, files) = context
+    let (held, made) = context
         .compute(move || {
             let missing = read(stored)?;
-            let files = held.advance(number, next, &missing)?;
-            Ok((held, files))
+            let made = held.advance(number, next, &missing, timestamp)?;
+            Ok((held, made))
         })
         .await?;
-    context.metadata.keep(which, held);
-    let timestamp = (context.clock)().timestamp();
-    let records = files.iter().map(|file| file.plan.record(timestamp));
-    let records: Vec<Record> = records
-        .chain(groups.iter().map(|g| g.record(timestamp)))
-        .collect();
-    let repomd = repomd_xml(&number.to_string(), &Tags::default(), &records);
-    context.faults.pass("snapshot.before_store");
-    let repomd_sha256 = store(context, project, &base, number, (repomd, files, groups)).await?;
+    let new = Stored {
+        project,
+        base: &base,
+        number,
+        timestamp,
+    };
+    let repomd_sha256 = new.store(context, (which, held), made, groups).await?;
     context.faults.pass("snapshot.before_move");
     let mut conn = context.conn().await?;
     let new = NewSnapshot {
@@ -287,61 +286,4 @@ fn read(stored: Vec<db::rpms::StoredFragments>) -> Result<Vec<Fragments>, JobErr
         })
     };
     stored.into_iter().map(read).collect()
-}
-
-/// Stores the files, then `repomd.xml` and its signature; nothing points there yet.
-async fn store(
-    context: &Context,
-    project: &Project,
-    base: &Repository,
-    number: i64,
-    (repomd, files, groups): (String, Vec<Made>, Option<Groups>),
-) -> Result<String, JobError> {
-    let key = context.public_key(project)?;
-    let repomd = Bytes::from(repomd);
-    let sha256 = hex::encode(Sha256::digest(&repomd));
-    let name = format!("{}/{}/{}@{number}", project.owner, base.dir, base.chroot);
-    let intent = keys::Intent::metadata(
-        "backend",
-        format!("{}/{}", project.owner, project.name),
-        name,
-        sha256.clone(),
-    );
-    let signature = context
-        .keys
-        .sign_detached(&key, &repomd, intent, (context.clock)())
-        .await?;
-    let object = |file| StorageKey::SnapshotFile {
-        owner: project.owner.clone(),
-        dir: base.dir.clone(),
-        chroot: base.chroot.clone(),
-        number,
-        file,
-    };
-    let metadata = |file| StorageKey::Metadata {
-        owner: project.owner.clone(),
-        dir: base.dir.clone(),
-        chroot: base.chroot.clone(),
-        file,
-    };
-    let mut puts = Vec::new();
-    for file in files {
-        let name = file.plan.name.parse().map_err(JobError::fail)?;
-        puts.push((metadata(name), Bytes::from(file.bytes)));
-    }
-    if let Some(groups) = groups {
-        puts.push((metadata(groups.file_name()?), groups.bytes));
-    }
-    puts.push((object(RepomdFile::Xml), repomd));
-    puts.push((
-        object(RepomdFile::Asc),
-        Bytes::from(keys::Client::armor(&signature)),
-    ));
-    let storage = &context.storage;
-    futures_util::future::try_join_all(
-        puts.into_iter()
-            .map(async |(key, bytes)| storage.put(&key, bytes).await),
-    )
-    .await?;
-    Ok(sha256)
 }

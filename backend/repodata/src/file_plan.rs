@@ -63,6 +63,8 @@ pub struct FilePlan {
     pub head: Vec<u8>,
     /// What follows.
     pub frames: Vec<Digest>,
+    /// Bytes of each of them.
+    pub frame_sizes: Vec<u64>,
     /// Its last bytes.
     pub tail: Vec<u8>,
     pub(crate) digest: Digest,

@@ -23,7 +23,7 @@ const CHUNK_CHECKSUM: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk {
     checksum: [u8; CHUNK_CHECKSUM],
-    len: u64,
+    pub(crate) len: u64,
     /// Bytes before compression.
     pub(crate) open_len: u64,
 }

@@ -126,12 +126,20 @@ pub enum StorageKey {
     Quarantine { task: TaskId, attempt: i32, index: u32 },
     /// A project's public key, once for each of its directories.
     PublicKey { owner: OwnerName, dir: DirName },
-    /// A metadata file named after its content, shared by the snapshots of its repository. Immutable.
+    /// A metadata file named after its content, shared by the snapshots of its repository: the file itself, or a
+    /// [`crate::Plan`] of it. Immutable.
     Metadata {
         owner: OwnerName,
         dir: DirName,
         chroot: ChrootName,
         file: FileName,
+    },
+    /// A part of metadata files, named after its content and shared by the plans of its repository. Immutable.
+    Frame {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        sha256: Sha256,
     },
     /// The root of a snapshot, or its signature. Immutable.
     SnapshotFile {
@@ -233,6 +241,12 @@ impl StorageKey {
                 chroot,
                 file,
             } => format!("repos/{owner}/{dir}/{chroot}/repodata/{file}"),
+            Self::Frame {
+                owner,
+                dir,
+                chroot,
+                sha256,
+            } => format!("repos/{owner}/{dir}/{chroot}/frames/{sha256}"),
             Self::SnapshotFile {
                 owner,
                 dir,
@@ -287,7 +301,9 @@ impl StorageKey {
     /// The media type that the object is stored with.
     pub fn content_type(&self) -> &'static str {
         match self {
-            Self::Blob(_) | Self::Incoming(_) | Self::Quarantine { .. } => "application/octet-stream",
+            Self::Blob(_) | Self::Incoming(_) | Self::Quarantine { .. } | Self::Frame { .. } => {
+                "application/octet-stream"
+            }
             Self::PublicKey { .. } => "application/pgp-keys",
             Self::Metadata { file, .. } => file_type(file.as_str()),
             Self::SnapshotFile { file, .. } => file_type(file.as_str()),
@@ -304,9 +320,11 @@ impl StorageKey {
     /// How long caches may keep the object.
     pub fn cache_control(&self) -> &'static str {
         match self {
-            Self::Blob(_) | Self::Metadata { .. } | Self::SnapshotFile { .. } | Self::Distro { .. } => {
-                IMMUTABLE
-            }
+            Self::Blob(_)
+            | Self::Metadata { .. }
+            | Self::Frame { .. }
+            | Self::SnapshotFile { .. }
+            | Self::Distro { .. } => IMMUTABLE,
             Self::PublicKey { .. }
             | Self::Pointer { .. }
             | Self::ResultIndex { .. }

@@ -26,6 +26,13 @@ pub enum StoragePrefix {
         dir: DirName,
         chroot: ChrootName,
     },
+    /// The parts of a repository's metadata files. Those that no plan names may be about to be named by one, unless they
+    /// were written more than a day ago.
+    Frames {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+    },
     /// The files of one snapshot.
     Snapshot {
         owner: OwnerName,
@@ -62,6 +69,7 @@ impl StoragePrefix {
             Self::Dir { owner, dir } => format!("repos/{owner}/{dir}/"),
             Self::Keys { owner, dir } => format!("keys/{owner}/{dir}/"),
             Self::Repository { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/"),
+            Self::Frames { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/frames/"),
             Self::Snapshot {
                 owner,
                 dir,

@@ -52,7 +52,8 @@ impl About {
         self
     }
 
-    fn headers(&self, response: &mut HttpResponseBuilder) {
+    /// Writes them.
+    pub fn headers(&self, response: &mut HttpResponseBuilder) {
         response
             .insert_header((ETAG, format!("\"{}\"", self.etag)))
             .insert_header((CACHE_CONTROL, self.cache_control));
@@ -71,7 +72,7 @@ impl About {
 
 /// Which bytes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Whole,
     /// First byte and the one after the last.
     Range(u64, u64),
@@ -193,11 +194,15 @@ pub(super) fn prepare(request: &HttpRequest, about: &About, size: u64) -> Prepar
     }
 }
 
-fn header<'a>(request: &'a HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<&'a str> {
+pub(super) fn header<'a>(
+    request: &'a HttpRequest,
+    name: &actix_web::http::header::HeaderName,
+) -> Option<&'a str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-fn unchanged(request: &HttpRequest, etag: &str) -> bool {
+/// Whether the client has these bytes already.
+pub(super) fn unchanged(request: &HttpRequest, etag: &str) -> bool {
     header(request, &IF_NONE_MATCH).is_some_and(|tags| {
         tags.split(',')
             .map(str::trim)
@@ -205,15 +210,20 @@ fn unchanged(request: &HttpRequest, etag: &str) -> bool {
     })
 }
 
+/// Whether a range is of what the client believes to be there.
+pub(super) fn in_range(request: &HttpRequest, etag: &str) -> bool {
+    header(request, &IF_RANGE).is_none_or(|tag| tag.trim_matches('"') == etag)
+}
+
 fn part(request: &HttpRequest, etag: &str, size: u64) -> Part {
-    if header(request, &IF_RANGE).is_some_and(|tag| tag.trim_matches('"') != etag) {
+    if !in_range(request, etag) {
         return Part::Whole;
     }
     header(request, &RANGE).map_or(Part::Whole, |range| parse_range(range, size))
 }
 
 /// One range is honoured; several, or what is no range, mean the whole (RFC 9110, 14.2).
-fn parse_range(range: &str, size: u64) -> Part {
+pub(super) fn parse_range(range: &str, size: u64) -> Part {
     let Some((first, last)) = range
         .strip_prefix("bytes=")
         .and_then(|range| range.trim().split_once('-'))

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use db::DbError;
-use storage::StorageError;
+use storage::{PlanError, StorageError};
 
 /// Seconds after which a client may come back.
 const COME_BACK: &str = "5";
@@ -16,6 +16,10 @@ pub(super) enum GatewayError {
     Unavailable,
     #[error("the object store holds something unreadable here; the log of the service says what")]
     Store(StorageError),
+    #[error("the object store holds something unreadable here; the log of the service says what")]
+    Plan(#[from] PlanError),
+    #[error("a part of this file is missing; the log of the service says which")]
+    NoFrame(String),
     #[error("this cannot be looked up at the moment; try again in a few seconds")]
     Database(#[from] DbError),
 }
@@ -28,6 +32,18 @@ impl GatewayError {
             Self::Unavailable => HttpResponse::ServiceUnavailable(),
             Self::Store(error) => {
                 tracing::error!(%error, path, "a result cannot be served");
+                HttpResponse::InternalServerError()
+            }
+            Self::Plan(error) => {
+                tracing::error!(%error, path, "a result cannot be served");
+                HttpResponse::InternalServerError()
+            }
+            Self::NoFrame(frame) => {
+                tracing::error!(
+                    frame,
+                    path,
+                    "a part of a metadata file is missing or has the wrong length"
+                );
                 HttpResponse::InternalServerError()
             }
             Self::Database(error) => {

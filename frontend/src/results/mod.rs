@@ -7,12 +7,14 @@
 //! What is served was written by users. Nothing here redirects, and every answer forbids scripts and sniffing.
 
 mod address;
+mod assembled;
 mod at_time;
 mod cache;
 mod download;
 mod error;
 mod listing;
 mod live;
+mod ranges;
 mod repository;
 mod served;
 

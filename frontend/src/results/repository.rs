@@ -9,21 +9,21 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, PointerName};
 use storage::{
-    BuildDir, DistroCurrent, DistroPath, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, StorageKey,
-    StoragePrefix,
+    BuildDir, DistroCurrent, DistroPath, Encoding, Plan, Pointer, RepomdFile, ResultFile, ResultIndex,
+    StorageError, StorageKey, StoragePrefix,
 };
 
 use crate::results::address::{At, Item, Place, Wanted};
 use crate::results::download::{About, FRESH, IMMUTABLE, send_bytes};
 use crate::results::error::GatewayError;
 use crate::results::listing::{Line, page};
-use crate::results::{Gateway, MAX_SMALL, SNAPSHOT};
+use crate::results::{Gateway, SNAPSHOT};
 
 const RPM: &str = "application/x-rpm";
 const TEXT: &str = "text/plain; charset=utf-8";
 const UNKNOWN: &str = "application/octet-stream";
 /// Metadata is named after its content: a cached file is right for ever, as long as anything names it.
-const METADATA_AGE: Duration = Duration::from_secs(3600);
+pub(super) const METADATA_AGE: Duration = Duration::from_secs(3600);
 /// An index of an ended build changes no more, but it can be deleted.
 const INDEX_AGE: Duration = Duration::from_secs(10);
 /// Rpms of a chroot's own repository: the next recipe may put others under the same names.
@@ -198,7 +198,8 @@ impl Gateway {
         file: FileName,
     ) -> Result<HttpResponse, GatewayError> {
         let etag = file.to_string();
-        let Place { owner, dir, chroot } = place;
+        let planned = is_planned(&etag);
+        let Place { owner, dir, chroot } = place.clone();
         let key = StorageKey::Metadata {
             owner,
             dir,
@@ -213,30 +214,27 @@ impl Gateway {
             modified: None,
             snapshot: number,
         };
-        self.immutable(request, &about, key).await
-    }
-
-    /// An object that never changes: from memory if it is small, else streamed.
-    async fn immutable(
-        &self,
-        request: &HttpRequest,
-        about: &About,
-        key: StorageKey,
-    ) -> Result<HttpResponse, GatewayError> {
         let path = key.path();
-        if let Some(bytes) = self.cache.get(&path, METADATA_AGE) {
-            return Ok(send_bytes(request, about, &bytes));
+        let object = match self.cache.get(&path, METADATA_AGE) {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = match self.small(&key).await {
+                    Err(GatewayError::Store(StorageError::TooLarge { .. })) => {
+                        let size = self.patiently(|| self.storage.exists(&key)).await?;
+                        let size = size.ok_or(GatewayError::NotFound)?;
+                        return self.send_object(request, &about, key, size).await;
+                    }
+                    bytes => bytes?,
+                };
+                self.cache.insert(path, bytes.clone());
+                bytes
+            }
+        };
+        let plan = if planned { Plan::parse(&object)? } else { None };
+        match plan {
+            Some(plan) => self.send_plan(request, &about, place, &plan).await,
+            None => Ok(send_bytes(request, &about, &object)),
         }
-        let size = self
-            .patiently(|| self.storage.exists(&key))
-            .await?
-            .ok_or(GatewayError::NotFound)?;
-        if size > MAX_SMALL {
-            return self.send_object(request, about, key, size).await;
-        }
-        let bytes = self.small(&key).await?;
-        self.cache.insert(path, bytes.clone());
-        Ok(send_bytes(request, about, &bytes))
     }
 
     async fn index(&self, key: &StorageKey) -> Result<ResultIndex, GatewayError> {
@@ -418,6 +416,12 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whether this service may have stored a file in pieces. Others are what somebody uploaded, whatever they hold.
+fn is_planned(name: &str) -> bool {
+    let kinds = repodata::Kind::ALL.map(repodata::Kind::name);
+    kinds.iter().any(|kind| name.contains(&format!("-{kind}.xml.")))
 }
 
 fn snapshot_file(place: Place, number: i64, file: RepomdFile) -> StorageKey {

@@ -9,7 +9,9 @@ use frontend::results::{Gateway, configure};
 use protocol::{ChrootName, DirName, OwnerName, Sha256};
 use reqwest::{Method, Response};
 use sha2::Digest;
-use storage::{Config, Encoding, Pointer, RepomdFile, ResultFile, ResultIndex, Secret, Storage, StorageKey};
+use storage::{
+    Config, Encoding, PlanFrame, Pointer, RepomdFile, ResultFile, ResultIndex, Secret, Storage, StorageKey,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -167,6 +169,31 @@ impl House {
         };
         self.storage.put(&metadata, "primary").await.unwrap();
         self.point(number).await;
+    }
+
+    /// Stores a metadata file of the test's repository.
+    pub async fn metadata(&self, name: &str, object: impl Into<bytes::Bytes>) {
+        let (owner, dir, chroot) = place();
+        let file = name.parse().unwrap();
+        let key = StorageKey::Metadata {
+            owner,
+            dir,
+            chroot,
+            file,
+        };
+        self.storage.put(&key, object).await.unwrap();
+    }
+
+    /// Stores a frame.
+    pub async fn frame(&self, content: &[u8]) -> PlanFrame {
+        let (owner, dir, chroot) = place();
+        let frame = PlanFrame {
+            digest: sha2::Sha256::digest(content).into(),
+            size: u32::try_from(content.len()).unwrap(),
+        };
+        let key = frame.key((&owner, &dir, &chroot));
+        self.storage.put(&key, content.to_vec()).await.unwrap();
+        frame
     }
 
     pub async fn point(&self, number: i64) {

@@ -4,5 +4,6 @@
 
 mod house;
 mod outage;
+mod planned;
 mod repository;
 mod results;

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use storage::Plan;
 
 use crate::house::{BASE, House, header};
 
@@ -82,6 +83,34 @@ async fn a_download_goes_on_where_the_store_broke_off() {
         .await;
     let mut stream = house
         .get(&format!("{BASE}/00000012-hello/hello.rpm"))
+        .await
+        .bytes_stream();
+    let mut read = stream.next().await.unwrap().unwrap().to_vec();
+    house.objects.stop();
+    house.objects.start().await;
+    while let Some(chunk) = stream.next().await {
+        read.extend_from_slice(&chunk.unwrap());
+    }
+    assert!(read == content);
+}
+
+#[actix_web::test]
+async fn a_file_in_pieces_goes_on_where_the_store_broke_off() {
+    let mut house = House::new().await;
+    let mut content = Vec::new();
+    let mut frames = Vec::new();
+    for n in 0..24_u32 {
+        let frame: Vec<u8> = (0..2 << 20)
+            .map(|i: u32| (i.wrapping_mul(31 + n) >> 7) as u8)
+            .collect();
+        frames.push(house.frame(&frame).await);
+        content.extend_from_slice(&frame);
+    }
+    let plan = Plan::new("", frames, "").unwrap();
+    let name = format!("{}-primary.xml.zst", "b".repeat(64));
+    house.metadata(&name, plan.to_bytes().unwrap()).await;
+    let mut stream = house
+        .get(&format!("{BASE}/@1/repodata/{name}"))
         .await
         .bytes_stream();
     let mut read = stream.next().await.unwrap().unwrap().to_vec();

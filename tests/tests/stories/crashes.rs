@@ -80,6 +80,8 @@ async fn a_backend_killed_between_any_two_steps() {
         "publish_task.after_store",
         "publish_task.before_snapshot",
         "snapshot.before_store",
+        "snapshot.after_frames",
+        "snapshot.after_plans",
         "snapshot.before_move",
         "publish_task.before_pointer",
         "publish_task.before_succeeded",
