@@ -137,12 +137,13 @@ pub async fn holds(
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn).await?)
 }
 
-/// Writes rows as already published in a repository's first snapshot, for benchmarks that need a large repository.
+/// Writes rows that count as published, for benchmarks and tests that need a large repository; [`seeded`] makes a
+/// snapshot of them.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn seed(conn: &mut Connection, repository: i64, new: &[NewRpm]) -> DbResult<()> {
-    // PostgreSQL takes 65 535 parameters a query, and a row has 14.
+pub async fn seed(conn: &mut Connection, new: &[NewRpm]) -> DbResult<()> {
+    // PostgreSQL takes 65 535 parameters a query, and a row has 16.
     for some in new.chunks(1_000) {
         let rows: Vec<_> = some
             .iter()
@@ -153,10 +154,25 @@ pub async fn seed(conn: &mut Connection, repository: i64, new: &[NewRpm]) -> DbR
             .execute(conn)
             .await?;
     }
-    // Every later snapshot is made of it.
+    Ok(())
+}
+
+/// Makes a snapshot of all rows of a repository, after its latest one. The store has nothing of it, so that only the
+/// next is ever served.
+///
+/// # Errors
+/// When the query fails.
+pub async fn seeded(conn: &mut Connection, repository: i64) -> DbResult<()> {
     diesel::sql_query(
-        "UPDATE snapshots SET content = ARRAY(SELECT id FROM rpms WHERE repository_id = $1 ORDER BY id), steps = 0
-         WHERE repository_id = $1 AND number = (SELECT max(number) FROM snapshots WHERE repository_id = $1)",
+        "WITH moved AS (
+             UPDATE repositories SET next_snapshot = next_snapshot + 1, current_snapshot = next_snapshot,
+                 devel_snapshot = next_snapshot, released_snapshot = next_snapshot, generation = generation + 1
+             WHERE id = $1 RETURNING next_snapshot - 1 AS number
+         ), held AS (
+             SELECT coalesce(array_agg(id ORDER BY id), '{}') AS content FROM rpms
+             WHERE repository_id = $1 AND NOT scratch
+         ) INSERT INTO snapshots (repository_id, number, parent, created_at, cause, packages, repomd_sha256, content, steps)
+         SELECT $1, number, 0, to_timestamp(0), 'seed', cardinality(content), '', content, 0 FROM moved, held",
     )
     .bind::<BigInt, _>(repository)
     .execute(conn)

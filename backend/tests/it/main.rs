@@ -8,6 +8,7 @@ mod devel;
 mod directories;
 mod foreign;
 mod fork;
+mod frames;
 mod house;
 mod keys;
 mod machine;

@@ -1,5 +1,7 @@
 //! From "the last artefact is uploaded" to "dnf sees it", for repositories of several sizes, beside `createrepo_c`.
 
+mod pieces;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +13,7 @@ use db::projects::Project;
 use db::rpms::NewRpm;
 use protocol::builder_api::{Artifact, ClaimRequest, PROTOCOL};
 use protocol::{Outcome, TaskId};
-use repodata::{Package, PackageFile, RpmFile};
+use repodata::{Fragments, Package, PackageFile, RpmFile};
 use sha2::{Digest as _, Sha256};
 use storage::{Storage, StorageKey};
 
@@ -20,8 +22,14 @@ use super::{Figure, median, ms};
 use crate::config::Config;
 
 const CHROOT: &str = "debian-12-x86_64";
-const SIZES: [usize; 3] = [1, 100, 10_000];
+const SIZES: [usize; 5] = [1, 100, 1_000, 10_000, 100_000];
 const ROUNDS: usize = 5;
+/// Publications of which the pieces are measured.
+const PIECES: usize = 21;
+/// `createrepo_c` takes minutes for more.
+const PEER_SIZE: usize = 10_000;
+/// Rows that are made at a time.
+const ROWS: usize = 5_000;
 /// Files per package, as an ordinary package has.
 const FILES: usize = 40;
 
@@ -43,17 +51,22 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
             times.push(bench.publish_one().await?);
             bytes = bench.metadata_bytes().await?;
         }
-        let peer = createrepo(&template.0, size)?;
+        let peer = if size <= PEER_SIZE {
+            Some(createrepo(&template.0, size)?)
+        } else {
+            None
+        };
         Figure {
             name: format!("last artefact uploaded to visible in the repository, {size} packages"),
             unit: "ms",
             ours: median(times),
-            peer: Some(peer),
+            peer,
             peer_is: "createrepo_c --update --skip-stat alone, without verifying, signing or storing",
             limit: Some(fsynced_write(bytes)?),
             limit_is: "writing the metadata's bytes to a file with fsync",
         }
         .print()?;
+        pieces::run(&bench, &template, size).await?;
     }
     Ok(())
 }
@@ -65,10 +78,11 @@ struct Bench<'a> {
     project: Project,
 }
 
-/// An RPM on disk, and the folder that goes with it.
+/// An RPM on disk, the folder that goes with it, and what metadata says about it.
 struct Built(
     PathBuf,
     #[expect(dead_code, reason = "removes the folder when dropped")] Scratch,
+    Fragments,
 );
 
 struct Scratch(PathBuf);
@@ -84,6 +98,34 @@ fn scratch() -> anyhow::Result<Scratch> {
     let dir = std::env::temp_dir().join(format!("koper-bench-{}", db::users::new_secret(&mut rand::rng())));
     fs_err::create_dir_all(&dir)?;
     Ok(Scratch(dir))
+}
+
+impl Built {
+    /// A row of a package that is like this one, under another name.
+    fn row(&self, (repository, task): (i64, i64), name: &str, pkgid: &str) -> anyhow::Result<NewRpm> {
+        let fragments = &self.2;
+        let pack = |xml: &str| {
+            let xml = xml.replace("template", name).replace(&fragments.pkgid, pkgid);
+            backend::pack_fragment(&xml)
+        };
+        Ok(NewRpm {
+            repository_id: repository,
+            task_id: task,
+            name: name.to_owned(),
+            epoch: 0,
+            version: "0".to_owned(),
+            release: "1".to_owned(),
+            arch: "noarch".to_owned(),
+            file_name: format!("{name}.rpm"),
+            sha256: pkgid.to_owned(),
+            unsigned_sha256: String::new(),
+            size: 1,
+            primary_xml: pack(&fragments.primary)?,
+            filelists_xml: pack(&fragments.filelists)?,
+            other_xml: pack(&fragments.other)?,
+            scratch: false,
+        })
+    }
 }
 
 impl Bench<'_> {
@@ -136,7 +178,16 @@ impl Bench<'_> {
         let path = found
             .find(|p| p.extension().is_some_and(|e| e == "rpm"))
             .context("rpmbuild made no package")?;
-        Ok(Built(path, dir))
+        let bytes = fs_err::read(&path)?;
+        let file = PackageFile {
+            sha256_hex: "f".repeat(64),
+            size: bytes.len() as u64,
+            mtime: 0,
+            location_href: "seed/template.rpm".to_owned(),
+            location_base: None,
+        };
+        let fragments = Package::from_rpm(&RpmFile::parse(&bytes, bytes.len() as u64)?, file)?.fragments();
+        Ok(Built(path, dir, fragments))
     }
 
     /// Fills the repository up to `size` published packages, all like the template under other names.
@@ -149,41 +200,14 @@ impl Bench<'_> {
         if wanted == 0 {
             return Ok(());
         }
-        let bytes = fs_err::read(&template.0)?;
-        let rpm = RpmFile::parse(&bytes, bytes.len() as u64)?;
         let (task, _) = self.task(&mut conn).await?;
-        let mut rows = Vec::new();
-        for n in have..size {
-            let pkgid = format!("{n:064x}");
-            let file = PackageFile {
-                sha256_hex: pkgid.clone(),
-                size: bytes.len() as u64,
-                mtime: 0,
-                location_href: format!("seed/{n}.rpm"),
-                location_base: None,
-            };
-            let fragments = Package::from_rpm(&rpm, file)?.fragments();
-            let name = format!("seed{n}");
-            let pack = |xml: &str| backend::pack_fragment(&xml.replace("template", &name));
-            rows.push(NewRpm {
-                repository_id: repository.id,
-                task_id: task.0,
-                name: name.clone(),
-                epoch: 0,
-                version: "0".to_owned(),
-                release: "1".to_owned(),
-                arch: "noarch".to_owned(),
-                file_name: format!("{n}.rpm"),
-                sha256: pkgid,
-                unsigned_sha256: String::new(),
-                size: i64::try_from(bytes.len())?,
-                primary_xml: pack(&fragments.primary)?,
-                filelists_xml: pack(&fragments.filelists)?,
-                other_xml: pack(&fragments.other)?,
-                scratch: false,
-            });
+        for start in (have..size).step_by(ROWS) {
+            let some = start..size.min(start + ROWS);
+            let place = (repository.id, task.0);
+            let rows = some.map(|n| template.row(place, &format!("seed{n}"), &format!("{n:064x}")));
+            db::rpms::seed(&mut conn, &rows.collect::<anyhow::Result<Vec<_>>>()?).await?;
         }
-        db::rpms::seed(&mut conn, repository.id, &rows).await?;
+        db::rpms::seeded(&mut conn, repository.id).await?;
         Ok(())
     }
 
