@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use db::rpms::Member;
 use db::snapshots::Audience;
-use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore};
+use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore, Zchunk};
 
 use crate::error::JobError;
 use crate::members::Members;
@@ -65,6 +65,8 @@ pub(crate) struct Next {
 pub(crate) struct Made {
     /// The files, which frames of the store make.
     pub plans: [FilePlan; 3],
+    /// The same as zchunk, in the same order, where that is wanted.
+    pub zchunks: Vec<Zchunk>,
     /// What to write first: the frames that the store may lack.
     pub frames: Vec<(Digest, Bytes)>,
 }
@@ -190,7 +192,27 @@ impl Held {
         Ok(Made {
             frames: new.map(|(digest, bytes)| (*digest, bytes.clone())).collect(),
             plans,
+            zchunks: Vec::new(),
         })
+    }
+
+    /// Makes zchunk files of what was made, of the same frames. The checksum of each reads the whole file, as its header
+    /// comes first, so that this takes longer for larger repositories: 6 ms for 10 000 packages.
+    ///
+    /// # Errors
+    /// When a frame is missing.
+    pub fn add_zchunks(&self, made: &mut Made) -> Result<(), JobError> {
+        let of = |plan: &FilePlan| Zchunk::of(plan, &self.frames);
+        let [primary, filelists, other] = &made.plans;
+        let zchunks = std::thread::scope(|threads| {
+            let beside = threads.spawn(|| of(primary));
+            let rest = [of(filelists), of(other)];
+            let first = beside.join();
+            let first = first.unwrap_or_else(|_| Err(io::Error::other("a thread of zchunk failed")));
+            std::iter::once(first).chain(rest).collect::<io::Result<Vec<_>>>()
+        });
+        made.zchunks = zchunks.map_err(JobError::retry)?.into_iter().flatten().collect();
+        Ok(())
     }
 
     /// Remembers that all frames are in the store, some since `now`.

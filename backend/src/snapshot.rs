@@ -155,8 +155,9 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         return Ok(Try::Gone);
     };
     let chroot = db::chroots::find(&mut conn, &base.chroot).await?;
-    let compression = match chroot.map(|c| c.definition.metadata_compression) {
-        Some(MetadataCompression::Zstd) => Compression::Zstd,
+    let wanted = chroot.map(|c| c.definition.metadata_compression);
+    let compression = match wanted {
+        Some(MetadataCompression::Zstd | MetadataCompression::Zchunk) => Compression::Zstd,
         Some(MetadataCompression::Gzip) | None => Compression::Gzip,
     };
     let parent = audience.base(&mut conn, &base).await?;
@@ -194,7 +195,10 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let (held, made) = context
         .compute(move || {
             let missing = read(stored)?;
-            let made = held.advance(number, next, &missing, timestamp)?;
+            let mut made = held.advance(number, next, &missing, timestamp)?;
+            if wanted == Some(MetadataCompression::Zchunk) {
+                held.add_zchunks(&mut made)?;
+            }
             Ok((held, made))
         })
         .await?;

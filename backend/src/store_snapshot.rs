@@ -40,7 +40,10 @@ impl Stored<'_> {
         groups: Option<Groups>,
     ) -> Result<String, JobError> {
         let records = made.plans.iter().map(|plan| plan.record(self.timestamp));
+        let zchunks = made.zchunks.iter().zip(&made.plans);
+        let zchunks = zchunks.map(|(zchunk, plan)| zchunk.record(plan, self.timestamp));
         let records: Vec<Record> = records
+            .chain(zchunks)
             .chain(groups.iter().map(|g| g.record(self.timestamp)))
             .collect();
         let repomd = Bytes::from(repomd_xml(&self.number.to_string(), &Tags::default(), &records));
@@ -60,7 +63,11 @@ impl Stored<'_> {
         let mut files = Vec::new();
         for file in &made.plans {
             let name = file.name.parse().map_err(JobError::fail)?;
-            files.push((self.metadata(name), plan(file)?));
+            files.push((self.metadata(name), plan(&[], file)?));
+        }
+        for (zchunk, file) in made.zchunks.iter().zip(&made.plans) {
+            let name = zchunk.name.parse().map_err(JobError::fail)?;
+            files.push((self.metadata(name), plan(&zchunk.header, file)?));
         }
         if let Some(groups) = groups {
             files.push((self.metadata(groups.file_name()?), groups.bytes));
@@ -133,8 +140,8 @@ async fn write(
     Ok(puts.buffer_unordered(WRITES).try_collect::<()>().await?)
 }
 
-/// The object that a file is served from.
-fn plan(file: &FilePlan) -> Result<Bytes, JobError> {
+/// The object that a file is served from, or that and a header before it.
+fn plan(header: &[u8], file: &FilePlan) -> Result<Bytes, JobError> {
     let frames = file.frames.iter().zip(&file.frame_sizes);
     let frames = frames.map(|(digest, size)| {
         let size = u32::try_from(*size).map_err(JobError::fail)?;
@@ -144,6 +151,6 @@ fn plan(file: &FilePlan) -> Result<Bytes, JobError> {
         })
     });
     let frames = frames.collect::<Result<_, JobError>>()?;
-    let plan = Plan::new(file.head.clone(), frames, file.tail.clone()).map_err(JobError::fail)?;
+    let plan = Plan::new([header, &file.head].concat(), frames, file.tail.clone()).map_err(JobError::fail)?;
     plan.to_bytes().map_err(JobError::fail)
 }

@@ -70,6 +70,7 @@ fn convert(file: &ChrootFile) -> anyhow::Result<db::chroots::Chroot> {
         },
         metadata_compression: match file.metadata_compression {
             debian_chroot::chroot_file::MetadataCompression::Zstd => MetadataCompression::Zstd,
+            debian_chroot::chroot_file::MetadataCompression::Zchunk => MetadataCompression::Zchunk,
             debian_chroot::chroot_file::MetadataCompression::Gzip => MetadataCompression::Gzip,
         },
         buildroot: BuildRoot {

@@ -1,10 +1,14 @@
 //! What a publication writes into the store.
 
+use std::process::Command;
+
 use backend::{Cause, Change, Metadata, Publication, publish_snapshot};
 use db::projects::Project;
 use db::rpms::NewRpm;
 use db::snapshots::Audience;
 use futures_util::TryStreamExt as _;
+use protocol::MetadataCompression;
+use repodata::Record;
 use storage::{StorageKey, StoragePrefix};
 
 use crate::house::{CHROOT, House, run};
@@ -63,7 +67,8 @@ fn row(repository: i64, task: i64, number: i64) -> NewRpm {
             "<package pkgid=\"{pkgid}\" name=\"{name}\" arch=\"noarch\">{version}</package>\n"
         )),
         other_xml: pack(format!(
-            "<package pkgid=\"{pkgid}\" name=\"{name}\" arch=\"noarch\">{version}</package>\n"
+            "<package pkgid=\"{pkgid}\" name=\"{name}\" arch=\"noarch\">{version}<changelog author=\"A\" \
+             date=\"{number}\">- One</changelog></package>\n"
         )),
         sha256: pkgid,
         name,
@@ -80,12 +85,16 @@ async fn frames(house: &House) -> Vec<storage::Listed> {
     house.context.storage.list(&prefix).try_collect().await.unwrap()
 }
 
-/// The names in a snapshot's `repomd.xml`, with their sizes.
-async fn files(house: &House) -> Vec<(String, u64)> {
+async fn records(house: &House) -> Vec<Record> {
     let url = format!("{}/alice/tools/{CHROOT}/repodata/repomd.xml", house.results_url);
     let xml = reqwest::get(&url).await.unwrap().text().await.unwrap();
-    let (_, records) = repodata::read_repomd(&xml).unwrap();
+    repodata::read_repomd(&xml).unwrap().1
+}
+
+/// The names in `repomd.xml`, with their sizes.
+async fn files(house: &House) -> Vec<(String, u64)> {
     let name = |href: &str| href.strip_prefix("repodata/").unwrap().to_owned();
+    let records = records(house).await;
     records
         .iter()
         .map(|record| (name(&record.href), record.size))
@@ -180,4 +189,127 @@ async fn a_restart_leaves_the_frames_as_they_were() {
     };
     publish_snapshot(&fresh, &publication).await.unwrap().unwrap();
     assert_eq!(frames(&house).await.len(), before);
+}
+
+/// Runs a program, and says what it said.
+async fn program(mut command: Command) -> String {
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    said.into_owned()
+}
+
+/// Where a chroot's clients read it, zchunk stands beside zstd: its own programs read what the gateway puts together,
+/// one that has the snapshot before fetches only what it lacks, and who does not know it reads on as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn zchunk_stands_beside_zstandard() {
+    let house = House::new().await;
+    let mut conn = house.conn().await;
+    let mut chroot = db::chroots::find(&mut conn, &CHROOT.parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    chroot.definition.metadata_compression = MetadataCompression::Zchunk;
+    db::chroots::upsert(&mut conn, &chroot).await.unwrap();
+    drop(conn);
+    let project = project(&house).await;
+    seed(&house, &project).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = None;
+    for version in ["1.0", "2.0"] {
+        house.build(&project, "tools", "motd", version).await;
+        let base = format!("{}/alice/tools/{CHROOT}/repodata", house.results_url);
+        let records = records(&house).await;
+        let of = |kind: &str| records.iter().find(|record| record.kind == kind).unwrap().clone();
+        for kind in ["primary", "filelists", "other"] {
+            let (plain, zck) = (of(kind), of(&format!("{kind}_zck")));
+            let path = dir.path().join(format!("{kind}.zck"));
+            let get = async |record: &Record| {
+                let name = record.href.strip_prefix("repodata/").unwrap();
+                let answer = reqwest::get(format!("{base}/{name}")).await.unwrap();
+                let bytes = answer.error_for_status().unwrap().bytes().await.unwrap();
+                assert_eq!(
+                    (bytes.len() as u64, sha256(&bytes)),
+                    (record.size, record.checksum.clone())
+                );
+                bytes
+            };
+            fs_err::write(&path, get(&zck).await).unwrap();
+            let mut unzck = Command::new("unzck");
+            unzck.arg("-c").arg(&path);
+            let open =
+                repodata::decompress(repodata::Compression::Zstd, &get(&plain).await, 64 << 20).unwrap();
+            assert_eq!(program(unzck).await.as_bytes(), open, "{kind}");
+            let (checksum, size) = zck.header.unwrap();
+            let mut header = Command::new("zck_read_header");
+            header.arg(&path);
+            let said = program(header).await;
+            for line in [
+                format!("Header size: {size}"),
+                format!("Header checksum: {checksum}"),
+            ] {
+                assert!(said.lines().any(|l| l == line), "{line}: {said}");
+            }
+        }
+        let name = of("primary_zck")
+            .href
+            .strip_prefix("repodata/")
+            .unwrap()
+            .to_owned();
+        if let Some(old) = old {
+            let mut zckdl = Command::new("zckdl");
+            zckdl
+                .current_dir(dir.path())
+                .args(["-v", "--source", old, &format!("{base}/{name}")]);
+            let said = program(zckdl).await;
+            let fetched = fs_err::read(dir.path().join(&name)).unwrap();
+            assert_eq!(sha256(&fetched), of("primary_zck").checksum, "{said}");
+            let bytes = said.lines().find_map(|line| {
+                line.strip_prefix("Downloaded ")?
+                    .split(' ')
+                    .next()?
+                    .parse::<usize>()
+                    .ok()
+            });
+            assert!(bytes.is_some_and(|bytes| bytes < fetched.len() / 2), "{said}");
+        }
+        fs_err::rename(dir.path().join("primary.zck"), dir.path().join("old.zck")).unwrap();
+        old = Some("old.zck");
+    }
+    let users = Machine::new(&house, "alice", "tools").await;
+    assert_eq!(users.sees().await.len(), usize::try_from(PACKAGES).unwrap() + 3);
+    users.install("motd").await;
+    assert_eq!(users.reads("motd"), "2.0");
+    libsolv(&house).await;
+}
+
+/// What zypper reads metadata with.
+async fn libsolv(house: &House) {
+    let dir = tempfile::tempdir().unwrap();
+    fs_err::create_dir(dir.path().join("repodata")).unwrap();
+    let base = format!("{}/alice/tools/{CHROOT}", house.results_url);
+    let hrefs = records(house).await.into_iter().map(|record| record.href);
+    for href in hrefs.chain(["repodata/repomd.xml".to_owned()]) {
+        let bytes = reqwest::get(format!("{base}/{href}"))
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        fs_err::write(dir.path().join(href), bytes).unwrap();
+    }
+    let solv = dir.path().join("ours.solv");
+    let mut make = Command::new("repo2solv");
+    make.arg("-o").arg(&solv).arg(dir.path());
+    program(make).await;
+    let mut dump = Command::new("dumpsolv");
+    dump.arg(&solv);
+    let said = program(dump).await;
+    let packages = said
+        .lines()
+        .filter(|line| line.starts_with("solvable:name:"))
+        .count();
+    assert_eq!(packages, usize::try_from(PACKAGES).unwrap() + 3);
 }

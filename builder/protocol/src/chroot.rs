@@ -22,6 +22,8 @@ pub enum PackageManager {
 pub enum MetadataCompression {
     /// Zstandard.
     Zstd,
+    /// Zstandard, and zchunk beside it, of which clients fetch only what they lack.
+    Zchunk,
     /// gzip, which everything reads.
     Gzip,
 }

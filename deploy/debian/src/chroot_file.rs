@@ -59,6 +59,8 @@ pub enum PackageManager {
 pub enum MetadataCompression {
     /// Zstandard: small and quick.
     Zstd,
+    /// Zstandard, and zchunk beside it: clients that can fetch only what changed.
+    Zchunk,
     /// gzip: every client reads it.
     Gzip,
 }

@@ -215,22 +215,22 @@ impl Gateway {
             snapshot: number,
         };
         let path = key.path();
-        let object = match self.cache.get(&path, METADATA_AGE) {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = match self.small(&key).await {
-                    Err(GatewayError::Store(StorageError::TooLarge { .. })) => {
-                        let size = self.patiently(|| self.storage.exists(&key)).await?;
-                        let size = size.ok_or(GatewayError::NotFound)?;
-                        return self.send_object(request, &about, key, size).await;
-                    }
-                    bytes => bytes?,
-                };
-                self.cache.insert(path, bytes.clone());
-                bytes
-            }
+        let kept = self.cache.get(&path, METADATA_AGE);
+        let object = match &kept {
+            Some(bytes) => bytes.clone(),
+            None => match self.small(&key).await {
+                Err(GatewayError::Store(StorageError::TooLarge { .. })) => {
+                    let size = self.patiently(|| self.storage.exists(&key)).await?;
+                    let size = size.ok_or(GatewayError::NotFound)?;
+                    return self.send_object(request, &about, key, size).await;
+                }
+                bytes => bytes?,
+            },
         };
         let plan = if planned { Plan::parse(&object)? } else { None };
+        if kept.is_none() {
+            self.cache.insert(path, object.clone());
+        }
         match plan {
             Some(plan) => self.send_plan(request, &about, place, &plan).await,
             None => Ok(send_bytes(request, &about, &object)),

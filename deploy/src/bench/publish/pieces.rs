@@ -92,11 +92,11 @@ async fn sign(bench: &Bench<'_>, context: &Context) -> anyhow::Result<f64> {
     let project = project.unwrap_or_else(|| bench.project.clone());
     let key = context.public_key(&project)?;
     let document = vec![b'x'; 2_000];
-    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&document));
+    let digest = protocol::Sha256::from_bytes(&<sha2::Sha256 as sha2::Digest>::digest(&document).into());
     let mut times = Vec::new();
     for _ in 0..PIECES {
         let whose = format!("{}/{}", project.owner, project.name);
-        let intent = keys::Intent::metadata("bench", whose, "bench".to_owned(), digest.clone());
+        let intent = keys::Intent::metadata("bench", whose, "bench".to_owned(), digest.to_string());
         let begin = Instant::now();
         context
             .keys
