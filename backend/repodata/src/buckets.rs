@@ -3,6 +3,7 @@
 
 mod packed;
 mod slot;
+mod state;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -12,13 +13,14 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::file_plan::{Digest, FilePlan, FrameStore};
-use crate::frames::{Compression, Compressor, Kind, compress_bucket};
+use crate::frames::{Compression, Compressor, Kind};
 use crate::reader::decompress;
 use crate::repository::{BUCKET_SIZE, Fragments};
 use crate::zchunk::Chunk;
 
 pub(crate) use packed::{Packed, Packing};
-use slot::{Member, Open, Slot};
+use slot::{Open, Slot};
+use state::{Bucket, Ends, Piece};
 
 /// Why packages were not changed; then none was.
 #[derive(Debug, Error)]
@@ -61,50 +63,6 @@ pub struct Buckets {
     list: Vec<Bucket>,
 }
 
-/// The constant beginning and end of a file.
-#[derive(Debug)]
-struct Ends {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    /// After the head.
-    state: State,
-    head_chunk: Chunk,
-    tail_chunk: Chunk,
-}
-
-#[derive(Clone, Debug)]
-struct Bucket {
-    members: Arc<Vec<Member>>,
-    pieces: Arc<[Piece; 3]>,
-}
-
-/// A bucket's part of one file.
-#[derive(Clone, Debug)]
-struct Piece {
-    digest: Digest,
-    chunk: Chunk,
-    /// After it.
-    state: State,
-}
-
-/// Everything that was written of a file so far.
-#[derive(Clone, Debug, Default)]
-struct State {
-    compressed: Sha256,
-    len: u64,
-    open: Sha256,
-    open_len: u64,
-}
-
-impl State {
-    fn push(&mut self, compressed: &[u8], open: &[u8]) {
-        self.compressed.update(compressed);
-        self.len += compressed.len() as u64;
-        self.open.update(open);
-        self.open_len += open.len() as u64;
-    }
-}
-
 impl Buckets {
     /// No packages.
     ///
@@ -112,23 +70,7 @@ impl Buckets {
     /// When the constant parts cannot be compressed.
     pub fn new(compression: Compression) -> io::Result<Buckets> {
         let level = compression.default_level();
-        let ends = |kind: Kind| {
-            let frame = |text: &str| {
-                let frame = compress_bucket(compression, level, text.as_bytes(), 0)?;
-                io::Result::Ok(frame.compressed)
-            };
-            let (head, tail) = (frame(kind.head())?, frame(kind.tail())?);
-            let mut state = State::default();
-            state.push(&head, kind.head().as_bytes());
-            io::Result::Ok(Ends {
-                head_chunk: Chunk::new(&head, kind.head().len() as u64),
-                tail_chunk: Chunk::new(&tail, kind.tail().len() as u64),
-                head,
-                tail,
-                state,
-            })
-        };
-        let [primary, filelists, other] = Kind::ALL.map(ends);
+        let [primary, filelists, other] = Kind::ALL.map(|kind| Ends::new(kind, compression, level));
         Ok(Buckets {
             compression,
             level,

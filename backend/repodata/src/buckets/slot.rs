@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{Bucket, digest};
+use super::digest;
+use super::state::Bucket;
 use crate::file_plan::Digest;
 use crate::frames::Kind;
 use crate::repository::Fragments;
