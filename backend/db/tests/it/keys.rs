@@ -38,9 +38,7 @@ async fn a_package_that_is_signed_twice_leads_to_the_newest() {
     upload(conn, &project).await;
     let task = tasks::claim(conn, &claimer("b"), start(), lease()).await;
     let task = task.unwrap().unwrap().id.0;
-    rpms::seed(conn, repository, &[rpm(repository, task, "a")])
-        .await
-        .unwrap();
+    rpms::seed(conn, &[rpm(repository, task, "a")]).await.unwrap();
     let signed = async |conn: &mut db::Connection| -> SignedRpm {
         keys::signed_after(conn, repository, 0, 10)
             .await
