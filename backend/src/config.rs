@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
+use db::retention::Policy;
 use serde::Deserialize;
 
 use crate::events::EventsConfig;
@@ -28,6 +30,41 @@ pub struct Config {
     pub events: EventsConfig,
     /// Days without a build after which the directory of a pull request is removed.
     pub keep_pr_dirs_days: u32,
+    /// How much of repositories' past is kept.
+    pub retention: Retention,
+}
+
+/// How much of repositories' past is kept. What a pointer names, or a build that runs may read, is kept in any case.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// So many of the newest snapshots of each repository are kept.
+    pub snapshots: u32,
+    /// Those that a pointer named within so many days are kept.
+    pub days: u32,
+    /// Hours between the decision that something goes and its end, at least one: whoever is in the middle of it can end.
+    pub grace_hours: u32,
+}
+
+impl Retention {
+    /// As the database applies it.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            snapshots: self.snapshots,
+            days: self.days,
+            grace: TimeDelta::hours(i64::from(self.grace_hours)),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            snapshots: 20,
+            days: 14,
+            grace_hours: 24,
+        }
+    }
 }
 
 impl Default for Config {
@@ -41,6 +78,7 @@ impl Default for Config {
             metadata_mib: 128,
             events: EventsConfig::default(),
             keep_pr_dirs_days: 40,
+            retention: Retention::default(),
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Context {
     pub max_package_bytes: u64,
     /// Days without a build after which the directory of a pull request is removed.
     pub keep_pr_dirs_days: u32,
+    /// How much of repositories' past is kept.
+    pub retention: db::retention::Policy,
     /// Metadata of the repositories that changed last.
     pub metadata: Metadata,
     /// Places to die at, in tests.

@@ -12,6 +12,12 @@ pub(crate) async fn run(context: &Context, project: i64, dir: &DirName) -> Resul
     let Some(project) = db::projects::by_id(&mut conn, project).await? else {
         return Ok(());
     };
+    // It would remove what a new directory of the same name gets.
+    if db::jobs::is_retaining(&mut conn, project.id, (context.clock)()).await? {
+        return Err(JobError::retry(
+            "something of the project's past is being removed",
+        ));
+    }
     drop(conn);
     remove_objects(context, &project.owner, dir).await
 }

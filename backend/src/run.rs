@@ -19,7 +19,8 @@ use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
     accept_source, change_key, events, expire, fork_project, make_snapshot, pointer, publish_task,
-    remove_builds, remove_directory, remove_project, renew_keys, republish, set_up_project, store_log,
+    remove_builds, remove_directory, remove_project, renew_keys, republish, retain, set_up_project,
+    store_log,
 };
 
 /// What the backend is given.
@@ -68,6 +69,7 @@ pub async fn run(
         scratch_dir: config.scratch_dir.clone(),
         max_package_bytes: config.max_package_bytes,
         keep_pr_dirs_days: config.keep_pr_dirs_days,
+        retention: config.retention.policy(),
         metadata: Metadata::new(config.metadata_mib << 20),
         faults: Faults::new(config.fault_file.clone()),
     });
@@ -122,6 +124,9 @@ async fn chores(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
                 Ok(_) => renewed = Some(now),
                 Err(error) => tracing::debug!("looking for keys that expire failed, trying again: {error}"),
             }
+        }
+        if let Err(error) = retain::look_after(&context).await {
+            tracing::debug!("looking for what need not be kept failed, trying again: {error}");
         }
         if tokio::time::timeout(CHORES, stop.changed()).await.is_ok() {
             return;
@@ -218,6 +223,7 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
         },
         Job::MakeSnapshot { request } => make_snapshot::run(context, *request).await,
         Job::WritePointers { repository } => pointer::run(context, *repository).await,
+        Job::Retain { repository, .. } => retain::run(context, *repository).await,
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,
         Job::RemoveDirectory { project, directory } => {
             remove_directory::run(context, *project, directory).await

@@ -89,6 +89,7 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         | Job::Republish { project, .. }
         | Job::ForkProject { project, .. }
         | Job::RemoveBuilds { project }
+        | Job::Retain { project, .. }
         | Job::ChangeKey { project, .. }
         | Job::RenewKeys { project } => Some(*project),
         Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,

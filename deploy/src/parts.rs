@@ -126,6 +126,7 @@ fn frontend_settings(config: Config) -> frontend::Config {
         service_tag: config.service.tag,
         quota: config.quota,
         keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
+        retention: config.backend.retention.policy(),
         ..config.frontend
     }
 }
@@ -140,12 +141,13 @@ mod tests {
         let file = dir.path().join("koper.toml");
         fs_err::write(
             &file,
-            "[backend]\nkeep_pr_dirs_days = 7\n[service]\ntag = 'abc'\n",
+            "[backend]\nkeep_pr_dirs_days = 7\nretention = { days = 3 }\n[service]\ntag = 'abc'\n",
         )
         .unwrap();
         let config = Config::from_parts(dir.path(), Some(&file), 6000, Vec::new()).unwrap();
         let settings = frontend_settings(config);
         assert_eq!(settings.keep_pr_dirs_days, 7);
+        assert_eq!((settings.retention.days, settings.retention.snapshots), (3, 20));
         assert_eq!(settings.service_tag, "abc");
         // What clients are told without a setting is what the backend does.
         let backend = backend::Config::default();
@@ -153,5 +155,6 @@ mod tests {
             frontend::Config::default().keep_pr_dirs_days,
             backend.keep_pr_dirs_days
         );
+        assert_eq!(frontend::Config::default().retention, backend.retention.policy());
     }
 }

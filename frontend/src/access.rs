@@ -378,6 +378,27 @@ impl Actor {
         )
     }
 
+    /// Whether one may read what of a project's past goes: whoever may change it.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_retention(&self, project: &Project) -> Result<(), Error> {
+        self.within(project)?;
+        allow(
+            self.edits(project) || self.administers(),
+            "Only owners and admins of a project see what of its past goes.",
+        )
+    }
+
+    /// Whether one may read what the whole service stores.
+    ///
+    /// # Errors
+    /// When not.
+    pub fn may_see_storage(&self) -> Result<(), Error> {
+        self.at_large()?;
+        self.may_administer("see what the whole service stores")
+    }
+
     /// Whether one may read who did what in the whole service.
     ///
     /// # Errors

@@ -58,6 +58,9 @@ pub struct Config {
     /// has it.
     #[serde(skip)]
     pub keep_pr_dirs_days: u32,
+    /// How much of repositories' past the backend keeps; the section `[backend]` has it.
+    #[serde(skip)]
+    pub retention: db::retention::Policy,
     /// Whether a proxy in front of [`Config::listen`] says in `X-Forwarded-For` where requests come from; its last entry
     /// is believed.
     pub behind_proxy: bool,
@@ -129,6 +132,7 @@ impl Default for Config {
             workers: 2,
             quota: Quota::default(),
             keep_pr_dirs_days: 40,
+            retention: db::retention::Policy::default(),
             behind_proxy: false,
             audit_addresses: false,
         }

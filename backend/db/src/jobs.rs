@@ -79,6 +79,13 @@ pub enum Job {
         /// `snapshot_requests.id`.
         request: i64,
     },
+    /// Remove what of a repository's past nothing protects.
+    Retain {
+        /// `projects.id`.
+        project: i64,
+        /// `repositories.id`.
+        repository: i64,
+    },
     /// Copy the packages of another project, signed with the project's own key.
     ForkProject {
         /// `projects.id` of the copy.
@@ -113,6 +120,7 @@ pub enum Job {
 }
 
 const SET_UP_PROJECT: &str = "set_up_project";
+const RETAIN: &str = "retain";
 
 impl Job {
     /// The name that the row and the administrator see.
@@ -127,6 +135,7 @@ impl Job {
             Self::Republish { .. } => "republish",
             Self::WritePointers { .. } => "write_pointers",
             Self::MakeSnapshot { .. } => "make_snapshot",
+            Self::Retain { .. } => RETAIN,
             Self::ForkProject { .. } => "fork_project",
             Self::RemoveDirectory { .. } => "remove_directory",
             Self::ChangeKey { .. } => "change_key",
@@ -149,6 +158,7 @@ impl Job {
             Self::ChangeKey { .. } => 4,
             Self::RenewKeys { .. } => 3,
             Self::StoreLog { .. } => 5,
+            Self::Retain { .. } => 1,
             Self::RemoveBuilds { .. } => 8,
         }
     }
@@ -372,6 +382,24 @@ pub async fn is_at_work_on(conn: &mut Connection, tasks: &[i64], now: DateTime<U
     )
     .bind::<diesel::sql_types::Array<BigInt>, _>(tasks)
     .bind::<Timestamptz, _>(now)
+    .get_result(conn)
+    .await
+    .optional()?;
+    Ok(found.is_some())
+}
+
+/// Whether something of a project's past is being removed right now.
+///
+/// # Errors
+/// When the query fails.
+pub async fn is_retaining(conn: &mut Connection, project: i64, now: DateTime<Utc>) -> DbResult<bool> {
+    let found: Option<Row> = diesel::sql_query(
+        "SELECT id, attempt, payload FROM jobs WHERE kind = $3 AND failed_at IS NULL AND lease_expires_at > $2
+             AND (payload ->> 'project')::bigint = $1 LIMIT 1",
+    )
+    .bind::<BigInt, _>(project)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Text, _>(RETAIN)
     .get_result(conn)
     .await
     .optional()?;

@@ -27,6 +27,7 @@ pub mod read;
 pub mod removals;
 pub mod repo_specs;
 pub mod repositories;
+pub mod retention;
 pub mod rights;
 pub mod rpms;
 mod schema;

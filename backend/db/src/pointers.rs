@@ -10,7 +10,8 @@ use protocol::{ChrootName, DirName, OwnerName, PointerName};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, parse};
 use crate::jobs::{self, Job};
-use crate::schema::{pointer_moves, pointers, repositories, snapshots};
+use crate::retention;
+use crate::schema::{pointer_moves, pointers, repositories};
 
 /// A pointer of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,6 +227,8 @@ pub enum Moved {
     IsAt(i64),
     /// There is no snapshot of the number that it shall go to.
     NoSnapshot,
+    /// The snapshot's files went then.
+    Purged(DateTime<Utc>),
     /// The repository is gone.
     NoRepository,
 }
@@ -260,9 +263,10 @@ pub async fn shift(conn: &mut Connection, wish: &Wish<'_>, now: DateTime<Utc>) -
             return Ok(Moved::IsAt(is_at));
         }
         if let Some(to) = wish.to {
-            let there = snapshots::table.find((wish.repository, to)).count();
-            if there.get_result::<i64>(conn).await? == 0 {
-                return Ok(Moved::NoSnapshot);
+            match retention::take(conn, wish.repository, to).await? {
+                None => return Ok(Moved::NoSnapshot),
+                Some(Some(at)) => return Ok(Moved::Purged(at)),
+                Some(None) => {}
             }
         }
         if wish.to.unwrap_or(0) == is_at {

@@ -70,6 +70,7 @@ diesel::table! {
     repositories (id) {
         id -> BigInt, project_id -> BigInt, dirname -> Text, chroot -> Text, current_snapshot -> BigInt,
         generation -> BigInt, next_snapshot -> BigInt, devel_snapshot -> BigInt, released_snapshot -> BigInt,
+        looked_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {
@@ -117,7 +118,8 @@ diesel::table! {
     snapshots (repository_id, number) {
         repository_id -> BigInt, number -> BigInt, parent -> BigInt, created_at -> Timestamptz, cause -> Text,
         packages -> BigInt, repomd_sha256 -> Text, added -> Array<BigInt>, removed -> Array<BigInt>,
-        content -> Nullable<Array<BigInt>>, steps -> Integer, actor -> Nullable<Text>,
+        content -> Nullable<Array<BigInt>>, steps -> Integer, actor -> Nullable<Text>, purge_at -> Nullable<Timestamptz>,
+        purged_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {

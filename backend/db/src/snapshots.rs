@@ -68,6 +68,10 @@ pub struct Snapshot {
     pub removed: Vec<i64>,
     /// The user who asked for it; `None` for the service itself.
     pub actor: Option<String>,
+    /// When its files go, if that is decided.
+    pub purge_at: Option<DateTime<Utc>>,
+    /// When its files went.
+    pub purged_at: Option<DateTime<Utc>>,
 }
 
 /// A snapshot by number.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use backend::{Config, Context, Faults, Metadata, Parts};
+use backend::{Config, Context, Faults, Metadata, Parts, Retention};
 use chrono::TimeDelta;
 use db::builds::{Build, BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
@@ -119,11 +119,20 @@ fn free() -> SocketAddr {
 
 impl House {
     pub async fn new() -> Self {
-        Self::with_keys_that_last(None).await
+        Self::with(None, Retention::default()).await
     }
 
     /// Keys expire after so many days, of which the signer knows how many have passed.
     pub async fn with_keys_that_last(days: Option<u64>) -> Self {
+        Self::with(days, Retention::default()).await
+    }
+
+    /// One that keeps so much of the past.
+    pub async fn keeping(retention: Retention) -> Self {
+        Self::with(None, retention).await
+    }
+
+    async fn with(days: Option<u64>, retention: Retention) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = Cluster::shared().await.unwrap().database().await.unwrap();
         let pool = db::pool(&database, 12).unwrap();
@@ -149,6 +158,7 @@ impl House {
             url: format!("http://{listen}"),
             results_url: format!("http://{results_listen}/results"),
             workers: 1,
+            retention: retention.policy(),
             ..frontend::Config::default()
         };
         let service = ServiceIdentity {
@@ -177,6 +187,7 @@ impl House {
         addresses.await.unwrap();
         let settings = Config {
             scratch_dir: dir.path().join("scratch"),
+            retention,
             ..Config::default()
         };
         let context = Context {
@@ -188,6 +199,7 @@ impl House {
             scratch_dir: settings.scratch_dir.clone(),
             max_package_bytes: settings.max_package_bytes,
             keep_pr_dirs_days: settings.keep_pr_dirs_days,
+            retention: settings.retention.policy(),
             metadata: Metadata::new(settings.metadata_mib << 20),
             faults: Faults::default(),
         };

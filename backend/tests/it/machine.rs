@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::house::House;
+use crate::house::{CHROOT, House};
 
 /// A machine with the `.repo` file of one directory, which demands both signature checks.
 pub struct Machine {
@@ -27,6 +27,26 @@ impl Machine {
         fs_err::write(dir.path().join("repos/project.repo"), text).unwrap();
         fs_err::write(dir.path().join("home/.rpmmacros"), "%_dbpath /var/lib/rpm\n").unwrap();
         Self { dir }
+    }
+
+    /// The same with the address of one snapshot, which nothing moves.
+    pub async fn at(house: &House, owner: &str, dir: &str, snapshot: &str) -> Self {
+        let url = format!("{}/coprs/{owner}/{dir}/repo/debian-12/", house.url);
+        let answer = reqwest::get(&url).await.unwrap().error_for_status().unwrap();
+        let text = answer.text().await.unwrap();
+        let lines = text.lines().map(|line| {
+            let address = line
+                .strip_prefix("mirrorlist=")
+                .or_else(|| line.strip_prefix("baseurl="));
+            match address {
+                Some(_) => format!(
+                    "baseurl={}/{owner}/{dir}/{CHROOT}/@{snapshot}/",
+                    house.results_url
+                ),
+                None => line.to_owned(),
+            }
+        });
+        Self::with(&lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// Runs dnf; what it says, and whether it succeeded.

@@ -15,5 +15,6 @@ mod machine;
 mod mock_config;
 mod monitor;
 mod packit;
+mod retention;
 mod transfer;
 mod trouble;

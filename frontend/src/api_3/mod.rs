@@ -24,6 +24,7 @@ mod permissions;
 mod project;
 mod project_chroot;
 mod quota;
+mod retention;
 mod route;
 mod rpmrepo;
 mod shape;
@@ -66,6 +67,7 @@ pub fn routes() -> Vec<ApiRoute> {
         webhook::routes(),
         audit::routes(),
         quota::routes(),
+        retention::routes(),
     ]
     .into_iter()
     .flatten()

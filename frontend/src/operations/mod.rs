@@ -14,6 +14,7 @@ pub mod project_settings;
 pub mod projects;
 pub mod quotas;
 pub mod repo_specs;
+pub mod retention;
 mod source;
 pub mod sources;
 pub mod tokens;

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use chrono::{DateTime, Utc};
 use db::DbError;
 use storage::{PlanError, StorageError};
 
@@ -12,6 +13,8 @@ const COME_BACK: &str = "5";
 pub(super) enum GatewayError {
     #[error("there is no such result")]
     NotFound,
+    #[error("snapshot {number} was removed on {}: this service keeps a repository's past for a limited time; what pointers such as `latest` name is always there", .at.format("%Y-%m-%d"))]
+    Purged { number: i64, at: DateTime<Utc> },
     #[error("the object store does not answer at the moment; try again in a few seconds")]
     Unavailable,
     #[error("the object store holds something unreadable here; the log of the service says what")]
@@ -29,6 +32,7 @@ impl GatewayError {
     pub fn respond(&self, path: &str) -> HttpResponse {
         let mut response = match self {
             Self::NotFound => HttpResponse::NotFound(),
+            Self::Purged { .. } => HttpResponse::Gone(),
             Self::Unavailable => HttpResponse::ServiceUnavailable(),
             Self::Store(error) => {
                 tracing::error!(%error, path, "a result cannot be served");

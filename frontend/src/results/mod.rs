@@ -1,19 +1,19 @@
 //! The result gateway: repositories, packages and logs over HTTP, read from the object store alone.
 //!
 //! Clients see the store through it, so it outlives the database: it asks nothing else, but for the log of a build that
-//! runs, and for which snapshot was the latest at some time. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
+//! runs, for which snapshot was the latest at some time, and whether one that is not there was removed. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
 //! gateway does: it holds requests and retries until its patience ends.
 //!
 //! What is served was written by users. Nothing here redirects, and every answer forbids scripts and sniffing.
 
 mod address;
 mod assembled;
-mod at_time;
 mod cache;
 mod download;
 mod error;
 mod listing;
 mod live;
+mod past;
 mod ranges;
 mod repository;
 mod served;

@@ -55,8 +55,13 @@ impl Gateway {
         item: Item,
     ) -> Result<HttpResponse, GatewayError> {
         let mut pointer: Option<Pointer> = None;
+        // What the address itself names may have been removed; what a pointer names never is.
+        let mut fixed = None;
         let number = match at {
-            At::Number(number) => Some(number),
+            At::Number(number) => {
+                fixed = Some((place.clone(), number));
+                Some(number)
+            }
             At::Time(time) => Some(self.at_time(&place, time).await?),
             At::Pointer(name) => {
                 pointer = self.json(&place.pointer(&name)).await?;
@@ -66,6 +71,20 @@ impl Gateway {
                 pointer.as_ref().map(|pointer| pointer.snapshot)
             }
         };
+        match (self.item(request, place, (number, pointer), item).await, fixed) {
+            (Err(GatewayError::NotFound), Some((place, number))) => Err(self.missing(&place, number).await),
+            (answer, _) => answer,
+        }
+    }
+
+    /// What is asked of a repository, at a snapshot, and the pointer that led to it.
+    async fn item(
+        &self,
+        request: &HttpRequest,
+        place: Place,
+        (number, pointer): (Option<i64>, Option<Pointer>),
+        item: Item,
+    ) -> Result<HttpResponse, GatewayError> {
         match item {
             Item::Listing(base) => self.repository_page(place, number, &base).await,
             Item::Mirrorlist => Ok(self.mirrorlist(&place, number.ok_or(GatewayError::NotFound)?)),
@@ -321,6 +340,12 @@ impl Gateway {
         base: &str,
     ) -> Result<HttpResponse, GatewayError> {
         let title = format!("{}/{}/{}", place.owner, place.dir, place.chroot);
+        if let Some(number) = number {
+            let root = snapshot_file(place.clone(), number, RepomdFile::Xml);
+            self.patiently(|| self.storage.exists(&root))
+                .await?
+                .ok_or(GatewayError::NotFound)?;
+        }
         let Place { owner, dir, chroot } = place;
         let builds = self.names(StoragePrefix::Builds { owner, dir, chroot }).await?;
         if number.is_none() && builds.is_empty() {

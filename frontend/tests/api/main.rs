@@ -19,6 +19,7 @@ mod packages;
 mod permissions;
 mod projects;
 mod quotas;
+mod retention;
 mod schemathesis;
 mod scopes;
 mod speed;

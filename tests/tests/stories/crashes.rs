@@ -1,6 +1,7 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
 mod keys;
+mod retention;
 
 use std::io::BufRead as _;
 use std::sync::Arc;
@@ -195,7 +196,12 @@ async fn a_backend_killed_while_projects_change() {
 /// No place is forgotten.
 #[test]
 fn the_backend_dies_in_each_of_its_places() {
-    let stories = [include_str!("crashes.rs"), include_str!("crashes/keys.rs")].concat();
+    let stories = [
+        include_str!("crashes.rs"),
+        include_str!("crashes/keys.rs"),
+        include_str!("crashes/retention.rs"),
+    ]
+    .concat();
     let mut places = 0;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend/src");
     for entry in fs_err::read_dir(folder).unwrap() {

@@ -15,6 +15,7 @@ mod newest;
 mod plans;
 mod quotas;
 mod repositories;
+mod retention;
 mod snapshots;
 mod states;
 mod support;

@@ -34,6 +34,13 @@ async fn packages_of_a_repository_are_found_along_an_index() {
     )
     .await
     .unwrap();
+    db::retention::purged_at(&mut conn, place, 1).await.unwrap();
+    db::retention::facts(&mut conn, repository.id).await.unwrap();
+    db::retention::uses(&mut conn, repository.id).await.unwrap();
+    db::retention::going(&mut conn, repository.id).await.unwrap();
+    db::retention::orphans(&mut conn, repository.id, &[1])
+        .await
+        .unwrap();
     db::rpms::fragments(&mut conn, &[1, 2]).await.unwrap();
     db::rpms::count(&mut conn, repository.id).await.unwrap();
     db::quotas::usage(&mut conn, &project.owner, true).await.unwrap();
@@ -44,7 +51,7 @@ async fn packages_of_a_repository_are_found_along_an_index() {
     db::keys::replaced(&mut conn, &[1, 2]).await.unwrap();
     db::keys::newest(&mut conn, &[1, 2]).await.unwrap();
     let mut asked = take_statements();
-    assert_eq!(asked.len(), 14, "{asked:?}");
+    assert_eq!(asked.len(), 20, "{asked:?}");
     // What foreign keys ask when a repository or a delivery goes.
     asked.push("DELETE FROM ONLY rpms x WHERE $1::bigint OPERATOR(pg_catalog.=) repository_id".to_owned());
     asked.push(
@@ -63,6 +70,10 @@ async fn packages_of_a_repository_are_found_along_an_index() {
             "rpms_withdrawn",
             "snapshots_pkey",
             "pointer_moves_at",
+            "pointers_pkey",
+            "snapshots_kept",
+            "snapshots_going",
+            "tasks_at_work",
             "webhook_deliveries_redelivery",
             "fresh_signatures_repository",
         ];

@@ -80,6 +80,7 @@ fn context(bench: &Bench<'_>) -> anyhow::Result<Context> {
         scratch_dir: std::env::temp_dir(),
         max_package_bytes: config.backend.max_package_bytes,
         keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
+        retention: config.backend.retention.policy(),
         metadata: Metadata::new(config.backend.metadata_mib << 20),
         faults: Faults::default(),
     })

@@ -1,0 +1,253 @@
+//! Which snapshots stay: the decision alone, without a database.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How much of a repository's past is kept. What a pointer names is kept in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// So many of the newest snapshots are kept.
+    pub snapshots: u32,
+    /// Those that a pointer named within so many days are kept.
+    pub days: u32,
+    /// Time between the decision that something goes and its end; at least [`Policy::LEAST_GRACE`] counts.
+    pub grace: TimeDelta,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            snapshots: 20,
+            days: 14,
+            grace: TimeDelta::hours(24),
+        }
+    }
+}
+
+/// A snapshot whose files are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its number.
+    pub number: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When a pointer last went away from it.
+    pub left_at: Option<DateTime<Utc>>,
+    /// When its files go, if that is decided.
+    pub purge_at: Option<DateTime<Utc>>,
+    /// Why it was made.
+    pub cause: String,
+}
+
+/// What uses snapshots at the moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Numbers that pointers and requests name.
+    pub named: BTreeSet<i64>,
+    /// Since when the oldest build runs: it may still read what a pointer named then.
+    pub oldest_build: Option<DateTime<Utc>>,
+}
+
+/// What becomes of snapshots: those that nothing protects, and since when each is waiting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Marked, and nothing protects them now, and their time has come.
+    pub due: Vec<i64>,
+    /// Marked, and nothing protects them now, and clients may still be in the middle of one.
+    pub waiting: Vec<i64>,
+    /// Not marked yet.
+    pub mark: Vec<i64>,
+    /// Marked, but something protects them again.
+    pub spare: Vec<i64>,
+    /// Not marked, and kept.
+    pub keep: Vec<i64>,
+}
+
+impl Policy {
+    /// No client takes longer to fetch a repository, and no publication to make one.
+    pub const LEAST_GRACE: TimeDelta = TimeDelta::hours(1);
+
+    /// When that goes which is given up now.
+    pub fn end_of_grace(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let grace = self.grace.max(Self::LEAST_GRACE);
+        now.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// What was given up before this may go.
+    pub fn start_of_grace(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let grace = self.grace.max(Self::LEAST_GRACE);
+        now.checked_sub_signed(grace).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+
+    /// Decides about all snapshots of a repository whose files are there, in any order.
+    pub fn judge(&self, snapshots: &[Facts], uses: &Uses, now: DateTime<Utc>) -> Verdict {
+        let days = TimeDelta::days(i64::from(self.days));
+        let kept_since = now.checked_sub_signed(days).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let kept_since = uses
+            .oldest_build
+            .map_or(kept_since, |build| kept_since.min(build));
+        let mut newest_first: Vec<&Facts> = snapshots.iter().collect();
+        newest_first.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.number));
+        let mut verdict = Verdict::default();
+        for (newer, snapshot) in newest_first.into_iter().enumerate() {
+            let last_used = snapshot
+                .left_at
+                .map_or(snapshot.created_at, |left| left.max(snapshot.created_at));
+            let kept = newer < self.snapshots as usize
+                || uses.named.contains(&snapshot.number)
+                || last_used >= kept_since;
+            let list = match (kept, snapshot.purge_at) {
+                (true, None) => &mut verdict.keep,
+                (true, Some(_)) => &mut verdict.spare,
+                (false, None) => &mut verdict.mark,
+                (false, Some(at)) if at <= now => &mut verdict.due,
+                (false, Some(_)) => &mut verdict.waiting,
+            };
+            list.push(snapshot.number);
+        }
+        verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(1_000 * DAY + seconds)
+    }
+
+    /// Made once a day, each replaced by the next, the newest today.
+    fn daily(count: i64) -> Vec<Facts> {
+        let one = |number| Facts {
+            number,
+            created_at: at((number - count) * DAY),
+            left_at: (number < count).then(|| at((number + 1 - count) * DAY)),
+            purge_at: None,
+            cause: String::new(),
+        };
+        (1..=count).map(one).collect()
+    }
+
+    fn policy(snapshots: u32, days: u32) -> Policy {
+        Policy {
+            snapshots,
+            days,
+            ..Policy::default()
+        }
+    }
+
+    fn named(numbers: &[i64]) -> Uses {
+        Uses {
+            named: numbers.iter().copied().collect(),
+            oldest_build: None,
+        }
+    }
+
+    #[test]
+    fn count_age_and_pointers_keep() {
+        let all = daily(30);
+        let now = at(0);
+        for (policy, uses, marked) in [
+            (policy(20, 14), named(&[30]), (1..=10).rev().collect::<Vec<i64>>()),
+            // Snapshot 16 was the latest until 13 days ago, 15 until 14 days ago.
+            (policy(1, 14), named(&[30]), (1..=14).rev().collect()),
+            (
+                policy(1, 0),
+                named(&[30, 7]),
+                (1..=28).rev().filter(|n| *n != 7).collect(),
+            ),
+            (
+                policy(0, 0),
+                named(&[30, 3]),
+                (1..=28).rev().filter(|n| *n != 3).collect(),
+            ),
+            (policy(30, 0), named(&[]), Vec::new()),
+            (policy(0, u32::MAX), named(&[]), Vec::new()),
+            (
+                policy(1, 1),
+                Uses {
+                    oldest_build: Some(at(-5 * DAY - 1)),
+                    ..named(&[30])
+                },
+                (1..=23).rev().collect(),
+            ),
+        ] {
+            let verdict = policy.judge(&all, &uses, now);
+            assert_eq!(verdict.mark, marked, "{policy:?}");
+            assert!(verdict.due.is_empty() && verdict.waiting.is_empty() && verdict.spare.is_empty());
+            assert_eq!(verdict.mark.len() + verdict.keep.len(), all.len());
+        }
+    }
+
+    #[test]
+    fn what_is_marked_waits_and_is_judged_again() {
+        let mut all = daily(5);
+        for (snapshot, purge_at) in all.iter_mut().zip([-1, 0, 1, -1]) {
+            snapshot.purge_at = Some(at(purge_at));
+        }
+        let verdict = policy(1, 0).judge(&all, &named(&[5, 1]), at(0));
+        assert_eq!(
+            (verdict.spare, verdict.due, verdict.waiting),
+            (vec![4, 1], vec![2], vec![3])
+        );
+        assert_eq!((verdict.keep, verdict.mark), (vec![5], Vec::new()));
+    }
+
+    /// Whatever is there: what a pointer names, the newest and the young are never given up, and each is judged once.
+    #[test]
+    fn nothing_that_is_protected_ever_goes() {
+        let mut state = 7_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..2_000 {
+            let count = next(40) as i64;
+            let mut all = daily(count);
+            for snapshot in &mut all {
+                if next(3) == 0 {
+                    snapshot.purge_at = Some(at(next(200) as i64 - 100));
+                }
+                if next(4) == 0 {
+                    snapshot.left_at = Some(at(-(next(50) as i64) * DAY));
+                }
+            }
+            let policy = policy(next(10) as u32, next(20) as u32);
+            let uses = Uses {
+                named: (0..next(4)).map(|_| next(40) as i64).collect(),
+                oldest_build: (next(2) == 0).then(|| at(-(next(30) as i64) * DAY)),
+            };
+            let verdict = policy.judge(&all, &uses, at(0));
+            let gone: Vec<i64> = [&verdict.due, &verdict.waiting, &verdict.mark]
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect();
+            for number in &gone {
+                let facts = all.iter().find(|s| s.number == *number).unwrap();
+                let used = facts.left_at.unwrap_or(facts.created_at).max(facts.created_at);
+                assert!(!uses.named.contains(number));
+                assert!(count - number >= i64::from(policy.snapshots));
+                assert!(used < at(-i64::from(policy.days) * DAY));
+                assert!(uses.oldest_build.is_none_or(|build| used < build));
+            }
+            let judged = gone.len() + verdict.spare.len() + verdict.keep.len();
+            assert_eq!(judged, all.len());
+        }
+    }
+
+    #[test]
+    fn grace_has_a_least() {
+        let none = Policy {
+            grace: TimeDelta::zero(),
+            ..Policy::default()
+        };
+        assert_eq!(none.end_of_grace(at(0)), at(3_600));
+        assert_eq!(none.start_of_grace(at(0)), at(-3_600));
+        assert_eq!(Policy::default().end_of_grace(at(0)), at(DAY));
+    }
+}

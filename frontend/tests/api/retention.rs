@@ -1,0 +1,108 @@
+//! What of the past goes: listed for whoever may change a project, and added up for administrators.
+
+use db::repositories::Repository;
+use db::snapshots::{Audience, NewSnapshot};
+use serde_json::{Value, json};
+
+use crate::house::{CHROOT, House, Person};
+
+const PLAN: &str = "/retention/alice/tools/debian-12-x86_64";
+
+/// Publishes an empty snapshot.
+async fn publish(house: &House, repository: &Repository) {
+    let mut conn = house.pool.get().await.unwrap();
+    let base = db::repositories::by_id(&mut conn, repository.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let number = db::snapshots::reserve(&mut conn, base.id).await.unwrap();
+    let new = NewSnapshot {
+        repository: &base,
+        parent: base.current_snapshot,
+        number,
+        cause: "test",
+        actor: None,
+        content: &[],
+        added: &[],
+        removed: &[],
+        repomd_sha256: "x",
+        audience: &Audience::Everybody,
+        request: None,
+    };
+    let now = crate::house::start();
+    assert!(db::snapshots::publish(&mut conn, &new, now).await.unwrap());
+}
+
+async fn ask(house: &House, person: &Person, path: &str) -> Value {
+    house.send("GET", path, Some(person), json!({})).await.ok()
+}
+
+#[tokio::test]
+async fn a_dry_run_lists_what_goes() {
+    let house = House::with(|config| {
+        config.retention.snapshots = 1;
+        config.retention.days = 0;
+    })
+    .await;
+    let alice = house.person("alice", false).await;
+    let (bob, admin) = (
+        house.person("bob", false).await,
+        house.person("admin", true).await,
+    );
+    house.project(&alice, "tools").await;
+    let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
+    let repository = {
+        let mut conn = house.pool.get().await.unwrap();
+        let project = db::projects::find(&mut conn, &owner, &name)
+            .await
+            .unwrap()
+            .unwrap();
+        let dir = protocol::DirName::from(project.name.clone());
+        db::repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
+            .await
+            .unwrap()
+    };
+    for _ in 0..3 {
+        publish(&house, &repository).await;
+    }
+    house.pass(1);
+    let plan = ask(&house, &alice, PLAN).await;
+    assert_eq!(
+        plan["policy"],
+        json!({"snapshots": 1, "days": 0, "grace_hours": 24})
+    );
+    assert_eq!(
+        (&plan["kept"], &plan["packages"], &plan["bytes"]),
+        (&json!(1), &json!(0), &json!(0))
+    );
+    let items = plan["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{plan}");
+    assert_eq!(
+        (&items[0]["snapshot"], &items[0]["cause"], &items[0]["marked"]),
+        (&json!(1), &json!("test"), &json!(false))
+    );
+    assert_eq!(items[0]["goes_at"], "2026-11-22T12:00:01Z");
+    assert_eq!(ask(&house, &admin, PLAN).await, plan);
+    let refused = house.send("GET", PLAN, Some(&bob), json!({})).await.error(403);
+    assert_eq!(
+        refused,
+        "Only owners and admins of a project see what of its past goes."
+    );
+    for path in [
+        "/retention/alice/tools/fedora-1-x86_64",
+        "/retention/alice/none/debian-12-x86_64",
+        "/retention/alice/tools/%20",
+    ] {
+        house.send("GET", path, Some(&alice), json!({})).await.error(404);
+    }
+
+    let all = ask(&house, &admin, "/retention").await;
+    assert_eq!(
+        (&all["snapshots"], &all["marked"], &all["stored_bytes"]),
+        (&json!(3), &json!(0), &json!(0))
+    );
+    house
+        .send("GET", "/retention", Some(&alice), json!({}))
+        .await
+        .error(403);
+}

@@ -1,0 +1,85 @@
+//! kill -9 while what need not be kept goes.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use testkit::{CHROOT, Client, Copr, Service};
+
+use super::{survives, turn};
+use crate::support::{project, snapshot};
+
+/// Asks the service's database; the service's own clock cannot be moved.
+fn sql(service: &Service, text: &str) -> String {
+    let up = fs_err::read_to_string(service.data().join("up.json")).unwrap();
+    let up: serde_json::Value = serde_json::from_str(&up).unwrap();
+    let asked = Command::new("psql")
+        .args([
+            up["database_url"].as_str().unwrap(),
+            "-qAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            text,
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(asked.status.success(), "{said}");
+    String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+}
+
+/// Of two snapshots, each time the older one ends; clients of the newer one notice nothing.
+#[tokio::test]
+async fn a_backend_killed_while_the_past_goes() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let copr = Copr::admin(&service);
+    let service = &service;
+    project(&copr, "lost-past").unwrap();
+    let client = Client::new(service, service.owner(), "lost-past").await.unwrap();
+    let clients = Arc::new(client).makecache_loop();
+    let of = "FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.owner = 'admin' AND p.name = 'lost-past'";
+    let repository = sql(service, &format!("SELECT r.id {of}"));
+    let owner = sql(service, &format!("SELECT p.id {of}"));
+    for place in ["retain.before_snapshots", "retain.after_snapshots"] {
+        let before = snapshot(service, "lost-past").await;
+        copr.run(&["regenerate-repos", "lost-past"])
+            .unwrap()
+            .expect_code(0);
+        let moved = async {
+            while snapshot(service, "lost-past").await == before {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), moved)
+            .await
+            .unwrap();
+        let end = async || {
+            let ended = format!(
+                "UPDATE snapshots SET purge_at = now(), purged_at = now() WHERE repository_id = {repository} AND number = {before}"
+            );
+            sql(service, &ended);
+            let job = format!(
+                "INSERT INTO jobs (kind, payload, priority, run_at, created_at) VALUES ('retain',
+                 '{{\"kind\": \"retain\", \"project\": {owner}, \"repository\": {repository}}}', 1, now(), now())"
+            );
+            sql(service, &job);
+        };
+        let waiting = format!(
+            "SELECT count(*) FROM snapshots WHERE repository_id = {repository} AND purge_at IS NOT NULL"
+        );
+        let url = format!(
+            "{}/admin/lost-past/{CHROOT}/@{before}/repodata/repomd.xml",
+            service.results_url()
+        );
+        let done = async || {
+            let gone = reqwest::get(&url)
+                .await
+                .is_ok_and(|answer| answer.status() == 410);
+            gone && sql(service, &waiting) == "0"
+        };
+        survives(service, place, end, done).await;
+    }
+    clients.expect_no_failure();
+}
