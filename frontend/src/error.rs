@@ -32,6 +32,15 @@ pub enum Error {
     /// Not in the state that this needs: 409.
     #[error("{0}")]
     Conflict(String),
+    /// A pointer is not where it has to be for this: 409, with where it is.
+    #[error("The pointer '{pointer}' names {} now, so nothing was changed; look at that, and ask again with expected={current}.",
+        if *current == 0 { "no snapshot".to_owned() } else { format!("snapshot {current}") })]
+    PointerMoved {
+        /// Which one.
+        pointer: String,
+        /// The snapshot that it names; 0 for none.
+        current: i64,
+    },
     /// A lease that is no longer the caller's: 410.
     #[error("{0}")]
     Gone(String),
@@ -88,7 +97,7 @@ impl Error {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::PointerMoved { .. } => StatusCode::CONFLICT,
             Self::Gone(_) => StatusCode::GONE,
             Self::TooLarge(_) | Self::Storage(StorageError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Storage(StorageError::Input { .. }) => StatusCode::BAD_REQUEST,
@@ -159,6 +168,9 @@ impl ResponseError for Error {
         if matches!(self, Self::Unauthenticated(_)) {
             response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"api\""));
             return response.json(json!({"error": self.public_message(), "output": "notok"}));
+        }
+        if let Self::PointerMoved { current, .. } = self {
+            return response.json(json!({"error": self.public_message(), "current": current}));
         }
         response.json(json!({"error": self.public_message()}))
     }

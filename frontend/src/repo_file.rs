@@ -6,6 +6,7 @@ use db::repo_specs::{Dependency, RepoOptions, RepoSpec};
 use protocol::{ChrootName, DirName, OwnerName, ProjectName};
 
 use crate::config::Config;
+use crate::results::At;
 
 /// `cost=` of 32-bit repositories beside 64-bit ones: slightly worse than dnf's default of 1000.
 pub const MULTILIB_COST: u32 = 1_100;
@@ -23,6 +24,8 @@ pub struct RepoFile<'a> {
     pub chroot: &'a ChrootName,
     /// The architecture that was asked for, if one was.
     pub arch: Option<&'a str>,
+    /// A snapshot, or what leads to one, in place of the latest.
+    pub at: Option<&'a At>,
     /// What the project's packages need, from [`db::repo_specs::dependencies`].
     pub dependencies: &'a [Dependency],
 }
@@ -41,7 +44,7 @@ impl RepoFile<'_> {
         let main = Section {
             id: &id,
             name: &name,
-            location: location(config, owner, dir, &chroot),
+            location: location_at(config, owner, dir, &chroot, self.at),
             key: Some(key_url(config, owner, project)),
             options: spec.options,
             cost: None,
@@ -55,7 +58,7 @@ impl RepoFile<'_> {
             let section = Section {
                 id: &format!("{id}:ml"),
                 name: &format!("{name} ({})", second.arch()),
-                location: location(config, owner, dir, &chroot),
+                location: location_at(config, owner, dir, &chroot, self.at),
                 cost: Some(MULTILIB_COST),
                 ..main
             };
@@ -162,6 +165,17 @@ fn repository_url(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &st
 fn location(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &str) -> String {
     let url = repository_url(config, owner, dir, chroot);
     format!("mirrorlist={url}mirrorlist\n")
+}
+
+/// The same for one snapshot, or for what leads to one. A snapshot is one already, and needs no mirrorlist.
+fn location_at(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &str, at: Option<&At>) -> String {
+    let url = repository_url(config, owner, dir, chroot);
+    match at {
+        None => location(config, owner, dir, chroot),
+        Some(At::Number(number)) => format!("baseurl={url}@{number}/\n"),
+        Some(At::Pointer(name)) => format!("mirrorlist={url}@{name}/mirrorlist\n"),
+        Some(At::Time(time)) => format!("mirrorlist={url}@{}/mirrorlist\n", time.format("%Y%m%dT%H%M%SZ")),
+    }
 }
 
 /// URL of a project's public key.
@@ -287,6 +301,7 @@ mod tests {
             dir: &dir.parse().unwrap(),
             chroot: &spec.chroots[0],
             arch,
+            at: None,
             dependencies,
         }
         .text()

@@ -6,6 +6,7 @@ pub mod api_docs;
 pub mod context;
 pub mod keys;
 pub mod packages;
+pub mod snapshots;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -19,6 +20,7 @@ use context::{
 };
 use keys::Keys;
 use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
+use snapshots::Snapshots;
 
 /// A page that could not be made: a fault of the program.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +169,8 @@ pages! {
     render_keys(Keys) = "keys.html";
     /// The API's operations.
     render_api_docs(ApiDocs) = "api_docs.html";
+    /// A repository's snapshots and pointers.
+    render_snapshots(Snapshots) = "snapshots.html";
     /// A project's packages.
     render_packages(Packages) = "packages.html";
     /// A package.

@@ -371,6 +371,18 @@ pub async fn set_aside(conn: &mut Connection, project: i64, kind: Option<&str>) 
     Ok(())
 }
 
+/// Whether a job waits or runs.
+///
+/// # Errors
+/// When the query fails.
+pub async fn is_open(conn: &mut Connection, job: &Job) -> DbResult<bool> {
+    let same = jobs::table
+        .filter(jobs::kind.eq(job.kind()))
+        .filter(jobs::payload.eq(to_json("job", job)?))
+        .filter(jobs::failed_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(same)).get_result(conn).await?)
+}
+
 /// Whether a job of one of these tasks is being run right now.
 ///
 /// # Errors

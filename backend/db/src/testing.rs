@@ -277,6 +277,38 @@ pub async fn execute(conn: &mut crate::Connection, sql: &str) -> crate::DbResult
     Ok(diesel::sql_query(sql).execute(conn).await?)
 }
 
+/// Gives a project's first repository for a chroot two snapshots as a backend would: one without packages, and the
+/// latest with `hello`. The pointer `stable` names it too.
+///
+/// # Errors
+/// When a query fails.
+pub async fn two_snapshots(conn: &mut crate::Connection, project: &str, chroot: &str) -> crate::DbResult<()> {
+    let of = format!(
+        "(SELECT min(r.id) FROM repositories r JOIN projects p ON p.id = r.project_id
+             WHERE p.name = '{project}' AND r.chroot = '{chroot}')"
+    );
+    let packages = format!(
+        "INSERT INTO rpms (repository_id, name, epoch, version, release, arch, file_name, sha256, unsigned_sha256, size,
+             since_snapshot, primary_xml, filelists_xml, other_xml)
+         VALUES ({of}, 'hello', 0, '1', '1', 'noarch', 'hello-1-1.noarch.rpm', repeat('1', 64), '', 7, 2, '', '', '')"
+    );
+    let snapshots = format!(
+        "INSERT INTO snapshots (repository_id, number, parent, created_at, cause, packages, repomd_sha256, content, added)
+         SELECT {of}, n, n - 1, '2026-11-21T00:00:00Z', 'test', n - 1, '', ids, ids
+         FROM (VALUES (1, '{{}}'::bigint[]), (2, ARRAY(SELECT id FROM rpms WHERE repository_id = {of}))) AS s (n, ids)"
+    );
+    let pointers = format!(
+        "INSERT INTO pointers (repository_id, name, snapshot, moved_at) VALUES ({of}, 'stable', 2, '2026-11-21T00:00:00Z')"
+    );
+    let latest = format!(
+        "UPDATE repositories SET current_snapshot = 2, devel_snapshot = 2, next_snapshot = 3 WHERE id = {of}"
+    );
+    for statement in [packages, snapshots, pointers, latest] {
+        execute(conn, &statement).await?;
+    }
+    Ok(())
+}
+
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn statements() -> MutexGuard<'static, Vec<String>> {

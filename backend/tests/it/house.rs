@@ -21,6 +21,7 @@ use protocol::{
     ServiceIdentity,
 };
 use rand::SeedableRng as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use storage::{Storage, StorageKey};
 use tempfile::TempDir;
@@ -253,6 +254,20 @@ impl House {
     /// `copr-cli` of a user.
     pub async fn copr(&self, name: &str) -> Copr {
         Copr::with_config(&self.config(name).await).unwrap()
+    }
+
+    /// A user's way to the API.
+    pub async fn api(&self, name: &str) -> Api {
+        let config = self.config(name).await;
+        let value = |key: &str| {
+            let line = config.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap().trim_start_matches(" = ").to_owned()
+        };
+        Api {
+            url: format!("{}/api_3", self.url),
+            login: value("login"),
+            token: value("token"),
+        }
     }
 
     /// What python's `copr` does for a user; `COPR_CONFIG` names the configuration.
@@ -520,6 +535,41 @@ impl House {
             .await
             .unwrap();
         answer.status().as_u16()
+    }
+}
+
+/// The API, for what no client of Copr's knows.
+pub struct Api {
+    url: String,
+    login: String,
+    token: String,
+}
+
+impl Api {
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Posts; the status and the answer.
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .unwrap();
+        let request = client
+            .post(format!("{}{path}", self.url))
+            .basic_auth(&self.login, Some(&self.token))
+            .json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Posts what has to work.
+    pub async fn done(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.post(path, body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
     }
 }
 

@@ -16,5 +16,6 @@ mod mock_config;
 mod monitor;
 mod packit;
 mod retention;
+mod snapshots;
 mod transfer;
 mod trouble;

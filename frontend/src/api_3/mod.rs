@@ -28,6 +28,7 @@ mod retention;
 mod route;
 mod rpmrepo;
 mod shape;
+mod snapshot;
 mod token;
 mod upload;
 mod webhook;
@@ -68,6 +69,7 @@ pub fn routes() -> Vec<ApiRoute> {
         audit::routes(),
         quota::routes(),
         retention::routes(),
+        snapshot::routes(),
     ]
     .into_iter()
     .flatten()

@@ -15,6 +15,7 @@ pub mod projects;
 pub mod quotas;
 pub mod repo_specs;
 pub mod retention;
+pub mod snapshots;
 mod source;
 pub mod sources;
 pub mod tokens;

@@ -17,6 +17,7 @@ mod project;
 mod project_form;
 mod repo;
 mod sign_in;
+mod snapshots;
 mod sort;
 mod static_files;
 mod submit;
@@ -129,6 +130,11 @@ fn projects(config: &mut ServiceConfig) {
         .service(project("keys").route(get().to(keys::show)))
         .service(project("keys/rotate").route(post().to(keys::rotate)))
         .service(project("keys/revoke").route(post().to(keys::revoke)))
+        .service(project("snapshots").route(get().to(snapshots::show)))
+        .service(project("snapshots/rollback").route(post().to(snapshots::roll_back)))
+        .service(project("snapshots/move").route(post().to(snapshots::move_pointer)))
+        .service(project("snapshots/delete").route(post().to(snapshots::delete_pointer)))
+        .service(project("snapshots/yank").route(post().to(snapshots::yank)))
         .service(project("permissions").route(get().to(permissions::show)))
         .service(project("permissions/set").route(post().to(permissions::set)))
         .service(project("permissions/request").route(post().to(permissions::request)))

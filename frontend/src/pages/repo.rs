@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::operations::projects::shown;
 use crate::operations::repo_specs;
 use crate::repo_file::{RepoFile, file_name};
+use crate::results::At;
 
 /// A directory's `.repo` file.
 pub async fn of_owner(app: web::Data<App>, req: HttpRequest) -> Result<HttpResponse, Error> {
@@ -24,10 +25,18 @@ pub async fn of_group(app: web::Data<App>, req: HttpRequest) -> Result<HttpRespo
 
 async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse, Error> {
     let name_release = req.match_info().query("name_release");
-    let arch = url::form_urlencoded::parse(req.query_string().as_bytes())
-        .find(|(key, _)| key == "arch")
-        .map(|(_, value)| value.into_owned())
-        .filter(|arch| !arch.is_empty());
+    let asked = |wanted: &str| {
+        let mut query = url::form_urlencoded::parse(req.query_string().as_bytes());
+        let value = query
+            .find(|(key, _)| key == wanted)
+            .map(|(_, value)| value.into_owned());
+        value.filter(|value| !value.is_empty())
+    };
+    let arch = asked("arch");
+    let at = asked("at").filter(|at| at != "latest");
+    let at = at
+        .map(|at| At::parse(&at).ok_or_else(|| no_snapshot(&at)))
+        .transpose()?;
     let mut conn = app.conn().await?;
     let (spec, dir) = repo_specs::find(&mut conn, owner, req.match_info().query("dir")).await?;
     if !spec.dirs.iter().any(|known| known.name == dir) {
@@ -49,6 +58,7 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
         dir: &dir,
         chroot,
         arch: arch.as_deref(),
+        at: at.as_ref(),
         dependencies: &dependencies,
     };
     Ok(HttpResponse::Ok()
@@ -59,6 +69,13 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
             format!("attachment; filename=\"{}\"", file_name(&spec.owner, &dir)),
         ))
         .body(file.text()))
+}
+
+fn no_snapshot(at: &str) -> Error {
+    Error::Invalid(format!(
+        "at: '{}' names no snapshot; use its number, a pointer, or a time such as 20261121T100000Z",
+        shown(at)
+    ))
 }
 
 /// 404 with what dnf's copr plugin shows: the header lists the chroots that there are.

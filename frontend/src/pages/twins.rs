@@ -64,6 +64,26 @@ pub const TWINS: &[Twin] = &[
         "POST",
         "/project/key/revoke/{owner}/{project}",
     ),
+    twin(
+        "/coprs/{owner}/{project}/snapshots/rollback/",
+        "POST",
+        "/snapshot/rollback/{owner}/{dir}/{chroot}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/snapshots/move/",
+        "POST",
+        "/pointer/move/{owner}/{dir}/{chroot}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/snapshots/delete/",
+        "POST",
+        "/pointer/delete/{owner}/{dir}/{chroot}",
+    ),
+    twin(
+        "/coprs/{owner}/{project}/snapshots/yank/",
+        "POST",
+        "/snapshot/yank/{owner}/{dir}/{chroot}",
+    ),
     twin("/coprs/add/", "POST", "/project/add/{owner}"),
     twin(
         "/coprs/{owner}/{project}/edit/",

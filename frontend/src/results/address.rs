@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
 use percent_encoding::percent_decode_str;
 use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, PointerName, ProjectName};
 use storage::{BuildDir, DistroPath, RepomdFile, StorageKey};
+
+use crate::results::at::At;
 
 /// A repository: a directory's packages for one chroot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,17 +14,6 @@ pub(super) struct Place {
     pub owner: OwnerName,
     pub dir: DirName,
     pub chroot: ChrootName,
-}
-
-/// Which snapshot of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum At {
-    /// This one.
-    Number(i64),
-    /// The one that a pointer names now.
-    Pointer(PointerName),
-    /// The one that `latest` named then.
-    Time(DateTime<Utc>),
 }
 
 /// What the relative links of a directory's page start with: nothing if the URL ended with a slash, else the name of
@@ -161,7 +151,7 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
                 chroot: name(chroot)?,
             };
             let (at, directory, rest) = match rest {
-                [at, rest @ ..] if at.starts_with('@') => (snapshot(at)?, *at, rest),
+                [at, rest @ ..] if at.starts_with('@') => (At::parse(&at[1..])?, *at, rest),
                 ["devel", rest @ ..] => (At::Pointer(PointerName::devel()), "devel", rest),
                 rest => (At::Pointer(PointerName::latest()), *chroot, rest),
             };
@@ -224,23 +214,6 @@ fn base(directory: &str, rest: &[&str]) -> Base {
 fn source_build(text: &str) -> Option<BuildId> {
     let build: BuildId = name(text)?;
     (format!("{:08}", build.0) == text).then_some(build)
-}
-
-/// What stands behind an `@`: a number, a time, or a pointer's name. `latest` and `devel` have addresses already.
-fn snapshot(text: &str) -> Option<At> {
-    let text = text.strip_prefix('@')?;
-    if let Ok(number) = text.parse::<i64>() {
-        return (number > 0 && number.to_string() == text).then_some(At::Number(number));
-    }
-    if let Some(pointer) = name::<PointerName>(text) {
-        return (!pointer.is_built_in()).then_some(At::Pointer(pointer));
-    }
-    // Both ways of ISO 8601 that say UTC. One second can be written twice, and what is behind it is small.
-    let basic = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok();
-    let time = basic
-        .map(|time| time.and_utc())
-        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()));
-    time.filter(|_| text.ends_with('Z')).map(At::Time)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod address;
 mod assembled;
+mod at;
 mod cache;
 mod download;
 mod error;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::results::address::Address;
+pub(crate) use crate::results::at::At;
 use crate::results::cache::Cache;
 use crate::results::error::GatewayError;
 pub(crate) use crate::results::served::Served;

@@ -13,7 +13,8 @@ use storage::{
     StorageError, StorageKey, StoragePrefix,
 };
 
-use crate::results::address::{At, Item, Place, Wanted};
+use crate::results::address::{Item, Place, Wanted};
+use crate::results::at::At;
 use crate::results::download::{About, FRESH, IMMUTABLE, send_bytes};
 use crate::results::error::GatewayError;
 use crate::results::listing::{Line, page};

@@ -26,6 +26,9 @@ pub fn body(path: &str) -> Value {
         "/token/add" => json!({"name": "another"}),
         "/project/fork/{owner}/{project}" => json!({"name": "stolen", "ownername": "alice"}),
         "/project-chroot/edit/{owner}/{project}/{chroot}" => json!({"with_opts": "changed"}),
+        path if path.starts_with("/pointer/") || path.starts_with("/snapshot/") => {
+            json!({"pointer": "stable", "to": "1", "from": "1", "packages": "hello"})
+        }
         _ => {
             json!({"ownername": "alice", "projectname": "tools", "pkgs": ["http://example.org/a-1-1.src.rpm"]})
         }
@@ -43,6 +46,8 @@ pub fn path_of(route: &ApiRoute, build: &str, delivery: &str) -> String {
         .replace("{package}", "hello")
         .replace("{type}", "scm")
         .replace("{dirname}", "tools")
+        .replace("{dir}", "tools")
+        .replace("{snapshot}", "2")
         .replace("{chroot}", CHROOT)
         .replace("{delivery}", delivery)
         .replace("{name_release}", "debian-12")
@@ -89,6 +94,7 @@ async fn every_route_denies_by_default() {
         .await
         .ok();
     let delivery = crate::webhooks::ping(&house, &alice).await.to_string();
+    house.publish("tools").await;
     let (projects, builds) = state(&house).await;
 
     // What a stranger may do for themselves.

@@ -340,6 +340,15 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
             format!("/project-chroot/edit/alice/tools/{CHROOT}"),
             json!({"with_opts": "x"}),
         ),
+        snapshot("/pointer/move", json!({"pointer": "stable", "to": "1"})),
+        snapshot(
+            "/snapshot/promote",
+            json!({"pointer": "beta", "from": "2", "packages": "hello"}),
+        ),
+        snapshot("/snapshot/merge", json!({"pointer": "stable", "from": "2"})),
+        snapshot("/snapshot/yank", json!({"packages": "hello"})),
+        snapshot("/snapshot/rollback", json!({"to": "1"})),
+        snapshot("/pointer/delete", json!({"pointer": "stable"})),
         (
             "/project/fork/{owner}/{project}",
             "/project/fork/alice/tools".to_owned(),
@@ -368,6 +377,15 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
         // The last one: it ends the token that asks.
         ("/api-token", "/api-token".to_owned(), json!({})),
     ]
+}
+
+/// A call about a repository's snapshots.
+fn snapshot(verb: &str, body: Value) -> Call {
+    let route = routes()
+        .into_iter()
+        .map(|route| route.path)
+        .find(|path| path.starts_with(&format!("{verb}/")));
+    (route.unwrap(), format!("{verb}/alice/tools/{CHROOT}"), body)
 }
 
 #[tokio::test]
@@ -429,6 +447,7 @@ async fn every_route_that_changes_something_leaves_a_line() {
     look("/token/add").await;
     let token = spare["id"].as_i64().unwrap();
     let delivery = crate::webhooks::ping(&house, &alice).await;
+    house.publish("tools").await;
     for (route, path, body) in calls(&builds[0], &builds[1], &builds[2], token, delivery) {
         let method = routes()
             .iter()

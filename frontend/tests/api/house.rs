@@ -1,4 +1,4 @@
-//! A whole frontend of one test. The backend is absent: a small task marks projects ready.
+//! A whole frontend of one test. The backend is absent: a small task marks projects ready, and jobs about snapshots done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -113,10 +113,17 @@ async fn object_store(dir: &TempDir) -> Storage {
     Storage::new(&config).unwrap()
 }
 
-/// What the backend does to a new project, as far as the frontend sees it.
+/// What the backend does to a new project, and about snapshots, as far as the frontend sees it.
 async fn make_ready(pool: db::Pool) {
     loop {
         if let Ok(mut conn) = pool.get().await {
+            for done in [
+                "UPDATE snapshot_requests SET snapshot = 1 WHERE snapshot IS NULL",
+                "DELETE FROM jobs WHERE kind = 'write_pointers' OR kind = 'make_snapshot' AND (payload->>'request')::bigint \
+                    IN (SELECT id FROM snapshot_requests WHERE snapshot IS NOT NULL)",
+            ] {
+                db::testing::execute(&mut conn, done).await.unwrap();
+            }
             let all = db::projects::all(&mut conn).await;
             for project in all
                 .unwrap_or_default()
@@ -285,6 +292,14 @@ impl House {
         )
         .await
         .ok()
+    }
+
+    /// Gives the main repository of a project two snapshots.
+    pub async fn publish(&self, project: &str) {
+        let mut conn = self.pool.get().await.unwrap();
+        db::testing::two_snapshots(&mut conn, project, CHROOT)
+            .await
+            .unwrap();
     }
 
     /// Uploads as python's copr does: the file first, the JSON last.

@@ -75,6 +75,7 @@ impl Scene {
             .ok()["id"]
             .to_string();
         let delivery = crate::webhooks::ping(&house, &alice).await.to_string();
+        house.publish("tools").await;
         Self {
             house,
             alice,

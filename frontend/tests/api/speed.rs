@@ -17,7 +17,7 @@ const SIZE: Size = Size {
 };
 
 /// What the seeder leaves out; half of the projects are not for everybody's lists.
-const MORE: [&str; 11] = [
+const MORE: [&str; 14] = [
     "UPDATE projects SET settings = settings || '{\"unlisted_on_hp\": true}' WHERE id % 2 = 0",
     "INSERT INTO users (name, created_at) SELECT 'more-' || n, now() FROM generate_series(1, 20000) n",
     "INSERT INTO api_tokens (user_id, login, token_sha256, created_at, name) \
@@ -35,16 +35,24 @@ const MORE: [&str; 11] = [
     "INSERT INTO batches (blocked_by) SELECT NULL FROM generate_series(1, 5000)",
     "UPDATE builds SET batch_id = 1 + id % 5000",
     "UPDATE builds SET ended_at = NULL WHERE id > 19990",
+    "INSERT INTO repositories (project_id, dirname, chroot) SELECT id, name, 'fedora-44-x86_64' FROM projects \
+        ON CONFLICT DO NOTHING",
+    "INSERT INTO snapshots (repository_id, number, parent, created_at, cause, packages, repomd_sha256, content) \
+        SELECT id, n, n - 1, now(), 'more', 0, '', '{}' FROM repositories, generate_series(1, 10) n",
+    "INSERT INTO pointer_moves (repository_id, name, to_snapshot, moved_at, cause) \
+        SELECT repository_id, 'latest', number, created_at, cause FROM snapshots",
 ];
 
 /// Tables that grow with the service: nobody may read the whole of one.
-const LARGE: [&str; 16] = [
+const LARGE: [&str; 18] = [
     "builds",
     "tasks",
     "packages",
     "projects",
     "newest_builds",
     "rpms",
+    "snapshots",
+    "pointer_moves",
     "project_chroots",
     "repositories",
     "users",
@@ -116,6 +124,11 @@ fn of_api() -> Vec<Asked> {
             3,
         ),
         api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
+        api(
+            format!("/snapshot/list/{OWNER}/{PROJECT}/fedora-44-x86_64?limit=100"),
+            4,
+        ),
+        api(format!("/pointer/list/{OWNER}/{PROJECT}/fedora-44-x86_64"), 3),
         api("/group/list?limit=100", 1),
         api("/group/list?username=more-7", 1),
         api("/token/list", AUTH + 2),
@@ -166,6 +179,7 @@ fn of_pages() -> Vec<Asked> {
         page(below("package/package-00007/"), 4),
         page(below("monitor/?q=07"), 3),
         page(below("monitor/?sort=-package"), 3),
+        page(below("snapshots/"), 4),
     ]
 }
 

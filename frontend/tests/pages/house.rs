@@ -111,13 +111,15 @@ impl House {
             .unwrap();
     }
 
-    /// Does what the backend would: new projects become ready.
+    /// Does what the backend would: new projects become ready, and pointers are written.
     fn set_projects_up(&self) {
         let (pool, clock) = (self.pool.clone(), self.clock.clone());
         let mut hints = Listener::start(&self.database).subscribe(Topic::Jobs);
         tokio::spawn(async move {
             loop {
                 if let Ok(mut conn) = pool.get().await {
+                    let written = "DELETE FROM jobs WHERE kind = 'write_pointers'";
+                    let _ = db::testing::execute(&mut conn, written).await;
                     let all = projects::all(&mut conn).await.unwrap_or_default();
                     for project in all.iter().filter(|p| p.ready_at.is_none()) {
                         let key = serde_json::json!({

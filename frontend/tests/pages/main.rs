@@ -13,4 +13,5 @@ mod packages;
 mod people;
 mod projects;
 mod repo_files;
+mod snapshots;
 mod strangers;

@@ -91,6 +91,9 @@ impl Scene {
         };
         location(alice.post(&format!("{path}build/{canceled}/cancel/"), &[]).await).await;
         let delivery = Self::deliver(&house, &alice, &path).await;
+        db::testing::two_snapshots(&mut *house.conn().await, "tools", CHROOT)
+            .await
+            .unwrap();
         let mut found = Forms::new();
         for page in [
             "/".to_owned(),
@@ -112,6 +115,7 @@ impl Scene {
             format!("{path}package/hello/edit/scm/"),
             format!("{path}webhooks/"),
             format!("{path}webhooks/{delivery}/"),
+            format!("{path}snapshots/"),
         ] {
             forms(&alice.page(&page).await, &mut found);
         }

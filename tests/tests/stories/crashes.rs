@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use testkit::{Client, Copr, Service, srpm, srpm_of, wait_until};
+use serde_json::json;
+use testkit::{CHROOT, Client, Copr, Service, srpm, srpm_of, wait_until};
 
-use crate::support::{FileServer, end, get, project, snapshot, submit, until};
+use crate::support::{FileServer, end, get, post, project, snapshot, submit, until};
 
 /// Stories that kill parts of the shared service take turns; others only wait a little longer meanwhile.
 async fn turn() -> nix::fcntl::Flock<std::fs::File> {
@@ -190,6 +191,53 @@ async fn a_backend_killed_while_projects_change() {
         let done = async || packages(service, project).await == 0;
         survives(service, place, delete, done).await;
     }
+    clients.expect_no_failure();
+}
+
+/// The same while somebody promotes packages and removes a pointer.
+#[tokio::test]
+async fn a_backend_killed_while_pointers_move() {
+    let _turn = turn().await;
+    let service = &Service::shared().unwrap();
+    let copr = Copr::admin(service);
+    project(&copr, "lost-pointers").unwrap();
+    let build = submit(&copr, "lost-pointers", srpm("motd-koper").unwrap().arg(), &[]).unwrap();
+    assert_eq!(end(service, build).await, "succeeded");
+    let client = Client::new(service, service.owner(), "lost-pointers")
+        .await
+        .unwrap();
+    let clients = Arc::new(client).makecache_loop();
+    let beta = format!(
+        "{}/admin/lost-pointers/{CHROOT}/@beta/mirrorlist",
+        service.results_url()
+    );
+    let status = async || {
+        reqwest::get(&beta)
+            .await
+            .map_or(0, |answer| answer.status().as_u16())
+    };
+    let promote = async || {
+        let wish = json!({"pointer": "beta", "from": "latest", "packages": "motd-koper"});
+        post(
+            service,
+            &format!("snapshot/promote/admin/lost-pointers/{CHROOT}"),
+            wish,
+        )
+        .await;
+    };
+    let done = async || status().await == 200;
+    survives(service, "make_snapshot.before_pointer", promote, done).await;
+    let remove = async || {
+        let wish = json!({"pointer": "beta"});
+        post(
+            service,
+            &format!("pointer/delete/admin/lost-pointers/{CHROOT}"),
+            wish,
+        )
+        .await;
+    };
+    let done = async || status().await == 404;
+    survives(service, "write_pointers.before_removal", remove, done).await;
     clients.expect_no_failure();
 }
 

@@ -14,6 +14,24 @@ pub async fn get(service: &Service, path: &str) -> anyhow::Result<Value> {
     Ok(answer.json().await?)
 }
 
+/// Posts to the API as the administrator; the status. Time-outs and broken connections are 0.
+pub async fn post(service: &Service, path: &str, body: Value) -> u16 {
+    let config = fs_err::read_to_string(service.copr_config()).unwrap();
+    let value = |key: &str| {
+        let line = config.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap().trim_start_matches([' ', '=']).to_owned()
+    };
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let request = client
+        .post(format!("{}/api_3/{path}", service.url()))
+        .basic_auth(value("login"), Some(value("token")))
+        .json(&body);
+    request.send().await.map_or(0, |answer| answer.status().as_u16())
+}
+
 /// State of a build in Copr's word; `unknown` while the service does not answer.
 pub async fn state(service: &Service, build: u64) -> String {
     match get(service, &format!("build/{build}")).await {

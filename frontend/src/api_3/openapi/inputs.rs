@@ -20,6 +20,11 @@ const PATH: &[(&str, Kind, &str)] = &[
         Kind::Text,
         "Result directory: the project's name, or `project:custom:x`, `project:pr:12`.",
     ),
+    (
+        "snapshot",
+        Kind::Text,
+        "Number of the snapshot, a pointer that names it, or a time at which `latest` did.",
+    ),
     ("name_release", Kind::Text, "Such as `fedora-44`."),
     ("chroot", Kind::Text, "Such as `fedora-44-x86_64`."),
     ("package", Kind::Text, "Name of the package."),

@@ -1,0 +1,474 @@
+//! Snapshots of repositories, and the pointers to them.
+
+use actix_web::web::{self, Json, Path};
+use db::pointers::Pointer as PointerRow;
+use db::snapshots::{Package as PackageRow, Snapshot as Row};
+use protocol::{BuildId, PointerName};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::api_3::input::{Fields, Query};
+use crate::api_3::route::{Action, ApiRoute, Field, GET, Kind, POST, public, token};
+use crate::app::App;
+use crate::auth::Signed;
+use crate::error::Error;
+use crate::operations::snapshots::{self, Changed, Choice, Difference, Intent, Place};
+
+/// Most snapshots of one answer.
+const MOST: i64 = 100;
+
+const EXPECTED: Field = Field::new(
+    "expected",
+    Kind::Number,
+    "The snapshot that the pointer has to name now, 0 for none; else nothing happens, and the answer is 409 with where it is.",
+);
+const CAUSE: Field = Field::new("cause", Kind::Text, "Why, for the history.");
+const LATEST: Field = Field::new("pointer", Kind::Text, "Which pointer; `latest` when absent.");
+const PACKAGES: Field = Field::new(
+    "packages",
+    Kind::List,
+    "Names, `name-version-release.arch`, or file names of packages.",
+);
+const BUILD: Field = Field::new("build_id", Kind::Number, "All packages of this build.");
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        public(GET, "/snapshot/list/{owner}/{dir}/{chroot}", list)
+            .about("Snapshots of a repository, newest first.")
+            .query(&[
+                Field::new("limit", Kind::Number, "Most items to give, up to 100."),
+                Field::new("before", Kind::Number, "Only those with smaller numbers."),
+            ]),
+        public(GET, "/snapshot/show/{owner}/{dir}/{chroot}/{snapshot}", show)
+            .about("A snapshot, and its difference to its parent."),
+        public(
+            GET,
+            "/snapshot/packages/{owner}/{dir}/{chroot}/{snapshot}",
+            packages,
+        )
+        .about("All packages of a snapshot."),
+        public(GET, "/snapshot/diff/{owner}/{dir}/{chroot}/{snapshot}", diff)
+            .about("What a snapshot has that another lacks, and the other way round.")
+            .query(&[Field::new(
+                "from",
+                Kind::Text,
+                "The other snapshot: number, pointer or time; its parent when absent.",
+            )]),
+        public(GET, "/pointer/list/{owner}/{dir}/{chroot}", pointers).about("The pointers of a repository."),
+        token(
+            Action::Edit,
+            POST,
+            "/pointer/move/{owner}/{dir}/{chroot}",
+            move_pointer,
+        )
+        .about("Moves a pointer to a snapshot by compare-and-swap, or makes it there.")
+        .body(&[
+            Field::required("pointer", Kind::Text, "Its name, such as `stable`."),
+            Field::required("to", Kind::Text, "The snapshot: number, pointer or time."),
+            EXPECTED,
+            CAUSE,
+        ]),
+        token(
+            Action::Edit,
+            POST,
+            "/pointer/delete/{owner}/{dir}/{chroot}",
+            delete_pointer,
+        )
+        .about("Removes a pointer.")
+        .body(&[
+            Field::required("pointer", Kind::Text, "Its name."),
+            EXPECTED,
+            CAUSE,
+        ]),
+        token(
+            Action::Edit,
+            POST,
+            "/snapshot/rollback/{owner}/{dir}/{chroot}",
+            roll_back,
+        )
+        .about("Moves a pointer back.")
+        .body(&[
+            LATEST,
+            Field::new(
+                "to",
+                Kind::Text,
+                "The snapshot; when absent the one that the pointer's was made from.",
+            ),
+            EXPECTED,
+            CAUSE,
+        ]),
+        token(Action::Edit, POST, "/snapshot/yank/{owner}/{dir}/{chroot}", yank)
+            .about(
+                "Takes packages back: a new snapshot without them. Builds and earlier snapshots keep them.",
+            )
+            .body(&[LATEST, PACKAGES, BUILD, EXPECTED, CAUSE]),
+        token(
+            Action::Edit,
+            POST,
+            "/snapshot/promote/{owner}/{dir}/{chroot}",
+            promote,
+        )
+        .about("Gives a snapshot, or some of its packages, to those who follow a pointer.")
+        .body(&[
+            Field::required(
+                "pointer",
+                Kind::Text,
+                "Which pointer; it is made when there is none.",
+            ),
+            Field::required("from", Kind::Text, "The snapshot: number, pointer or time."),
+            PACKAGES,
+            BUILD,
+            EXPECTED,
+            CAUSE,
+        ]),
+        token(
+            Action::Edit,
+            POST,
+            "/snapshot/merge/{owner}/{dir}/{chroot}",
+            merge,
+        )
+        .about("Brings to a pointer what another line of snapshots has changed since both were one.")
+        .body(&[
+            Field::required("pointer", Kind::Text, "Which pointer."),
+            Field::required("from", Kind::Text, "The snapshot: number, pointer or time."),
+            EXPECTED,
+            CAUSE,
+        ]),
+    ]
+}
+
+/// A snapshot.
+#[derive(Serialize, JsonSchema)]
+struct Snapshot {
+    number: i64,
+    /// The one that it was made from; 0 for none.
+    parent: i64,
+    /// Seconds since 1970.
+    created_on: i64,
+    cause: String,
+    /// Who asked for it; `null` for the service itself.
+    actor: Option<String>,
+    /// Number of packages.
+    packages: i64,
+    /// Packages that its parent did not have.
+    added: usize,
+    /// Packages that only its parent had.
+    removed: usize,
+    /// Pointers that name it.
+    pointers: Vec<String>,
+    /// SHA-256 of its `repomd.xml`.
+    repomd_sha256: String,
+    /// Its own repository, for good.
+    url: String,
+}
+
+fn snapshot(app: &App, place: &Place, pointers: &[PointerRow], row: Row) -> Snapshot {
+    let names = pointers.iter().filter(|p| p.snapshot == row.number);
+    Snapshot {
+        number: row.number,
+        parent: row.parent,
+        created_on: row.created_at.timestamp(),
+        cause: row.cause,
+        actor: row.actor,
+        packages: row.packages,
+        added: row.added.len(),
+        removed: row.removed.len(),
+        pointers: names.map(|p| p.name.to_string()).collect(),
+        repomd_sha256: row.repomd_sha256,
+        url: url(app, place, &row.number.to_string()),
+    }
+}
+
+/// The address of what stands behind an `@`.
+fn url(app: &App, place: &Place, at: &str) -> String {
+    let repository = &place.repository;
+    let base = app
+        .config
+        .repository_url(&place.project.owner, &repository.dir, &repository.chroot);
+    format!("{base}@{at}/")
+}
+
+/// A package of a snapshot.
+#[derive(Serialize, JsonSchema)]
+struct Package {
+    name: String,
+    epoch: i32,
+    version: String,
+    release: String,
+    arch: String,
+    file_name: String,
+    /// Bytes.
+    size: i64,
+    /// `null` when the build was deleted.
+    build_id: Option<i64>,
+}
+
+impl From<PackageRow> for Package {
+    fn from(row: PackageRow) -> Self {
+        Self {
+            name: row.name,
+            epoch: row.epoch,
+            version: row.version,
+            release: row.release,
+            arch: row.arch,
+            file_name: row.file_name,
+            size: row.size,
+            build_id: row.build,
+        }
+    }
+}
+
+fn models(rows: Vec<PackageRow>) -> Vec<Package> {
+    rows.into_iter().map(Package::from).collect()
+}
+
+/// Snapshots.
+#[derive(Serialize, JsonSchema)]
+struct Snapshots {
+    items: Vec<Snapshot>,
+}
+
+type At = Path<(String, String, String)>;
+type AtSnapshot = Path<(String, String, String, String)>;
+
+async fn find(app: &App, at: &At) -> Result<Place, Error> {
+    snapshots::find(app, &at.0, &at.1, &at.2).await
+}
+
+async fn find_snapshot(app: &App, at: &AtSnapshot) -> Result<(Place, Row), Error> {
+    let place = snapshots::find(app, &at.0, &at.1, &at.2).await?;
+    let row = snapshots::resolve(app, &place, &at.3).await?;
+    Ok((place, row))
+}
+
+async fn list(app: web::Data<App>, at: At, query: Query) -> Result<Json<Snapshots>, Error> {
+    let place = find(&app, &at).await?;
+    let number = |name: &str| -> Result<Option<i64>, Error> {
+        let wrong = |_| Error::Invalid(format!("{name}: Not a valid integer value"));
+        query
+            .get(name)?
+            .map(|text| text.parse().map_err(wrong))
+            .transpose()
+    };
+    let limit = number("limit")?.unwrap_or(MOST).clamp(0, MOST);
+    let rows = snapshots::list(&app, &place, number("before")?, limit).await?;
+    let pointers = snapshots::pointers_of(&app, &place).await?;
+    let items = rows.into_iter().map(|row| snapshot(&app, &place, &pointers, row));
+    Ok(Json(Snapshots {
+        items: items.collect(),
+    }))
+}
+
+/// A snapshot, and its difference to its parent.
+#[derive(Serialize, JsonSchema)]
+struct Shown {
+    #[serde(flatten)]
+    snapshot: Snapshot,
+    difference: Diff,
+}
+
+/// Packages that came and went.
+#[derive(Serialize, JsonSchema)]
+struct Diff {
+    added: Vec<Package>,
+    removed: Vec<Package>,
+}
+
+impl From<Difference> for Diff {
+    fn from(difference: Difference) -> Self {
+        Self {
+            added: models(difference.added),
+            removed: models(difference.removed),
+        }
+    }
+}
+
+async fn show(app: web::Data<App>, at: AtSnapshot) -> Result<Json<Shown>, Error> {
+    let (place, row) = find_snapshot(&app, &at).await?;
+    let difference = snapshots::difference(&app, &place, row.parent, row.number).await?;
+    let pointers = snapshots::pointers_of(&app, &place).await?;
+    Ok(Json(Shown {
+        snapshot: snapshot(&app, &place, &pointers, row),
+        difference: difference.into(),
+    }))
+}
+
+/// Packages of a snapshot.
+#[derive(Serialize, JsonSchema)]
+struct Packages {
+    snapshot: i64,
+    packages: Vec<Package>,
+}
+
+async fn packages(app: web::Data<App>, at: AtSnapshot) -> Result<Json<Packages>, Error> {
+    let (place, row) = find_snapshot(&app, &at).await?;
+    let packages = snapshots::packages(&app, &place, row.number).await?;
+    Ok(Json(Packages {
+        snapshot: row.number,
+        packages: models(packages),
+    }))
+}
+
+async fn diff(app: web::Data<App>, at: AtSnapshot, query: Query) -> Result<Json<Diff>, Error> {
+    let (place, row) = find_snapshot(&app, &at).await?;
+    let from = match query.get("from")? {
+        Some(from) => snapshots::resolve(&app, &place, from).await?.number,
+        None => row.parent,
+    };
+    let difference = snapshots::difference(&app, &place, from, row.number).await?;
+    Ok(Json(difference.into()))
+}
+
+/// A pointer.
+#[derive(Serialize, JsonSchema)]
+struct Pointer {
+    name: String,
+    snapshot: i64,
+    /// Seconds since 1970.
+    moved_on: i64,
+    /// `null` for the service itself.
+    actor: Option<String>,
+    /// What follows it.
+    url: String,
+}
+
+/// Pointers.
+#[derive(Serialize, JsonSchema)]
+struct Pointers {
+    items: Vec<Pointer>,
+}
+
+async fn pointers(app: web::Data<App>, at: At) -> Result<Json<Pointers>, Error> {
+    let place = find(&app, &at).await?;
+    let repository = &place.repository;
+    let base = app
+        .config
+        .repository_url(&place.project.owner, &repository.dir, &repository.chroot);
+    let items = snapshots::pointers_of(&app, &place)
+        .await?
+        .into_iter()
+        .map(|row| Pointer {
+            url: match row.name.as_str() {
+                "latest" => base.clone(),
+                "devel" => format!("{base}devel/"),
+                name => url(&app, &place, name),
+            },
+            name: row.name.to_string(),
+            snapshot: row.snapshot,
+            moved_on: row.moved_at.timestamp(),
+            actor: row.actor,
+        });
+    Ok(Json(Pointers {
+        items: items.collect(),
+    }))
+}
+
+/// A pointer that changed.
+#[derive(Serialize, JsonSchema)]
+struct Answer {
+    pointer: String,
+    /// The snapshot that it names now; `null` when it is gone.
+    snapshot: Option<i64>,
+    /// The one that it named before, 0 for none; `null` where that is not known.
+    before: Option<i64>,
+}
+
+fn answer(changed: Changed) -> Json<Answer> {
+    Json(Answer {
+        pointer: changed.pointer.to_string(),
+        snapshot: changed.snapshot,
+        before: changed.before,
+    })
+}
+
+fn intent(fields: &Fields, otherwise: Option<PointerName>) -> Result<Intent, Error> {
+    let pointer = match (fields.text("pointer")?, otherwise) {
+        (None, Some(otherwise)) => otherwise,
+        _ => fields.required("pointer")?.parse()?,
+    };
+    Ok(Intent {
+        pointer,
+        expected: fields.number("expected")?,
+        cause: fields.text("cause")?.unwrap_or_default(),
+    })
+}
+
+fn choice(fields: &Fields) -> Result<Choice, Error> {
+    Ok(Choice {
+        names: fields.words("packages")?.unwrap_or_default(),
+        build: fields.number("build_id")?.map(BuildId),
+    })
+}
+
+async fn move_pointer(
+    app: web::Data<App>,
+    signed: Signed,
+    at: At,
+    fields: Fields,
+) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, None)?;
+    let to = snapshots::resolve(&app, &place, &fields.required("to")?).await?;
+    let changed = snapshots::move_pointer(&app, &signed.actor, &place, &intent, to.number).await?;
+    Ok(answer(changed))
+}
+
+async fn delete_pointer(
+    app: web::Data<App>,
+    signed: Signed,
+    at: At,
+    fields: Fields,
+) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, None)?;
+    Ok(answer(
+        snapshots::remove_pointer(&app, &signed.actor, &place, &intent).await?,
+    ))
+}
+
+async fn roll_back(
+    app: web::Data<App>,
+    signed: Signed,
+    at: At,
+    fields: Fields,
+) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, Some(PointerName::latest()))?;
+    let to = match fields.text("to")? {
+        Some(to) => Some(snapshots::resolve(&app, &place, &to).await?.number),
+        None => None,
+    };
+    Ok(answer(
+        snapshots::roll_back(&app, &signed.actor, &place, &intent, to).await?,
+    ))
+}
+
+async fn yank(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, Some(PointerName::latest()))?;
+    let changed = snapshots::yank(&app, &signed.actor, &place, &intent, &choice(&fields)?).await?;
+    Ok(answer(changed))
+}
+
+async fn promote(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, None)?;
+    let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
+    let choice = choice(&fields)?;
+    let changed = snapshots::promote(&app, &signed.actor, &place, &intent, &from, &choice).await?;
+    Ok(answer(changed))
+}
+
+async fn merge(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
+    let place = find(&app, &at).await?;
+    signed.actor.may_edit(&place.project)?;
+    let intent = intent(&fields, None)?;
+    let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
+    let changed = snapshots::merge(&app, &signed.actor, &place, &intent, &from).await?;
+    Ok(answer(changed))
+}

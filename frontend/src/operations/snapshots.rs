@@ -1,0 +1,531 @@
+//! Snapshots of repositories and the pointers to them: shown, compared, moved, promoted, merged, taken back.
+
+mod choose;
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use db::Topic;
+use db::jobs::Job;
+use db::pointers::{self, Moved, Pointer, Wish};
+use db::projects::Project;
+use db::repositories::Repository;
+use db::snapshot_requests::{self, NewRequest};
+use db::snapshots::{self, Package, Snapshot};
+use protocol::{ChrootName, DirName, PointerName};
+use tokio::time::Instant;
+
+use crate::access::Actor;
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::projects::{find_project, shown};
+
+pub use choose::Choice;
+
+/// Longest reason, in bytes.
+const MAX_CAUSE: usize = 200;
+/// How long an answer waits for what was asked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A repository of a project.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The project.
+    pub project: Project,
+    /// The repository.
+    pub repository: Repository,
+}
+
+impl Place {
+    /// What the history of changes calls it.
+    fn object(&self) -> String {
+        let Repository { dir, chroot, .. } = &self.repository;
+        format!("repository:{}/{dir}/{chroot}", self.project.owner)
+    }
+
+    /// For people.
+    fn shown(&self) -> String {
+        let Repository { dir, chroot, .. } = &self.repository;
+        format!("{}/{dir}/{chroot}", self.project.owner)
+    }
+}
+
+/// Finds a repository by names from outside.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such project, or it has no such repository.
+pub async fn find(app: &App, owner: &str, dir: &str, chroot: &str) -> Result<Place, Error> {
+    let missing = || {
+        Error::NotFound(format!(
+            "Repository {}/{}/{} does not exist.",
+            shown(owner),
+            shown(dir),
+            shown(chroot)
+        ))
+    };
+    let dir: DirName = dir.parse().map_err(|_| missing())?;
+    let chroot: ChrootName = chroot.parse().map_err(|_| missing())?;
+    let project = find_project(app, owner, dir.project().as_str()).await?;
+    let mut conn = app.conn().await?;
+    let repository = db::repositories::find(&mut conn, project.id, &dir, &chroot).await?;
+    let repository = repository.ok_or_else(missing)?;
+    Ok(Place { project, repository })
+}
+
+/// The snapshot that a text names: a number, with or without `@`, the name of a pointer, or a time at which `latest`
+/// named it.
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, Error> {
+    let missing = || {
+        Error::NotFound(format!(
+            "{} has no snapshot '{}'; name its number, a pointer, or a time such as 2026-11-21T10:00:00Z.",
+            place.shown(),
+            shown(text)
+        ))
+    };
+    let bare = text.strip_prefix('@').unwrap_or(text);
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let number = if let Ok(number) = bare.parse::<i64>() {
+        Some(number)
+    } else if let Ok(time) = bare.parse::<DateTime<Utc>>() {
+        let Repository { dir, chroot, .. } = &place.repository;
+        let of = (&place.project.owner, dir, chroot);
+        pointers::at(&mut conn, of, &PointerName::latest(), time).await?
+    } else {
+        let all = pointers::of_repository(&mut conn, id).await?;
+        all.iter()
+            .find(|pointer| pointer.name.as_str() == bare)
+            .map(|pointer| pointer.snapshot)
+    };
+    let found = snapshots::find(&mut conn, id, number.ok_or_else(missing)?).await?;
+    found.ok_or_else(missing)
+}
+
+/// Pointers of a repository, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pointers_of(app: &App, place: &Place) -> Result<Vec<Pointer>, Error> {
+    Ok(pointers::of_repository(&mut *app.conn().await?, place.repository.id).await?)
+}
+
+/// Snapshots of a repository, newest first, that are older than `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(app: &App, place: &Place, before: Option<i64>, limit: i64) -> Result<Vec<Snapshot>, Error> {
+    Ok(snapshots::list(&mut *app.conn().await?, place.repository.id, before, limit).await?)
+}
+
+/// Packages of a snapshot, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn packages(app: &App, place: &Place, number: i64) -> Result<Vec<Package>, Error> {
+    let mut conn = app.conn().await?;
+    let content = snapshots::content(&mut conn, place.repository.id, number).await?;
+    Ok(snapshots::packages(&mut conn, &content).await?)
+}
+
+/// What one snapshot has that another lacks, and the other way round.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Only in the second.
+    pub added: Vec<Package>,
+    /// Only in the first.
+    pub removed: Vec<Package>,
+}
+
+/// Compares two snapshots of a repository; 0 is one without packages.
+///
+/// # Errors
+/// When the database fails.
+pub async fn difference(app: &App, place: &Place, from: i64, to: i64) -> Result<Difference, Error> {
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let old: BTreeSet<i64> = snapshots::content(&mut conn, id, from)
+        .await?
+        .into_iter()
+        .collect();
+    let new: BTreeSet<i64> = snapshots::content(&mut conn, id, to).await?.into_iter().collect();
+    let added: Vec<i64> = new.difference(&old).copied().collect();
+    let removed: Vec<i64> = old.difference(&new).copied().collect();
+    Ok(Difference {
+        added: snapshots::packages(&mut conn, &added).await?,
+        removed: snapshots::packages(&mut conn, &removed).await?,
+    })
+}
+
+/// Which pointer shall change, on which condition, and why.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The pointer.
+    pub pointer: PointerName,
+    /// The snapshot that it has to name, 0 for none; `None` takes whichever it is.
+    pub expected: Option<i64>,
+    /// Why, for the history; empty takes what is done.
+    pub cause: String,
+}
+
+impl Intent {
+    fn cause(&self, otherwise: impl FnOnce() -> String) -> Result<String, Error> {
+        if self.cause.len() > MAX_CAUSE || self.cause.chars().any(char::is_control) {
+            return Err(Error::Invalid(format!(
+                "cause: use at most {MAX_CAUSE} bytes in one line"
+            )));
+        }
+        Ok(if self.cause.is_empty() {
+            otherwise()
+        } else {
+            self.cause.clone()
+        })
+    }
+}
+
+/// A pointer that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Which one.
+    pub pointer: PointerName,
+    /// The snapshot that it names; `None` when it is gone.
+    pub snapshot: Option<i64>,
+    /// The one that it named before; `None` where that is not known, 0 for none.
+    pub before: Option<i64>,
+}
+
+/// Builds move `devel` by themselves, in devel mode; users do not.
+fn may_move(actor: &Actor, place: &Place, pointer: &PointerName) -> Result<(), Error> {
+    actor.may_edit(&place.project)?;
+    if *pointer == PointerName::devel() {
+        return Err(Error::Forbidden(
+            "'devel' is what builds see, and only builds move it; use another pointer.".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn elsewhere(pointer: &PointerName, is_at: i64) -> Error {
+    Error::PointerMoved {
+        pointer: pointer.to_string(),
+        current: is_at,
+    }
+}
+
+/// Moves a pointer to a snapshot, or makes it there. Clients see it when this returns.
+///
+/// # Errors
+/// 403 without the right, 409 when the pointer is not where it has to be, 404 without that snapshot.
+pub async fn move_pointer(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    to: i64,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    let cause = intent.cause(|| "moved".to_owned())?;
+    shift(app, actor, place, intent, Some(to), &cause).await
+}
+
+/// Removes a pointer. Snapshots stay as long as others of their age do.
+///
+/// # Errors
+/// 403 without the right or for `latest`, 404 when there is none, 409 when it is not where it has to be.
+pub async fn remove_pointer(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    if intent.pointer.is_built_in() {
+        return Err(Error::Forbidden(
+            "'latest' is what is served, and cannot be removed.".to_owned(),
+        ));
+    }
+    let cause = intent.cause(|| "removed".to_owned())?;
+    let changed = shift(app, actor, place, intent, None, &cause).await?;
+    if changed.before == Some(0) {
+        return Err(Error::NotFound(format!(
+            "{} has no pointer '{}'.",
+            place.shown(),
+            intent.pointer
+        )));
+    }
+    Ok(changed)
+}
+
+/// Moves a pointer back: to a snapshot, or to the one that its own was made from.
+///
+/// # Errors
+/// As [`move_pointer`]; 400 when there is nothing before.
+pub async fn roll_back(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    to: Option<i64>,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    let now = resolve(app, place, intent.pointer.as_str()).await?;
+    let to = to.unwrap_or(now.parent);
+    if to <= 0 {
+        return Err(Error::Invalid(format!(
+            "Snapshot {} of {} is the first; there is nothing before.",
+            now.number,
+            place.shown()
+        )));
+    }
+    let cause = intent.cause(|| format!("back from {}", now.number))?;
+    // Nobody else's move is undone by this one.
+    let intent = Intent {
+        expected: intent.expected.or(Some(now.number)),
+        ..intent.clone()
+    };
+    shift(app, actor, place, &intent, Some(to), &cause).await
+}
+
+async fn shift(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    to: Option<i64>,
+    cause: &str,
+) -> Result<Changed, Error> {
+    let wish = Wish {
+        repository: place.repository.id,
+        name: &intent.pointer,
+        to,
+        expected: intent.expected,
+        actor: actor.name(),
+        cause,
+        devel_mode: place.project.settings.devel_mode,
+        object: &place.object(),
+    };
+    let moved = pointers::shift(&mut *app.conn().await?, &wish, app.now()).await?;
+    let before = match moved {
+        Moved::From(before) => before,
+        Moved::IsAt(is_at) => return Err(elsewhere(&intent.pointer, is_at)),
+        Moved::NoSnapshot => {
+            return Err(Error::NotFound(format!(
+                "{} has no snapshot {}.",
+                place.shown(),
+                to.unwrap_or_default()
+            )));
+        }
+        Moved::Purged(at) => return Err(purged(to.unwrap_or_default(), at)),
+        Moved::NoRepository => return Err(Error::NotFound(format!("{} is gone.", place.shown()))),
+    };
+    let job = Job::WritePointers {
+        repository: place.repository.id,
+    };
+    wait_for(app, &job).await?;
+    Ok(Changed {
+        pointer: intent.pointer.clone(),
+        snapshot: to,
+        before: Some(before),
+    })
+}
+
+fn purged(number: i64, at: DateTime<Utc>) -> Error {
+    Error::Gone(format!(
+        "Snapshot {number} was removed on {}, as nothing named it any more; name a newer one.",
+        at.format("%Y-%m-%d")
+    ))
+}
+
+/// What is only remembered gives nothing to others.
+fn still_there(snapshot: &Snapshot) -> Result<(), Error> {
+    snapshot
+        .purged_at
+        .map_or(Ok(()), |at| Err(purged(snapshot.number, at)))
+}
+
+/// Waits until a job is done.
+async fn wait_for(app: &App, job: &Job) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut hints = app.listener.subscribe(Topic::Progress);
+    while db::jobs::is_open(&mut *app.conn().await?, job).await? {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::NotReady(
+                "This is written down and goes on by itself, but takes longer than it should; look again in a minute."
+                    .to_owned(),
+            ));
+        }
+        tokio::select! {
+            () = hints.wait(left.min(Duration::from_secs(1))) => {}
+            () = app.stopped() => {
+                return Err(Error::NotReady(
+                    "The service is being restarted; this is written down and goes on by itself.".to_owned(),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes packages back: those who follow the pointer get a snapshot without them. Other snapshots keep them.
+///
+/// # Errors
+/// 403 without the right, 400 when nothing or something unknown is chosen, 409 when the pointer is elsewhere.
+pub async fn yank(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    choice: &Choice,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    let now = resolve(app, place, intent.pointer.as_str()).await?;
+    let all = packages(app, place, now.number).await?;
+    let removed: Vec<i64> = choice.of(&all, now.number)?.iter().map(|p| p.id).collect();
+    let cause = intent.cause(|| format!("yank of {choice}"))?;
+    request(
+        app,
+        actor,
+        place,
+        intent,
+        ("snapshot.yank", &cause),
+        (&[], &removed),
+    )
+    .await
+}
+
+/// Gives a snapshot, or some of its packages, to those who follow a pointer. With some packages they keep what they have
+/// but newer versions of these, without which the promotion would change nothing for them.
+///
+/// # Errors
+/// As [`yank`].
+pub async fn promote(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    from: &Snapshot,
+    choice: &Choice,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    still_there(from)?;
+    if choice.is_empty() {
+        let cause = intent.cause(|| format!("promotion of {}", from.number))?;
+        return shift(app, actor, place, intent, Some(from.number), &cause).await;
+    }
+    let source = packages(app, place, from.number).await?;
+    let chosen = choice.of(&source, from.number)?;
+    let target = match current(app, place, &intent.pointer).await? {
+        0 => Vec::new(),
+        number => packages(app, place, number).await?,
+    };
+    let have: HashSet<i64> = target.iter().map(|p| p.id).collect();
+    let added: Vec<i64> = chosen
+        .iter()
+        .map(|p| p.id)
+        .filter(|id| !have.contains(id))
+        .collect();
+    let removed: Vec<i64> = choose::newer_than(&chosen, &target)
+        .iter()
+        .map(|p| p.id)
+        .collect();
+    let cause = intent.cause(|| format!("promotion of {choice} from {}", from.number))?;
+    request(
+        app,
+        actor,
+        place,
+        intent,
+        ("snapshot.promote", &cause),
+        (&added, &removed),
+    )
+    .await
+}
+
+/// Brings to those who follow a pointer what another line of snapshots has changed since both were one.
+///
+/// # Errors
+/// As [`yank`].
+pub async fn merge(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    from: &Snapshot,
+) -> Result<Changed, Error> {
+    may_move(actor, place, &intent.pointer)?;
+    still_there(from)?;
+    let now = current(app, place, &intent.pointer).await?;
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let theirs = snapshots::ancestors(&mut conn, id, from.number).await?;
+    let ours: HashSet<i64> = snapshots::ancestors(&mut conn, id, now)
+        .await?
+        .into_iter()
+        .collect();
+    drop(conn);
+    let common = theirs
+        .into_iter()
+        .find(|number| ours.contains(number))
+        .unwrap_or(0);
+    let Difference { added, removed } = difference(app, place, common, from.number).await?;
+    let ids = |packages: &[Package]| -> Vec<i64> { packages.iter().map(|p| p.id).collect() };
+    let cause = intent.cause(|| format!("merge of {}", from.number))?;
+    let change = (ids(&added), ids(&removed));
+    request(
+        app,
+        actor,
+        place,
+        intent,
+        ("snapshot.merge", &cause),
+        (&change.0, &change.1),
+    )
+    .await
+}
+
+/// The snapshot that a pointer names now; 0 for none.
+async fn current(app: &App, place: &Place, pointer: &PointerName) -> Result<i64, Error> {
+    let all = pointers_of(app, place).await?;
+    let found = all.iter().find(|p| p.name == *pointer);
+    Ok(found.map_or(0, |p| p.snapshot))
+}
+
+/// Asks for a snapshot that has some packages more and others less, and waits for it.
+async fn request(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    (action, cause): (&str, &str),
+    (added, removed): (&[i64], &[i64]),
+) -> Result<Changed, Error> {
+    let new = NewRequest {
+        repository: place.repository.id,
+        pointer: &intent.pointer,
+        expected: intent.expected,
+        added,
+        removed,
+        actor: actor.name(),
+        cause,
+        action,
+        object: &place.object(),
+    };
+    let id = snapshot_requests::create(&mut *app.conn().await?, &new, app.now()).await?;
+    wait_for(app, &Job::MakeSnapshot { request: id }).await?;
+    let done = snapshot_requests::find(&mut *app.conn().await?, id).await?;
+    let done = done.ok_or_else(|| Error::NotFound(format!("{} is gone.", place.shown())))?;
+    match (done.snapshot, done.was_at) {
+        (Some(snapshot), _) => Ok(Changed {
+            pointer: intent.pointer.clone(),
+            snapshot: Some(snapshot),
+            before: None,
+        }),
+        (None, Some(is_at)) => Err(elsewhere(&intent.pointer, is_at)),
+        (None, None) => Err(Error::Internal(format!(
+            "request {id} for a snapshot of {} was given up",
+            place.shown()
+        ))),
+    }
+}

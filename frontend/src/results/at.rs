@@ -1,0 +1,34 @@
+//! Which snapshot of a repository is meant: what stands behind an `@` in an address.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use protocol::PointerName;
+
+/// Which snapshot of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// This one.
+    Number(i64),
+    /// The one that a pointer names now.
+    Pointer(PointerName),
+    /// The one that `latest` named then.
+    Time(DateTime<Utc>),
+}
+
+impl At {
+    /// A number, a time in UTC, or a pointer's name. `latest` and `devel` have addresses already.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(number) = text.parse::<i64>() {
+            // Snapshots have one spelling each, or one object had many URLs.
+            return (number > 0 && number.to_string() == text).then_some(Self::Number(number));
+        }
+        if let Ok(pointer) = text.parse::<PointerName>() {
+            return (!pointer.is_built_in()).then_some(Self::Pointer(pointer));
+        }
+        // Both ways of ISO 8601 that say UTC. One second can be written twice, and what is behind it is small.
+        let basic = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok();
+        let time = basic
+            .map(|time| time.and_utc())
+            .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()));
+        time.filter(|_| text.ends_with('Z')).map(Self::Time)
+    }
+}
