@@ -1,6 +1,7 @@
 //! From "the last artefact is uploaded" to "dnf sees it", for repositories of several sizes, beside `createrepo_c`.
 
 mod pieces;
+mod pointers;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,9 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         }
         .print()?;
         pieces::run(&bench, &template, size).await?;
+        if size > ROUNDS {
+            pointers::run(&bench, size).await?;
+        }
     }
     Ok(())
 }

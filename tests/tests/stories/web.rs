@@ -163,6 +163,8 @@ async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
         "coprs/webber/by-web/",
         "coprs/webber/by-web/add_build/",
         "coprs/webber/by-web/builds/",
+        "coprs/webber/by-web/snapshots/?to=2",
+        "coprs/webber/by-web/keys/",
         "api/",
     ];
     for (width, height) in [(390, 844), (1280, 900)] {
@@ -180,7 +182,10 @@ async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
                 "/{path} is wider than {width} pixels by {wide}"
             );
             if let Some(folder) = std::env::var_os("KOPER_TEST_PICTURES") {
-                let name = format!("{}-{width}.png", path.trim_end_matches('/').replace('/', "_"));
+                let name = format!(
+                    "{}-{width}.png",
+                    path.trim_end_matches('/').replace(['/', '?'], "_")
+                );
                 fs_err::write(std::path::Path::new(&folder).join(name), page.screenshot().await?)?;
             }
         }
