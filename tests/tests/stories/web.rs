@@ -163,7 +163,7 @@ async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
         "coprs/webber/by-web/",
         "coprs/webber/by-web/add_build/",
         "coprs/webber/by-web/builds/",
-        "coprs/webber/by-web/snapshots/?to=2",
+        "coprs/webber/by-web/snapshots/?to=1",
         "coprs/webber/by-web/keys/",
         "api/",
     ];
