@@ -7,10 +7,7 @@ use crate::machine::Machine;
 async fn builds_that_are_deleted_together_cost_one_snapshot() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     let mut deleted = Vec::new();
     for name in ["one", "two", "three", "kept"] {
         deleted.push(house.build(&tools, "tools", name, "1.0").await);

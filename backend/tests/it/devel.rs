@@ -105,10 +105,7 @@ async fn in_devel_mode_a_deleted_build_leaves_both_repositories() {
 async fn regenerating_keeps_everything() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     let before = house.snapshot("alice/tools").await;
     for _ in 0..3 {
@@ -126,10 +123,7 @@ async fn regenerating_keeps_everything() {
 async fn a_repository_that_is_gone_is_passed_over() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools:pr:1", "motd", "1.0").await;
     house.settle().await;
     let before = house.snapshot("alice/tools").await;
@@ -158,10 +152,7 @@ async fn a_repository_that_is_gone_is_passed_over() {
 async fn groups_come_with_the_metadata() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<comps>\n<group><id>greetings</id><name>Greetings</name>\
         <description>x</description><default>true</default><uservisible>true</uservisible>\
@@ -198,10 +189,7 @@ async fn groups_come_with_the_metadata() {
 async fn a_new_directory_does_not_speak_for_a_new_chroot() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools:custom:a", "motd", "1.0").await;
     assert_eq!(
         house

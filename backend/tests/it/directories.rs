@@ -9,10 +9,7 @@ use crate::machine::Machine;
 async fn a_pull_request_s_directory_lives_and_ends() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "base", "1.0").await;
     house.build(&tools, "tools:pr:1", "motd", "1.0").await;
     let kept = house.build(&tools, "tools:custom:x", "motd", "2.0").await;

@@ -14,10 +14,7 @@ async fn a_fork_is_installed_with_its_own_key() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
     let bob = house.copr("bob").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house.build(&tools, "tools", "motd", "2.0").await;
     house.build(&tools, "tools", "other", "1.0").await;
@@ -103,10 +100,7 @@ async fn a_fork_is_installed_with_its_own_key() {
 async fn a_repeated_fork_gives_the_same_packages() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     let confirm = ["fork", "--confirm", "alice/tools", "alice/mine"];
     run(&alice, &["fork", "alice/tools", "alice/mine"])
@@ -154,10 +148,7 @@ async fn blob(house: &House, build: &Build) -> StorageKey {
 async fn what_cannot_be_copied_fails_alone() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house.build(&tools, "tools", "other", "1.0").await;
     house.settle().await;
@@ -208,10 +199,7 @@ async fn what_cannot_be_copied_fails_alone() {
 async fn what_was_deleted_from_a_fork_stays_deleted() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house.build(&tools, "tools", "other", "1.0").await;
     run(&alice, &["fork", "alice/tools", "alice/mine"])

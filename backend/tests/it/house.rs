@@ -21,12 +21,13 @@ use protocol::{
     ServiceIdentity,
 };
 use rand::SeedableRng as _;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use storage::{Storage, StorageKey};
 use tempfile::TempDir;
 use testkit::{Copr, Ran};
 use tokio::sync::oneshot;
+
+use crate::api::Api;
 
 pub const CHROOT: &str = "debian-12-x86_64";
 const SECRET: &str = "0123456789abcdef-token";
@@ -258,16 +259,8 @@ impl House {
 
     /// A user's way to the API.
     pub async fn api(&self, name: &str) -> Api {
-        let config = self.config(name).await;
-        let value = |key: &str| {
-            let line = config.lines().find_map(|line| line.strip_prefix(key));
-            line.unwrap().trim_start_matches(" = ").to_owned()
-        };
-        Api {
-            url: format!("{}/api_3", self.url),
-            login: value("login"),
-            token: value("token"),
-        }
+        let (login, token) = self.token(name).await;
+        Api::new(format!("{}/api_3", self.url), login, token)
     }
 
     /// What python's `copr` does for a user; `COPR_CONFIG` names the configuration.
@@ -283,23 +276,6 @@ impl House {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{out}\n{err}");
         out
-    }
-
-    /// What a route of the API that `copr-cli` does not know answers a user: status and JSON.
-    pub async fn post(&self, name: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
-        let (login, token) = self.token(name).await;
-        let request = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap()
-            .post(format!("{}/api_3{path}", self.url));
-        let answer = request
-            .basic_auth(login, Some(token))
-            .json(body)
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// The configuration of a user's client, with a new token.
@@ -327,6 +303,14 @@ impl House {
             .await
             .unwrap();
         (pair.login, pair.token)
+    }
+
+    /// A new project of a user, made by `copr-cli`.
+    pub async fn make(&self, copr: &Copr, owner: &str, name: &str) -> Project {
+        run(copr, &["create", name, "--chroot", CHROOT])
+            .await
+            .expect_code(0);
+        self.project(owner, name).await
     }
 
     pub async fn project(&self, owner: &str, name: &str) -> Project {
@@ -535,41 +519,6 @@ impl House {
             .await
             .unwrap();
         answer.status().as_u16()
-    }
-}
-
-/// The API, for what no client of Copr's knows.
-pub struct Api {
-    url: String,
-    login: String,
-    token: String,
-}
-
-impl Api {
-    pub async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
-        answer.error_for_status().unwrap().json().await.unwrap()
-    }
-
-    /// Posts; the status and the answer.
-    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(120))
-            .build()
-            .unwrap();
-        let request = client
-            .post(format!("{}{path}", self.url))
-            .basic_auth(&self.login, Some(&self.token))
-            .json(&body);
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    }
-
-    /// Posts what has to work.
-    pub async fn done(&self, path: &str, body: Value) -> Value {
-        let (status, answer) = self.post(path, body).await;
-        assert_eq!(status, 200, "{path}: {answer}");
-        answer
     }
 }
 

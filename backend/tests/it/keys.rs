@@ -139,10 +139,7 @@ async fn at_snapshot(house: &House, number: i64) -> Machine {
 async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     let motd = house.build(&tools, "tools", "motd", "1.0").await;
     house.build(&tools, "tools", "other", "1.0").await;
     house.settle().await;
@@ -159,7 +156,9 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
 
     // The overlap: everything is signed with the new key, and the old one is still good.
     let (status, said) = house
-        .post("alice", "/project/key/rotate/alice/tools", &json!({}))
+        .api("alice")
+        .await
+        .post("/project/key/rotate/alice/tools", json!({}))
         .await;
     assert_eq!((status, &said["changing"]), (200, &json!(true)), "{said}");
     changed(&house, "alice/tools").await;
@@ -187,7 +186,11 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
 
     // After the end of the old one.
     let end = json!({"fingerprint": keys[0], "reason": "compromised", "message": "A laptop was stolen."});
-    let (status, said) = house.post("alice", "/project/key/revoke/alice/tools", &end).await;
+    let (status, said) = house
+        .api("alice")
+        .await
+        .post("/project/key/revoke/alice/tools", end)
+        .await;
     assert_eq!(status, 200, "{said}");
     changed(&house, "alice/tools").await;
     let shown = shown(&house, "alice/tools").await;
@@ -233,13 +236,12 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
 async fn a_new_key_is_made_once_and_a_fork_has_its_own() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house
-        .post("alice", "/project/key/rotate/alice/tools", &json!({}))
+        .api("alice")
+        .await
+        .post("/project/key/rotate/alice/tools", json!({}))
         .await;
     changed(&house, "alice/tools").await;
     let (keys, _) = fingerprints(&house, "alice/tools").await;
@@ -274,10 +276,7 @@ async fn a_new_key_is_made_once_and_a_fork_has_its_own() {
 async fn every_pointer_gets_the_new_signatures_and_what_comes_of_old_snapshots() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house.settle().await;
     let now = (house.context.clock)();
@@ -306,7 +305,9 @@ async fn every_pointer_gets_the_new_signatures_and_what_comes_of_old_snapshots()
         .unwrap();
     drop(conn);
     house
-        .post("alice", "/project/key/rotate/alice/tools", &json!({}))
+        .api("alice")
+        .await
+        .post("/project/key/rotate/alice/tools", json!({}))
         .await;
     changed(&house, "alice/tools").await;
     let (keys, _) = fingerprints(&house, "alice/tools").await;
@@ -364,10 +365,7 @@ async fn every_pointer_gets_the_new_signatures_and_what_comes_of_old_snapshots()
 async fn a_lost_package_keeps_no_other_from_its_signature() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     let motd = house.build(&tools, "tools", "motd", "1.0").await;
     house.build(&tools, "tools", "other", "1.0").await;
     house.settle().await;
@@ -382,7 +380,9 @@ async fn a_lost_package_keeps_no_other_from_its_signature() {
     house.context.storage.delete(&lost).await.unwrap();
 
     house
-        .post("alice", "/project/key/rotate/alice/tools", &json!({}))
+        .api("alice")
+        .await
+        .post("/project/key/rotate/alice/tools", json!({}))
         .await;
     let page = eventually("the page's word", async || {
         let page = house.page("/coprs/alice/tools/").await;
@@ -399,7 +399,9 @@ async fn a_lost_package_keeps_no_other_from_its_signature() {
     house.context.storage.put(&lost, bytes).await.unwrap();
     let again = json!({"fingerprint": keys[0], "reason": "superseded", "message": "There is a new one."});
     let (status, said) = house
-        .post("alice", "/project/key/revoke/alice/tools", &again)
+        .api("alice")
+        .await
+        .post("/project/key/revoke/alice/tools", again)
         .await;
     assert_eq!(status, 200, "{said}");
     changed_with_failures(&house).await;
@@ -420,10 +422,7 @@ async fn changed_with_failures(house: &House) {
 async fn a_key_that_expires_is_extended_and_followed_a_year_before() {
     let house = House::with_keys_that_last(Some(5 * 365)).await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     house.settle().await;
     let machine = Machine::new(&house, "alice", "tools").await;

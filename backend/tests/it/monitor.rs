@@ -38,10 +38,7 @@ async fn addresses(house: &House) -> BTreeMap<(String, String), Option<u16>> {
 async fn every_address_of_monitor_leads_somewhere() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     // The same release again is refused: a build that fails after it was built.
     house.build(&tools, "tools", "twice", "1.0").await;

@@ -6,7 +6,7 @@ use db::pointers::{self, Moved, Wish};
 use protocol::PointerName;
 use serde_json::Value;
 
-use crate::house::{CHROOT, House, run};
+use crate::house::{CHROOT, House};
 use crate::machine::Machine;
 
 const KEPT: Retention = Retention {
@@ -66,10 +66,7 @@ async fn answer(house: &House, path: &str) -> (u16, String) {
 async fn the_past_goes_in_two_phases_and_nobody_stumbles() {
     let house = House::keeping(KEPT).await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     let mut numbers = Vec::new();
     let mut times = Vec::new();
     for name in ["a", "b", "c", "d", "e"] {

@@ -2,17 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::house::{Api, CHROOT, House, run};
+use crate::api::Api;
+use crate::house::{CHROOT, House, run};
 use crate::machine::Machine;
 
 /// A project with two versions of `motd` and one of `other`, in snapshots 2, 3 and 4.
 async fn three() -> (House, Api, db::projects::Project) {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     for (name, version) in [("motd", "1.0"), ("motd", "2.0"), ("other", "1.0")] {
         house.build(&tools, "tools", name, version).await;
         house.pass(1);

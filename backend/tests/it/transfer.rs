@@ -1,6 +1,6 @@
 //! K29: a project changes hands, and machines that use it notice nothing.
 
-use crate::house::{CHROOT, House, run};
+use crate::house::House;
 use crate::machine::Machine;
 
 const TO_GROUP: &str = r#"
@@ -17,10 +17,7 @@ for path, body in [("/group/add", {"name": "sig"}), ("/project/transfer/alice/to
 async fn machines_upgrade_from_a_project_that_changed_hands() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.build(&tools, "tools", "motd", "1.0").await;
     let machine = Machine::new(&house, "alice", "tools").await;
     machine.install("motd").await;

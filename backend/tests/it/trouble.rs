@@ -1,6 +1,6 @@
 //! What is said while something does not get on, and that it ends by itself.
 
-use crate::house::{CHROOT, House, eventually, run};
+use crate::house::{House, eventually, run};
 use crate::machine::Machine;
 
 const PAGE: &str = "/coprs/alice/tools/";
@@ -30,10 +30,7 @@ async fn reason(house: &House, project: i64) -> String {
 async fn a_publication_without_a_signer_is_told_and_made_up_for() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     let old = house.build(&tools, "tools", "motd", "1.0").await;
     house.settle().await;
     let users = Machine::new(&house, "alice", "tools").await;
@@ -74,10 +71,7 @@ async fn a_publication_without_a_signer_is_told_and_made_up_for() {
 async fn a_deleted_build_leaves_no_trouble() {
     let house = House::new().await;
     let alice = house.copr("alice").await;
-    run(&alice, &["create", "tools", "--chroot", CHROOT])
-        .await
-        .expect_code(0);
-    let tools = house.project("alice", "tools").await;
+    let tools = house.make(&alice, "alice", "tools").await;
     house.settle().await;
     house.stop_signer().await;
     let build = house.upload(&tools, "tools", "motd", "1.0").await;

@@ -66,6 +66,20 @@ pub(crate) fn no_versions(version: Option<&str>) -> S3Result<()> {
     }
 }
 
+/// The object that a copy is made of.
+pub(crate) fn source(source: &CopySource) -> S3Result<(BucketName, Key)> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = source
+    else {
+        return Err(s3_error!(NotImplemented, "access points as copy source"));
+    };
+    no_versions(version_id.as_deref())?;
+    names(bucket, key)
+}
+
 /// The protocol layer calls this.
 pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
@@ -307,16 +321,7 @@ impl S3 for Service {
         let mut input = req.input;
         let (_, key) = names(&input.bucket, &input.key)?;
         let bucket = self.has_bucket(&input.bucket).await?;
-        let CopySource::Bucket {
-            bucket: source_bucket,
-            key: source_key,
-            version_id,
-        } = &input.copy_source
-        else {
-            return Err(s3_error!(NotImplemented, "access points as copy source"));
-        };
-        no_versions(version_id.as_deref())?;
-        let (source_bucket, source_key) = names(source_bucket, source_key)?;
+        let (source_bucket, source_key) = source(&input.copy_source)?;
         let conditions = ReadConditions {
             if_match: input.copy_source_if_match.take(),
             if_none_match: input.copy_source_if_none_match.take(),

@@ -8,7 +8,7 @@ use crate::digest::{Expected, set_sums, sums_of};
 use crate::key::BucketName;
 use crate::multipart::Completion;
 use crate::reading::ReadConditions;
-use crate::service::{Service, attributes_of, names, no_versions, timestamp};
+use crate::service::{Service, attributes_of, names, source, timestamp};
 use crate::store::Conditions;
 
 impl Service {
@@ -64,16 +64,7 @@ impl Service {
     ) -> S3Result<UploadPartCopyOutput> {
         let mut input = req.input;
         let (bucket, key) = names(&input.bucket, &input.key)?;
-        let CopySource::Bucket {
-            bucket: source_bucket,
-            key: source_key,
-            version_id,
-        } = &input.copy_source
-        else {
-            return Err(s3_error!(NotImplemented, "access points as copy source"));
-        };
-        no_versions(version_id.as_deref())?;
-        let (source_bucket, source_key) = names(source_bucket, source_key)?;
+        let (source_bucket, source_key) = source(&input.copy_source)?;
         let conditions = ReadConditions {
             if_match: input.copy_source_if_match.take(),
             if_none_match: input.copy_source_if_none_match.take(),

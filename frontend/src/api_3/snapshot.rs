@@ -24,6 +24,7 @@ const EXPECTED: Field = Field::new(
 );
 const CAUSE: Field = Field::new("cause", Kind::Text, "Why, for the history.");
 const LATEST: Field = Field::new("pointer", Kind::Text, "Which pointer; `latest` when absent.");
+const FROM: Field = Field::required("from", Kind::Text, "The snapshot: number, pointer or time.");
 const PACKAGES: Field = Field::new(
     "packages",
     Kind::List,
@@ -115,7 +116,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
                 Kind::Text,
                 "Which pointer; it is made when there is none.",
             ),
-            Field::required("from", Kind::Text, "The snapshot: number, pointer or time."),
+            FROM,
             PACKAGES,
             BUILD,
             EXPECTED,
@@ -130,7 +131,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         .about("Brings to a pointer what another line of snapshots has changed since both were one.")
         .body(&[
             Field::required("pointer", Kind::Text, "Which pointer."),
-            Field::required("from", Kind::Text, "The snapshot: number, pointer or time."),
+            FROM,
             EXPECTED,
             CAUSE,
         ]),
@@ -233,6 +234,13 @@ type AtSnapshot = Path<(String, String, String, String)>;
 
 async fn find(app: &App, at: &At) -> Result<Place, Error> {
     snapshots::find(app, &at.0, &at.1, &at.2).await
+}
+
+/// For whoever may change it, which is asked before anything of the body is judged.
+async fn editable(app: &App, signed: &Signed, at: &At) -> Result<Place, Error> {
+    let place = find(app, at).await?;
+    signed.actor.may_edit(&place.project)?;
+    Ok(place)
 }
 
 async fn find_snapshot(app: &App, at: &AtSnapshot) -> Result<(Place, Row), Error> {
@@ -406,8 +414,7 @@ async fn move_pointer(
     at: At,
     fields: Fields,
 ) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, None)?;
     let to = snapshots::resolve(&app, &place, &fields.required("to")?).await?;
     let changed = snapshots::move_pointer(&app, &signed.actor, &place, &intent, to.number).await?;
@@ -420,8 +427,7 @@ async fn delete_pointer(
     at: At,
     fields: Fields,
 ) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, None)?;
     Ok(answer(
         snapshots::remove_pointer(&app, &signed.actor, &place, &intent).await?,
@@ -434,8 +440,7 @@ async fn roll_back(
     at: At,
     fields: Fields,
 ) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, Some(PointerName::latest()))?;
     let to = match fields.text("to")? {
         Some(to) => Some(snapshots::resolve(&app, &place, &to).await?.number),
@@ -447,16 +452,14 @@ async fn roll_back(
 }
 
 async fn yank(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, Some(PointerName::latest()))?;
     let changed = snapshots::yank(&app, &signed.actor, &place, &intent, &choice(&fields)?).await?;
     Ok(answer(changed))
 }
 
 async fn promote(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, None)?;
     let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
     let choice = choice(&fields)?;
@@ -465,8 +468,7 @@ async fn promote(app: web::Data<App>, signed: Signed, at: At, fields: Fields) ->
 }
 
 async fn merge(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
-    let place = find(&app, &at).await?;
-    signed.actor.may_edit(&place.project)?;
+    let place = editable(&app, &signed, &at).await?;
     let intent = intent(&fields, None)?;
     let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
     let changed = snapshots::merge(&app, &signed.actor, &place, &intent, &from).await?;

@@ -194,7 +194,7 @@ async fn a_backend_killed_while_projects_change() {
     clients.expect_no_failure();
 }
 
-/// The same while somebody promotes packages and removes a pointer.
+/// The same while somebody promotes packages, removes a pointer, and goes back and forth between snapshots.
 #[tokio::test]
 async fn a_backend_killed_while_pointers_move() {
     let _turn = turn().await;
@@ -238,6 +238,14 @@ async fn a_backend_killed_while_pointers_move() {
     };
     let done = async || status().await == 404;
     survives(service, "write_pointers.before_removal", remove, done).await;
+    for _ in 0..5 {
+        for to in ["1", "2"] {
+            let path = format!("snapshot/rollback/admin/lost-pointers/{CHROOT}");
+            assert_eq!(post(service, &path, json!({"to": to})).await, 200);
+            assert_eq!(snapshot(service, "lost-pointers").await.to_string(), to);
+        }
+    }
+    assert_eq!(packages(service, "lost-pointers").await, 1);
     clients.expect_no_failure();
 }
 

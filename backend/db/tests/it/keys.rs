@@ -3,31 +3,11 @@
 use chrono::TimeDelta;
 use db::keys::{self, SignedRpm};
 use db::repositories;
-use db::rpms::{self, NewRpm};
+use db::rpms;
 use db::tasks;
 use serde_json::json;
 
-use crate::support::{claimer, lease, pool, project, start, upload};
-
-fn rpm(repository: i64, task: i64, sha256: &str) -> NewRpm {
-    NewRpm {
-        repository_id: repository,
-        task_id: task,
-        name: "hello".to_owned(),
-        epoch: 0,
-        version: "1".to_owned(),
-        release: "1".to_owned(),
-        arch: "noarch".to_owned(),
-        file_name: "hello-1-1.noarch.rpm".to_owned(),
-        sha256: sha256.to_owned(),
-        unsigned_sha256: "u".to_owned(),
-        size: 1,
-        primary_xml: Vec::new(),
-        filelists_xml: Vec::new(),
-        other_xml: Vec::new(),
-        scratch: false,
-    }
-}
+use crate::support::{claimer, lease, pool, project, rpm, start, upload};
 
 #[tokio::test]
 async fn a_package_that_is_signed_twice_leads_to_the_newest() {

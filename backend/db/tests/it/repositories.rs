@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use db::repositories;
-use db::rpms::{self, NewRpm, SameNevra};
+use db::rpms::{self, SameNevra};
 use db::snapshots::{self, Audience, NewSnapshot};
 use db::{jobs, tasks};
 
-use crate::support::{CHROOT, claimer, lease, pool, project, start, upload};
+use crate::support::{CHROOT, claimer, lease, pool, project, rpm, start, upload};
 
 #[tokio::test]
 async fn published_packages_are_not_replaced_by_a_second_worker() {
@@ -22,23 +22,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         .await
         .unwrap()
         .remove(0);
-    let rpm = |sha256: &str| NewRpm {
-        repository_id: base.id,
-        task_id: task.id.0,
-        name: "hello".to_owned(),
-        epoch: 0,
-        version: "1".to_owned(),
-        release: "1".to_owned(),
-        arch: "noarch".to_owned(),
-        file_name: "hello-1-1.noarch.rpm".to_owned(),
-        sha256: sha256.to_owned(),
-        unsigned_sha256: "u".to_owned(),
-        size: 1,
-        primary_xml: Vec::new(),
-        filelists_xml: Vec::new(),
-        other_xml: Vec::new(),
-        scratch: false,
-    };
+    let rpm = |sha256: &str| rpm(base.id, task.id.0, sha256);
     // An interrupted run's rows are replaced, published ones are not.
     let insert = async |conn: &mut db::Connection, sha256: &str| {
         rpms::insert(conn, task.id.0, &[rpm(sha256)], SameNevra::Refuse)

@@ -3,12 +3,12 @@
 use chrono::TimeDelta;
 use db::pointers::{self, Moved, Wish};
 use db::repositories::{self, Repository};
-use db::rpms::{self, NewRpm, SameNevra};
+use db::rpms::{self, SameNevra};
 use db::snapshots::{self, Audience, NewSnapshot};
 use db::{DbError, jobs, tasks};
 use protocol::{BuildId, DirName, PointerName};
 
-use crate::support::{CHROOT, claimer, lease, pool, project, start, upload};
+use crate::support::{CHROOT, claimer, lease, pool, project, rpm, start, upload};
 
 async fn repository(conn: &mut db::Connection) -> Repository {
     let (_, project) = project(conn, "alice", "tools").await;
@@ -234,23 +234,7 @@ async fn packages_outlive_their_build_in_snapshots() {
                 .unwrap(),
         );
     }
-    let rpm = |task: i64, sha256: &str| NewRpm {
-        repository_id: base.id,
-        task_id: task,
-        name: "hello".to_owned(),
-        epoch: 0,
-        version: "1".to_owned(),
-        release: "1".to_owned(),
-        arch: "noarch".to_owned(),
-        file_name: "hello-1-1.noarch.rpm".to_owned(),
-        sha256: sha256.to_owned(),
-        unsigned_sha256: "u".to_owned(),
-        size: 1,
-        primary_xml: Vec::new(),
-        filelists_xml: Vec::new(),
-        other_xml: Vec::new(),
-        scratch: false,
-    };
+    let rpm = |task: i64, sha256: &str| rpm(base.id, task, sha256);
     let (first, second) = (claimed[0].id.0, claimed[1].id.0);
     rpms::insert(conn, first, &[rpm(first, "a")], SameNevra::Refuse)
         .await

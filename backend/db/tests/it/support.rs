@@ -9,6 +9,7 @@ use db::batches::BatchOf;
 use db::builds::{BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
 use db::projects::{NewProject, Project, ProjectSettings};
+use db::rpms::NewRpm;
 use db::testing::{Cluster, execute};
 use db::users::User;
 use db::{Connection, Pool};
@@ -139,5 +140,26 @@ pub async fn until_somebody_waits(conn: &mut Connection) {
         tokio::time::sleep(Duration::from_millis(10)).await;
         // A transaction keeps what it saw first.
         execute(conn, "SELECT pg_stat_clear_snapshot()").await.unwrap();
+    }
+}
+
+/// A package of a task, by the SHA-256 of its file; all have the same name and version.
+pub fn rpm(repository: i64, task: i64, sha256: &str) -> NewRpm {
+    NewRpm {
+        repository_id: repository,
+        task_id: task,
+        name: "hello".to_owned(),
+        epoch: 0,
+        version: "1".to_owned(),
+        release: "1".to_owned(),
+        arch: "noarch".to_owned(),
+        file_name: "hello-1-1.noarch.rpm".to_owned(),
+        sha256: sha256.to_owned(),
+        unsigned_sha256: "u".to_owned(),
+        size: 1,
+        primary_xml: Vec::new(),
+        filelists_xml: Vec::new(),
+        other_xml: Vec::new(),
+        scratch: false,
     }
 }

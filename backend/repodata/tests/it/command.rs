@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{package, packages, run, text, try_run};
+use crate::support::{dnf, package, packages, run, text, try_run};
 
 fn repodata() -> Command {
     Command::new(env!("CARGO_BIN_EXE_repodata"))
@@ -35,21 +35,7 @@ fn a_folder_becomes_a_repository_that_dnf_installs_from() {
         let (folder, root) = (folder(), TempDir::new().unwrap());
         assert_eq!(create(folder.path(), compression), "9 packages\n");
         run(repodata().arg("check").arg(folder.path()));
-        run(Command::new("dnf")
-            .env("LC_ALL", "C.UTF-8")
-            .arg("--installroot")
-            .arg(root.path())
-            .args([
-                "-y",
-                "--releasever=1",
-                "--forcearch=x86_64",
-                "--setopt=reposdir=/nonexistent",
-                "--nogpgcheck",
-                "--disableplugin=local",
-                "--repo=ours",
-            ])
-            .arg(format!("--repofrompath=ours,file://{}", folder.path().display()))
-            .args(["install", "gamma"]));
+        run(dnf(root.path(), folder.path()).args(["--nogpgcheck", "install", "gamma"]));
         assert!(root.path().join("usr/share/gamma/file").exists());
     }
 }

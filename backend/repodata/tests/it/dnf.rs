@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::signing::Key;
-use crate::support::{describe, package, packages, run};
+use crate::support::{self, describe, package, packages, run};
 
 const FILLERS: usize = 1100;
 
@@ -46,16 +46,8 @@ fn publish(folder: &Path, compression: Compression, key: &Key) {
 }
 
 fn dnf(root: &Path, repository: &Path, key: &Key) -> Command {
-    let mut dnf = Command::new("dnf");
-    dnf.env("LC_ALL", "C.UTF-8").arg("--installroot").arg(root);
-    dnf.args([
-        "-y",
-        "--releasever=1",
-        "--forcearch=x86_64",
-        "--setopt=reposdir=/nonexistent",
-    ]);
-    dnf.arg(format!("--repofrompath=ours,file://{}", repository.display()));
-    dnf.args(["--repo=ours", "--setopt=ours.gpgcheck=1"]);
+    let mut dnf = support::dnf(root, repository);
+    dnf.arg("--setopt=ours.gpgcheck=1");
     dnf.arg(format!("--setopt=ours.gpgkey=file://{}", key.public().display()));
     dnf
 }

@@ -10,7 +10,7 @@ use repodata::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::support::{build, package, read, run, text, try_run};
+use crate::support::{build, dnf, package, read, run, text, try_run};
 
 const COMPS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE comps PUBLIC "-//Red Hat, Inc.//DTD Comps info//EN" "comps.dtd">
@@ -145,24 +145,8 @@ impl Place {
     }
 
     fn dnf(&self, arguments: &[&str]) -> String {
-        let mut dnf = Command::new("dnf");
-        dnf.env("LC_ALL", "C.UTF-8")
-            .arg("--installroot")
-            .arg(self.root.path());
-        dnf.args([
-            "-y",
-            "--refresh",
-            "--releasever=1",
-            "--forcearch=x86_64",
-            "--setopt=reposdir=/nonexistent",
-        ]);
-        dnf.args([
-            "--nogpgcheck",
-            "--disableplugin=local",
-            "--repo=ours",
-            "--setopt=module_platform_id=platform:x",
-        ]);
-        dnf.arg(format!("--repofrompath=ours,file://{}", self.path().display()));
+        let mut dnf = dnf(self.root.path(), self.path());
+        dnf.args(["--nogpgcheck", "--setopt=module_platform_id=platform:x"]);
         run(dnf.args(arguments))
     }
 }

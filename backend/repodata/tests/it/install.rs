@@ -7,7 +7,7 @@ use repodata::forge::{Forge, Format};
 use tempfile::TempDir;
 
 use crate::corpus::put;
-use crate::support::{build, run, text, try_run};
+use crate::support::{build, dnf, run, text, try_run};
 
 /// A repository in a folder, and a system that has nothing but it.
 struct Machine {
@@ -32,24 +32,8 @@ impl Machine {
     }
 
     fn dnf(&self, arguments: &[&str]) -> Output {
-        let mut dnf = Command::new("dnf");
-        dnf.env("LC_ALL", "C.UTF-8")
-            .arg("--installroot")
-            .arg(self.root.path());
-        dnf.args([
-            "-y",
-            "--refresh",
-            "--releasever=1",
-            "--forcearch=x86_64",
-            "--setopt=reposdir=/nonexistent",
-        ]);
-        dnf.args([
-            "--nogpgcheck",
-            "--disableplugin=local",
-            "--repo=ours",
-            "--setopt=multilib_policy=all",
-        ]);
-        dnf.arg(format!("--repofrompath=ours,file://{}", self.folder().display()));
+        let mut dnf = dnf(self.root.path(), self.folder());
+        dnf.args(["--nogpgcheck", "--setopt=multilib_policy=all"]);
         try_run(dnf.args(arguments))
     }
 

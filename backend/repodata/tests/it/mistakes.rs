@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::corpus::put;
 use crate::signing::Key;
-use crate::support::{Element, build, describe, package, read, run};
+use crate::support::{Element, build, describe, dnf, package, read, run};
 
 const NONE: [&str; 0] = [];
 
@@ -33,21 +33,6 @@ fn opened(folder: &Path, kind: &str) -> Element {
     let bytes = fs_err::read(folder.join(&record.href)).unwrap();
     let open = decompress(Compression::Zstd, &bytes, 1 << 30).unwrap();
     Element::parse(std::str::from_utf8(&open).unwrap())
-}
-
-fn dnf(root: &Path, folder: &Path) -> Command {
-    let mut dnf = Command::new("dnf");
-    dnf.env("LC_ALL", "C.UTF-8").arg("--installroot").arg(root);
-    dnf.args([
-        "-y",
-        "--refresh",
-        "--releasever=1",
-        "--forcearch=x86_64",
-        "--setopt=reposdir=/nonexistent",
-    ]);
-    dnf.args(["--disableplugin=local", "--repo=ours"]);
-    dnf.arg(format!("--repofrompath=ours,file://{}", folder.display()));
-    dnf
 }
 
 /// The packages of a repository by name, as its three files tell them.

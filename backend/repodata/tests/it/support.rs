@@ -110,6 +110,20 @@ pub fn text(output: &Output) -> String {
 }
 
 /// Paths of all fixture packages.
+/// dnf for a system in a folder that has nothing but one repository, called `ours`.
+pub fn dnf(root: &Path, repository: &Path) -> Command {
+    let mut dnf = Command::new("dnf");
+    dnf.env("LC_ALL", "C.UTF-8").arg("--installroot").arg(root);
+    dnf.args(["-y", "--refresh", "--releasever=1", "--forcearch=x86_64"]);
+    dnf.args([
+        "--setopt=reposdir=/nonexistent",
+        "--disableplugin=local",
+        "--repo=ours",
+    ]);
+    dnf.arg(format!("--repofrompath=ours,file://{}", repository.display()));
+    dnf
+}
+
 pub fn packages() -> Vec<PathBuf> {
     let packages = files_below(&PACKAGES);
     assert_eq!(packages.len(), 9, "{packages:?}");
