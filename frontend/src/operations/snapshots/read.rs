@@ -1,0 +1,153 @@
+//! Snapshots and pointers as they are: found, listed, compared.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use db::pointers::{self, Pointer};
+use db::projects::Project;
+use db::repositories::Repository;
+use db::snapshots::{self, Package, Snapshot};
+use protocol::{ChrootName, DirName, PointerName};
+
+use crate::app::App;
+use crate::error::Error;
+use crate::operations::projects::{find_project, shown};
+
+/// A repository of a project.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The project.
+    pub project: Project,
+    /// The repository.
+    pub repository: Repository,
+}
+
+impl Place {
+    /// What the history of changes calls it.
+    pub(super) fn object(&self) -> String {
+        let Repository { dir, chroot, .. } = &self.repository;
+        format!("repository:{}/{dir}/{chroot}", self.project.owner)
+    }
+
+    /// For people.
+    pub(super) fn shown(&self) -> String {
+        let Repository { dir, chroot, .. } = &self.repository;
+        format!("{}/{dir}/{chroot}", self.project.owner)
+    }
+}
+
+/// Finds a repository by names from outside.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such project, or it has no such repository.
+pub async fn find(app: &App, owner: &str, dir: &str, chroot: &str) -> Result<Place, Error> {
+    let missing = || {
+        Error::NotFound(format!(
+            "Repository {}/{}/{} does not exist.",
+            shown(owner),
+            shown(dir),
+            shown(chroot)
+        ))
+    };
+    let dir: DirName = dir.parse().map_err(|_| missing())?;
+    let chroot: ChrootName = chroot.parse().map_err(|_| missing())?;
+    let project = find_project(app, owner, dir.project().as_str()).await?;
+    let mut conn = app.conn().await?;
+    let repository = db::repositories::find(&mut conn, project.id, &dir, &chroot).await?;
+    let repository = repository.ok_or_else(missing)?;
+    Ok(Place { project, repository })
+}
+
+/// The snapshot that a text names: a number, with or without `@`, the name of a pointer, or a time at which `latest`
+/// named it.
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, Error> {
+    let missing = || {
+        Error::NotFound(format!(
+            "{} has no snapshot '{}'; name its number, a pointer, or a time such as 2026-11-21T10:00:00Z.",
+            place.shown(),
+            shown(text)
+        ))
+    };
+    let bare = text.strip_prefix('@').unwrap_or(text);
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let number = if let Ok(number) = bare.parse::<i64>() {
+        Some(number)
+    } else if let Ok(time) = bare.parse::<DateTime<Utc>>() {
+        let Repository { dir, chroot, .. } = &place.repository;
+        let of = (&place.project.owner, dir, chroot);
+        pointers::at(&mut conn, of, &PointerName::latest(), time).await?
+    } else {
+        let all = pointers::of_repository(&mut conn, id).await?;
+        all.iter()
+            .find(|pointer| pointer.name.as_str() == bare)
+            .map(|pointer| pointer.snapshot)
+    };
+    let found = snapshots::find(&mut conn, id, number.ok_or_else(missing)?).await?;
+    found.ok_or_else(missing)
+}
+
+/// Pointers of a repository, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pointers_of(app: &App, place: &Place) -> Result<Vec<Pointer>, Error> {
+    Ok(pointers::of_repository(&mut *app.conn().await?, place.repository.id).await?)
+}
+
+/// Snapshots of a repository, newest first, that are older than `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(app: &App, place: &Place, before: Option<i64>, limit: i64) -> Result<Vec<Snapshot>, Error> {
+    Ok(snapshots::list(&mut *app.conn().await?, place.repository.id, before, limit).await?)
+}
+
+/// Packages of a snapshot, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn packages(app: &App, place: &Place, number: i64) -> Result<Vec<Package>, Error> {
+    let mut conn = app.conn().await?;
+    let content = snapshots::content(&mut conn, place.repository.id, number).await?;
+    Ok(snapshots::packages(&mut conn, &content).await?)
+}
+
+/// What one snapshot has that another lacks, and the other way round.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Only in the second.
+    pub added: Vec<Package>,
+    /// Only in the first.
+    pub removed: Vec<Package>,
+}
+
+/// Compares two snapshots of a repository; 0 is one without packages.
+///
+/// # Errors
+/// When the database fails.
+pub async fn difference(app: &App, place: &Place, from: i64, to: i64) -> Result<Difference, Error> {
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let old: BTreeSet<i64> = snapshots::content(&mut conn, id, from)
+        .await?
+        .into_iter()
+        .collect();
+    let new: BTreeSet<i64> = snapshots::content(&mut conn, id, to).await?.into_iter().collect();
+    let added: Vec<i64> = new.difference(&old).copied().collect();
+    let removed: Vec<i64> = old.difference(&new).copied().collect();
+    Ok(Difference {
+        added: snapshots::packages(&mut conn, &added).await?,
+        removed: snapshots::packages(&mut conn, &removed).await?,
+    })
+}
+
+/// The snapshot that a pointer names now; 0 for none.
+pub(super) async fn current(app: &App, place: &Place, pointer: &PointerName) -> Result<i64, Error> {
+    let all = pointers_of(app, place).await?;
+    let found = all.iter().find(|p| p.name == *pointer);
+    Ok(found.map_or(0, |p| p.snapshot))
+}
