@@ -16,7 +16,7 @@ use crate::pointer;
 use crate::snapshot::{self, Cause, Change, Publication};
 
 /// Longest list of a build's files, in bytes.
-const MAX_INDEX: u64 = 16 << 20;
+pub(crate) const MAX_INDEX: u64 = 16 << 20;
 
 pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use chrono::TimeDelta;
 use db::projects::Project;
 use db::snapshots::{Audience, NewSnapshot};
 use protocol::MetadataCompression;
@@ -137,6 +138,9 @@ pub async fn publish_snapshot(
     )))
 }
 
+/// What is stored longer than this before a snapshot names it may be taken for forgotten; no grace is that short.
+const LONGEST: TimeDelta = TimeDelta::minutes(30);
+
 enum Try {
     Published(i64),
     Overtaken,
@@ -150,6 +154,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         ref audience,
         ..
     } = *publication;
+    let began = (context.clock)();
     let mut conn = context.conn().await?;
     let Some(base) = db::repositories::by_id(&mut conn, repository).await? else {
         return Ok(Try::Gone);
@@ -187,7 +192,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let number = db::snapshots::reserve(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
-    let timestamp = (context.clock)().timestamp();
+    let timestamp = began.timestamp();
     if publication.cause == Cause::Regenerate {
         held.distrust();
     }
@@ -210,6 +215,9 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     };
     let repomd_sha256 = new.store(context, (which, held), made, groups).await?;
     context.faults.pass("snapshot.before_move");
+    if (context.clock)() - began > LONGEST {
+        return Ok(Try::Overtaken);
+    }
     let mut conn = context.conn().await?;
     let new = NewSnapshot {
         repository: &base,

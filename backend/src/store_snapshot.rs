@@ -6,7 +6,7 @@ use db::projects::Project;
 use db::repositories::Repository;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::FileName;
-use repodata::{Digest, FilePlan, Record, Tags, repomd_xml};
+use repodata::{Digest, FilePlan, Record, Tags, Zchunk, repomd_xml};
 use sha2::{Digest as _, Sha256};
 use storage::{Plan, PlanFrame, RepomdFile, StorageKey};
 
@@ -49,8 +49,13 @@ impl Stored<'_> {
         let repomd = Bytes::from(repomd_xml(&self.number.to_string(), &Tags::default(), &records));
         context.faults.pass("snapshot.before_store");
         let new: Vec<Digest> = made.frames.iter().map(|(digest, _)| *digest).collect();
+        let files = self.files(&made.plans, &made.zchunks, groups)?;
         let frames = made.frames.into_iter();
-        let frames = frames.map(|(digest, bytes)| (self.frame(&digest), bytes));
+        let frames: Vec<Object> = frames
+            .map(|(digest, bytes)| (self.frame(&digest), bytes))
+            .collect();
+        let paths = frames.iter().chain(&files).map(|(key, _)| key.path());
+        self.take_back(context, paths.collect()).await?;
         // The signer works meanwhile.
         let (stored, signature) = futures_util::join!(write(context, frames), self.sign(context, &repomd));
         if stored.is_ok() {
@@ -60,27 +65,45 @@ impl Stored<'_> {
         stored?;
         let (sha256, signature) = signature?;
         context.faults.pass("snapshot.after_frames");
+        write(context, files).await?;
+        context.faults.pass("snapshot.after_plans");
+        let root = [(RepomdFile::Xml, repomd), (RepomdFile::Asc, signature)];
+        let root = root.map(|(file, bytes)| (self.file(file), bytes));
+        write(context, root.into()).await?;
+        Ok(sha256)
+    }
+
+    /// The metadata files, most of them as plans.
+    fn files(
+        &self,
+        plans: &[FilePlan],
+        zchunks: &[Zchunk],
+        groups: Option<Groups>,
+    ) -> Result<Vec<Object>, JobError> {
         let mut files = Vec::new();
-        for file in &made.plans {
+        for file in plans {
             let name = file.name.parse().map_err(JobError::fail)?;
             files.push((self.metadata(name), plan(&[], file)?));
         }
-        for (zchunk, file) in made.zchunks.iter().zip(&made.plans) {
+        for (zchunk, file) in zchunks.iter().zip(plans) {
             let name = zchunk.name.parse().map_err(JobError::fail)?;
             files.push((self.metadata(name), plan(&zchunk.header, file)?));
         }
         if let Some(groups) = groups {
             files.push((self.metadata(groups.file_name()?), groups.bytes));
         }
-        write(context, files.into_iter()).await?;
-        context.faults.pass("snapshot.after_plans");
-        let root = [(RepomdFile::Xml, repomd), (RepomdFile::Asc, signature)];
-        write(
-            context,
-            root.into_iter().map(|(file, bytes)| (self.file(file), bytes)),
-        )
-        .await?;
-        Ok(sha256)
+        Ok(files)
+    }
+
+    /// Earlier snapshots may have had the same, and nobody may remove it now.
+    async fn take_back(&self, context: &Context, paths: Vec<String>) -> Result<(), JobError> {
+        let mut conn = context.conn().await?;
+        if db::doomed::rescue(&mut conn, self.base.id, &paths).await? {
+            return Ok(());
+        }
+        Err(JobError::retry(
+            "metadata of the same content is being removed at the moment",
+        ))
     }
 
     /// SHA-256 and signature of `repomd.xml`.
@@ -131,10 +154,10 @@ impl Stored<'_> {
     }
 }
 
-async fn write(
-    context: &Context,
-    objects: impl Iterator<Item = (StorageKey, Bytes)>,
-) -> Result<(), JobError> {
+/// An object that is about to be written.
+type Object = (StorageKey, Bytes);
+
+async fn write(context: &Context, objects: Vec<Object>) -> Result<(), JobError> {
     let storage = &context.storage;
     let puts = stream::iter(objects).map(|(key, bytes)| async move { storage.put(&key, bytes).await });
     Ok(puts.buffer_unordered(WRITES).try_collect::<()>().await?)

@@ -10,6 +10,7 @@ pub mod builds;
 pub mod chroots;
 pub mod connect;
 pub mod directories;
+pub mod doomed;
 pub mod events;
 pub mod forks;
 pub mod groups;

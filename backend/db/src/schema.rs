@@ -107,7 +107,13 @@ diesel::table! {
         id -> BigInt, repository_id -> BigInt, task_id -> Nullable<BigInt>, name -> Text, epoch -> Integer, version -> Text,
         release -> Text, arch -> Text, file_name -> Text, sha256 -> Text, unsigned_sha256 -> Text, size -> BigInt,
         since_snapshot -> Nullable<BigInt>, primary_xml -> Binary, filelists_xml -> Binary, other_xml -> Binary,
-        scratch -> Bool, replaced_by -> Nullable<BigInt>,
+        scratch -> Bool, replaced_by -> Nullable<BigInt>, orphaned_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! { removed_packages (id) { id -> BigInt, } }
+diesel::table! {
+    doomed_objects (repository_id, path) {
+        repository_id -> BigInt, path -> Text, since -> Timestamptz, deleting_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {

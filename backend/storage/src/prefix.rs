@@ -33,6 +33,18 @@ pub enum StoragePrefix {
         dir: DirName,
         chroot: ChrootName,
     },
+    /// The metadata files of a repository, or their plans, which its snapshots share.
+    Metadata {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+    },
+    /// The files of all snapshots of a repository.
+    Snapshots {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+    },
     /// The files of one snapshot.
     Snapshot {
         owner: OwnerName,
@@ -70,6 +82,8 @@ impl StoragePrefix {
             Self::Keys { owner, dir } => format!("keys/{owner}/{dir}/"),
             Self::Repository { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/"),
             Self::Frames { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/frames/"),
+            Self::Metadata { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/repodata/"),
+            Self::Snapshots { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/snapshots/"),
             Self::Snapshot {
                 owner,
                 dir,

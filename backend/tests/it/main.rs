@@ -18,5 +18,6 @@ mod monitor;
 mod packit;
 mod retention;
 mod snapshots;
+mod sweep;
 mod transfer;
 mod trouble;

@@ -2,6 +2,7 @@
 //! which every client that is in the middle of it comes to an end.
 
 mod orphans;
+mod packages;
 mod policy;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::repositories::Repository;
 use crate::schema::{repositories, snapshots};
 
 pub use orphans::{Orphans, orphans};
+pub use packages::{RemovedPackage, decide_packages, forget_packages, forget_requests, removed_packages};
 pub use policy::{Facts, Policy, Uses, Verdict};
 
 /// Most snapshots of a repository that are marked or go at once; the rest follows the next time.
@@ -57,12 +59,16 @@ pub async fn look(
              RETURNING r.id, r.project_id, EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.deleted_at IS NULL)
                  AND (EXISTS (SELECT 1 FROM snapshots s WHERE s.repository_id = r.id AND s.purge_at IS NOT NULL)
                      OR EXISTS (SELECT 1 FROM snapshots s WHERE s.repository_id = r.id AND s.purged_at IS NULL OFFSET $4)
+                     OR EXISTS (SELECT 1 FROM doomed_objects d WHERE d.repository_id = r.id)
+                     OR EXISTS (SELECT 1 FROM removed_packages g WHERE g.repository_id = r.id)
+                     OR EXISTS (SELECT 1 FROM snapshot_requests q WHERE q.repository_id = r.id AND q.created_at < $5)
                      OR EXISTS (SELECT 1 FROM rpms WHERE repository_id = r.id AND task_id IS NULL)) AS work",
         )
         .bind::<Timestamptz, _>(before)
         .bind::<BigInt, _>(limit)
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(i64::from(policy.snapshots))
+        .bind::<Timestamptz, _>(policy.forgotten_before(now))
         .load(conn)
         .await?;
         for looked in looked.iter().filter(|looked| looked.work) {
@@ -140,6 +146,19 @@ pub async fn uses(conn: &mut Connection, repository: i64) -> DbResult<Uses> {
     })
 }
 
+/// Takes turns with whoever publishes in a repository or moves its pointers, to the end of the transaction; false when it
+/// is gone.
+async fn lock(conn: &mut Connection, repository: i64) -> DbResult<bool> {
+    let there: Option<i64> = repositories::table
+        .find(repository)
+        .select(repositories::id)
+        .for_update()
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(there.is_some())
+}
+
 /// Judges a repository's snapshots and writes that down: marks those that nothing protects, spares those that something
 /// protects again, and ends those whose time has come, with a line of the history. Their files go after that, see
 /// [`going`]. Whoever moves a pointer takes turns with this.
@@ -154,14 +173,7 @@ pub async fn decide(
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        let there: Option<i64> = repositories::table
-            .find(repository.id)
-            .select(repositories::id)
-            .for_update()
-            .first(conn)
-            .await
-            .optional()?;
-        if there.is_none() {
+        if !lock(conn, repository.id).await? {
             return Ok(());
         }
         let facts = facts(conn, repository.id).await?;

@@ -77,13 +77,23 @@ impl Policy {
     /// What was given up before this may go.
     pub fn start_of_grace(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let grace = self.grace.max(Self::LEAST_GRACE);
-        now.checked_sub_signed(grace).unwrap_or(DateTime::<Utc>::MIN_UTC)
+        earlier(now, grace)
+    }
+
+    /// Since when what a pointer named is kept.
+    pub fn kept_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let days = TimeDelta::days(i64::from(self.days));
+        earlier(now, days)
+    }
+
+    /// What somebody asked of snapshots before this, and that is done, is forgotten.
+    pub fn forgotten_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.kept_since(now).min(self.start_of_grace(now))
     }
 
     /// Decides about all snapshots of a repository whose files are there, in any order.
     pub fn judge(&self, snapshots: &[Facts], uses: &Uses, now: DateTime<Utc>) -> Verdict {
-        let days = TimeDelta::days(i64::from(self.days));
-        let kept_since = now.checked_sub_signed(days).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let kept_since = self.kept_since(now);
         let kept_since = uses
             .oldest_build
             .map_or(kept_since, |build| kept_since.min(build));
@@ -108,6 +118,12 @@ impl Policy {
         }
         verdict
     }
+}
+
+/// Nothing is older than 1970, and databases cannot write down what chrono can.
+fn earlier(now: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    let then = now.checked_sub_signed(by).unwrap_or(DateTime::UNIX_EPOCH);
+    then.max(DateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What of the past goes, and what protects it.
 
 use chrono::TimeDelta;
+use db::doomed;
 use db::jobs::{self, Job};
 use db::pointers::{self, Moved, Wish};
 use db::projects::Project;
@@ -10,7 +11,7 @@ use db::snapshots::{self, Audience, NewSnapshot};
 use db::testing::execute;
 use protocol::{DirName, PointerName};
 
-use crate::support::{CHROOT, after, claimer, lease, pool, project, start, upload};
+use crate::support::{CHROOT, after, claimer, lease, pool, project, start, until_somebody_waits, upload};
 
 const DAY: i64 = 86_400;
 
@@ -260,4 +261,109 @@ async fn packages_are_orphans_when_no_snapshot_has_them() {
     );
     execute(conn, &asked).await.unwrap();
     assert_eq!(orphans(conn, &[141]).await, (vec![2, 4], 600));
+    execute(conn, "DELETE FROM snapshot_requests").await.unwrap();
+
+    // They go when that has been known for a while, and not while the project is being forked.
+    execute(conn, "UPDATE snapshots SET purged_at = now() WHERE number < 141")
+        .await
+        .unwrap();
+    let owner = "alice".parse().unwrap();
+    let rules = policy(1, 0);
+    let gone = async |conn: &mut db::Connection, seconds| {
+        retention::decide_packages(conn, &base, &owner, &rules, after(seconds))
+            .await
+            .unwrap();
+        let gone = retention::removed_packages(conn, base.id, 10).await.unwrap();
+        gone.into_iter().map(|package| package.id).collect::<Vec<i64>>()
+    };
+    assert_eq!(gone(conn, 1_000).await, Vec::<i64>::new());
+    assert_eq!(gone(conn, 8_199).await, Vec::<i64>::new());
+    publish(conn, base.id, &[2], &[], 8_199).await;
+    let fork = Job::ForkProject {
+        project: base.project + 1,
+        from: base.project,
+    };
+    jobs::enqueue(conn, &fork, after(0)).await.unwrap();
+    assert_eq!(gone(conn, 8_200).await, Vec::<i64>::new());
+    execute(conn, "DELETE FROM jobs").await.unwrap();
+    assert_eq!(gone(conn, 8_200).await, [1, 4]);
+    let gone = retention::removed_packages(conn, base.id, 10).await.unwrap();
+    assert_eq!(
+        (gone[0].sha256.as_str(), gone[0].shared, &gone[0].successor),
+        ("1", false, &None)
+    );
+    retention::forget_packages(conn, &[1]).await.unwrap();
+    assert_eq!(
+        retention::removed_packages(conn, base.id, 10).await.unwrap(),
+        gone[1..]
+    );
+}
+
+#[tokio::test]
+async fn requests_that_are_done_are_forgotten() {
+    let pool = pool(2).await;
+    let conn = &mut pool.get().await.unwrap();
+    let (_, base) = repository(conn).await;
+    for (snapshot, was_at) in [("1", "NULL"), ("NULL", "2"), ("NULL", "NULL")] {
+        let asked = format!(
+            "INSERT INTO snapshot_requests (repository_id, pointer, added, removed, actor, cause, created_at, snapshot, was_at)
+             VALUES ({}, 'stable', '{{}}', '{{}}', 'alice', 'tried', to_timestamp({}), {snapshot}, {was_at})",
+            base.id,
+            after(10).timestamp()
+        );
+        execute(conn, &asked).await.unwrap();
+    }
+    let forget = async |conn: &mut db::Connection, seconds| {
+        retention::forget_requests(conn, base.id, after(seconds))
+            .await
+            .unwrap()
+    };
+    assert_eq!((forget(conn, 10).await, forget(conn, 11).await), (0, 2));
+    let rules = policy(1, 2);
+    assert_eq!(rules.forgotten_before(after(3 * DAY)), after(DAY));
+    assert_eq!(policy(1, 0).forgotten_before(after(7_200)), after(0));
+}
+
+#[tokio::test]
+async fn what_is_stored_again_is_not_deleted() {
+    let pool = pool(3).await;
+    let conn = &mut pool.get().await.unwrap();
+    let (_, base) = repository(conn).await;
+    let paths = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let all = paths(&["a", "b", "c"]);
+    doomed::doom(conn, base.id, &all, after(0)).await.unwrap();
+    doomed::doom(conn, base.id, &all, after(50)).await.unwrap();
+    assert!(doomed::any(conn, base.id).await.unwrap());
+    assert!(doomed::rescue(conn, base.id, &paths(&["a", "x"])).await.unwrap());
+    let condemn = async |conn: &mut db::Connection, before| {
+        doomed::condemn(conn, base.id, after(before), after(100))
+            .await
+            .unwrap()
+    };
+    assert_eq!(condemn(conn, -1).await, paths(&[]), "too early");
+    // The third is named again.
+    doomed::doom(conn, base.id, &paths(&["b"]), after(60))
+        .await
+        .unwrap();
+    assert_eq!(condemn(conn, 10).await, paths(&["b"]));
+    assert!(!doomed::rescue(conn, base.id, &paths(&["b", "c"])).await.unwrap());
+    doomed::doom(conn, base.id, &paths(&[]), after(70)).await.unwrap();
+    assert_eq!(condemn(conn, 10).await, paths(&["b"]), "what was begun is ended");
+    doomed::deleted(conn, base.id, &paths(&["b"])).await.unwrap();
+    assert!(doomed::rescue(conn, base.id, &paths(&["b"])).await.unwrap());
+
+    // Whoever comes while the sentence is being passed waits for it, and is told.
+    doomed::doom(conn, base.id, &paths(&["d"]), after(0))
+        .await
+        .unwrap();
+    execute(conn, "BEGIN").await.unwrap();
+    assert_eq!(condemn(conn, 10).await, paths(&["d"]));
+    let (other, id) = (pool.clone(), base.id);
+    let late = tokio::spawn(async move {
+        let mut conn = other.get().await.unwrap();
+        doomed::rescue(&mut conn, id, &["d".to_owned()]).await.unwrap()
+    });
+    until_somebody_waits(conn).await;
+    execute(conn, "COMMIT").await.unwrap();
+    assert!(!late.await.unwrap());
 }

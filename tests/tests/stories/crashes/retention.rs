@@ -29,6 +29,26 @@ fn sql(service: &Service, text: &str) -> String {
     String::from_utf8_lossy(&asked.stdout).trim().to_owned()
 }
 
+/// Something for each step: metadata that is being deleted, and a package that is gone but for its place in lists. Its
+/// fragment is a zstd frame of one raw block.
+fn leftovers(repository: &str, number: u64) -> String {
+    let text = format!("<location href=\"{number:08}-gone/gone-1-1.noarch.rpm\"/>");
+    let length = text.len();
+    assert!(length < 256);
+    let block = (length << 3) | 1;
+    let fragment: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let frame = format!(
+        "28b52ffd20{length:02x}{:02x}{:02x}{:02x}{fragment}",
+        block & 255,
+        (block >> 8) & 255,
+        block >> 16
+    );
+    format!(
+        "INSERT INTO doomed_objects VALUES ({repository}, 'gone-{number}', now(), now());
+         INSERT INTO removed_packages VALUES (-{number}, {repository}, repeat('a', 64), NULL, '\\x{frame}')"
+    )
+}
+
 /// Of two snapshots, each time the older one ends; clients of the newer one notice nothing.
 #[tokio::test]
 async fn a_backend_killed_while_the_past_goes() {
@@ -42,7 +62,16 @@ async fn a_backend_killed_while_the_past_goes() {
     let of = "FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.owner = 'admin' AND p.name = 'lost-past'";
     let repository = sql(service, &format!("SELECT r.id {of}"));
     let owner = sql(service, &format!("SELECT p.id {of}"));
-    for place in ["retain.before_snapshots", "retain.after_snapshots"] {
+    for place in [
+        "retain.after_mark",
+        "retain.before_snapshots",
+        "retain.after_snapshots",
+        "retain.after_doom",
+        "retain.before_metadata",
+        "retain.after_metadata",
+        "retain.before_lists",
+        "retain.after_lists",
+    ] {
         let before = snapshot(service, "lost-past").await;
         copr.run(&["regenerate-repos", "lost-past"])
             .unwrap()
@@ -60,6 +89,7 @@ async fn a_backend_killed_while_the_past_goes() {
                 "UPDATE snapshots SET purge_at = now(), purged_at = now() WHERE repository_id = {repository} AND number = {before}"
             );
             sql(service, &ended);
+            sql(service, &leftovers(&repository, before));
             let job = format!(
                 "INSERT INTO jobs (kind, payload, priority, run_at, created_at) VALUES ('retain',
                  '{{\"kind\": \"retain\", \"project\": {owner}, \"repository\": {repository}}}', 1, now(), now())"
@@ -67,7 +97,9 @@ async fn a_backend_killed_while_the_past_goes() {
             sql(service, &job);
         };
         let waiting = format!(
-            "SELECT count(*) FROM snapshots WHERE repository_id = {repository} AND purge_at IS NOT NULL"
+            "SELECT (SELECT count(*) FROM snapshots WHERE repository_id = {repository} AND purge_at IS NOT NULL)
+                 + (SELECT count(*) FROM doomed_objects WHERE repository_id = {repository} AND deleting_at IS NOT NULL)
+                 + (SELECT count(*) FROM removed_packages WHERE repository_id = {repository})"
         );
         let url = format!(
             "{}/admin/lost-past/{CHROOT}/@{before}/repodata/repomd.xml",
