@@ -20,6 +20,7 @@ pub(crate) mod log;
 mod master;
 mod openpgp;
 mod pool;
+mod rsa;
 mod signer;
 mod store;
 

@@ -19,6 +19,7 @@ use openpgp::types::{Curve, Features, HashAlgorithm, KeyFlags, ReasonForRevocati
 
 use crate::names::{Algorithm, Fingerprint, Revocation, RevocationReason};
 use crate::server::error::Error;
+use crate::server::rsa::RsaKey;
 use crate::wire::Numbers;
 
 /// A primary key with its secret in the clear (in memory the library keeps it encrypted until used).
@@ -167,17 +168,48 @@ impl SecretKey {
     }
 }
 
-/// Signs a SHA-256 digest: the bare numbers.
-pub(crate) fn sign(pair: &KeyPair, digest: &[u8; 32]) -> Result<Numbers, Error> {
+/// Signs SHA-256 digests: the bare numbers of each, in the same order. Several are shared out among the processors.
+pub(crate) fn sign(pair: &KeyPair, digests: &[[u8; 32]]) -> Result<Vec<Numbers>, Error> {
+    let rsa = RsaKey::of(pair)?;
+    let one = |digest: &[u8; 32]| match &rsa {
+        Some(rsa) => Ok(Numbers {
+            algorithm: "rsa".to_owned(),
+            mpis: vec![rsa.sign(digest)?],
+        }),
+        None => sign_eddsa(pair, digest),
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = digests.len().div_ceil(processors).max(1);
+    let all = |digests: &[[u8; 32]]| digests.iter().map(one).collect::<Result<Vec<_>, _>>();
+    if share == digests.len() {
+        return all(digests);
+    }
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = digests
+            .chunks(share)
+            .map(|digests| scope.spawn(|| all(digests)))
+            .collect();
+        let mut numbers = Vec::with_capacity(digests.len());
+        for share in shares {
+            numbers.extend(share.join().map_err(|_| died())??);
+        }
+        Ok(numbers)
+    })
+}
+
+fn died() -> Error {
+    Error::OpenPgp {
+        operation: "sign a digest",
+        reason: "a thread died of it".to_owned(),
+    }
+}
+
+fn sign_eddsa(pair: &KeyPair, digest: &[u8; 32]) -> Result<Numbers, Error> {
     let signature = pair
         .clone()
         .sign(HashAlgorithm::SHA256, digest)
         .map_err(fail("sign a digest"))?;
     match signature {
-        mpi::Signature::RSA { s } => Ok(Numbers {
-            algorithm: "rsa".to_owned(),
-            mpis: vec![hex::encode(s.value())],
-        }),
         mpi::Signature::EdDSA { r, s } => Ok(Numbers {
             algorithm: "eddsa".to_owned(),
             mpis: vec![hex::encode(r.value()), hex::encode(s.value())],

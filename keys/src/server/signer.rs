@@ -101,11 +101,7 @@ impl Signer {
         }
         let unlocked = self.store.unlock(key, fingerprint)?;
         self.limiter.take(key, items.len(), self.clock.now())?;
-        let signatures: Result<Vec<_>, _> = digests
-            .iter()
-            .map(|digest| openpgp::sign(&unlocked.pair, digest))
-            .collect();
-        let signatures = signatures?;
+        let signatures = openpgp::sign(&unlocked.pair, &digests)?;
         let events: Vec<Event<'_>> = items
             .iter()
             .map(|item| Event::Signature {
