@@ -48,4 +48,5 @@ pub use publish_task::pack_fragment;
 pub use renew_keys::renew_keys;
 pub use retain::look_after;
 pub use run::{Parts, run};
+pub use sign::{Signed, Unsigned, packages as sign_packages};
 pub use snapshot::{Asked, Cause, Change, Publication, publish_snapshot};

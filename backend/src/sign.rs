@@ -12,24 +12,37 @@ use crate::context::Context;
 use crate::error::JobError;
 
 /// A package that waits for its signature.
-pub(crate) struct Unsigned {
+#[derive(Debug)]
+pub struct Unsigned {
+    /// The file.
     pub path: PathBuf,
+    /// SHA-256 of what was uploaded, for the signer's log, in hexadecimal digits.
     pub sha256: String,
+    /// Its headers.
     pub rpm: RpmFile,
+    /// Name, epoch, version, release and architecture, for the signer's log.
     pub nevra: String,
 }
 
 /// A signed package in a file of its own.
-pub(crate) struct Signed {
+#[derive(Debug)]
+pub struct Signed {
+    /// The file.
     pub path: PathBuf,
+    /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// Its length in bytes.
     pub size: u64,
+    /// Its headers.
     pub rpm: RpmFile,
 }
 
 /// Signs all packages in one call to the signer; the results stand beside the originals as `<name>.signed`. The same
 /// packages with the same time `at` give the same bytes, so that a repeated or a doubled run changes nothing.
-pub(crate) async fn packages(
+///
+/// # Errors
+/// When the signer refuses or cannot be reached, or a file cannot be read or written.
+pub async fn packages(
     context: &Context,
     project: &Project,
     unsigned: Vec<Unsigned>,

@@ -2,20 +2,23 @@
 
 mod api;
 mod publish;
+mod sign;
 mod start;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use storage::Storage;
 
 use crate::cli::Settings;
+use crate::config::Config;
 
 /// Options of `koper bench`.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Which one; all that measure the running service if none is named. `api` measures a service of its own; `seed`
     /// fills the database of the running one.
-    #[arg(value_parser = ["publish", "start", "boot", "api", "seed"])]
+    #[arg(value_parser = ["publish", "start", "boot", "sign", "api", "seed"])]
     name: Option<String>,
     #[command(flatten)]
     settings: Settings,
@@ -52,6 +55,23 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// What publications need, beside the running backend.
+fn context(config: &Config, pool: &db::Pool, storage: &Storage) -> anyhow::Result<backend::Context> {
+    Ok(backend::Context {
+        pool: pool.clone(),
+        storage: storage.clone(),
+        keys: keys::Client::new(&config.keys.url, keys::Secret::new(config.keys.token.expose()))?,
+        clock: db::SystemClock(),
+        service: config.service.clone(),
+        scratch_dir: std::env::temp_dir(),
+        max_package_bytes: config.backend.max_package_bytes,
+        keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
+        retention: config.backend.retention.policy(),
+        metadata: backend::Metadata::new(config.backend.metadata_mib << 20),
+        faults: backend::Faults::default(),
+    })
+}
+
 /// Milliseconds since `start`.
 fn ms(start: std::time::Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
@@ -83,6 +103,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     }
     if wanted("boot") {
         start::boot(&config).await?;
+    }
+    if wanted("sign") {
+        sign::run(&config).await?;
     }
     if wanted("publish") {
         publish::run(&config).await?;

@@ -89,7 +89,7 @@ struct Built(
     Fragments,
 );
 
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -98,7 +98,7 @@ impl Drop for Scratch {
     }
 }
 
-fn scratch() -> anyhow::Result<Scratch> {
+pub(super) fn scratch() -> anyhow::Result<Scratch> {
     let dir = std::env::temp_dir().join(format!("koper-bench-{}", db::users::new_secret(&mut rand::rng())));
     fs_err::create_dir_all(&dir)?;
     Ok(Scratch(dir))

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use backend::{Cause, Change, Context, Faults, Metadata, Publication, publish_snapshot, write_pointer};
+use backend::{Cause, Change, Context, Publication, publish_snapshot, write_pointer};
 use db::rpms::SameNevra;
 use db::snapshots::Audience;
 
 use super::{Bench, Built, CHROOT, PIECES};
-use crate::bench::{Figure, median, ms};
+use crate::bench::{Figure, context, median, ms};
 
 /// Publishes packages that are in the database already, beside the running backend, and prints what the steps took.
 pub(super) async fn run(bench: &Bench<'_>, template: &Built, size: usize) -> anyhow::Result<()> {
-    let context = context(bench)?;
+    let context = context(bench.config, &bench.pool, &bench.storage)?;
     let repository = {
         let mut conn = context.conn().await?;
         let dir = bench.project.name.clone().into();
@@ -67,23 +67,6 @@ pub(super) async fn run(bench: &Bench<'_>, template: &Built, size: usize) -> any
         .print()?;
     }
     Ok(())
-}
-
-fn context(bench: &Bench<'_>) -> anyhow::Result<Context> {
-    let config = bench.config;
-    Ok(Context {
-        pool: bench.pool.clone(),
-        storage: bench.storage.clone(),
-        keys: keys::Client::new(&config.keys.url, keys::Secret::new(config.keys.token.expose()))?,
-        clock: db::SystemClock(),
-        service: config.service.clone(),
-        scratch_dir: std::env::temp_dir(),
-        max_package_bytes: config.backend.max_package_bytes,
-        keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
-        retention: config.backend.retention.policy(),
-        metadata: Metadata::new(config.backend.metadata_mib << 20),
-        faults: Faults::default(),
-    })
 }
 
 /// What the signer takes for something of the size of a `repomd.xml`.
