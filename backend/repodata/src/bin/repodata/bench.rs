@@ -1,4 +1,5 @@
-//! `repodata bench`: a whole generation beside `createrepo_c`'s, with processor time and peak memory of each.
+//! `repodata bench`: a whole generation beside `createrepo_c`'s, with processor time and peak memory of each, and what dnf
+//! takes to load what they made.
 
 use std::io::{self, BufReader};
 use std::num::NonZeroUsize;
@@ -46,6 +47,7 @@ fn run(folder: &Path, packages: usize, rounds: usize, rivals: &[PathBuf]) -> any
             one_frame,
         } = sizes(folder)?;
         print("repodata create", packages, &cost, bytes);
+        load(folder, "repodata create", packages)?;
         println!(
             "{{\"packages\": {packages}, \"program\": \"one frame for each file\", \"bytes\": {one_frame}, \
              \"open_bytes\": {open}}}"
@@ -63,9 +65,34 @@ fn run(folder: &Path, packages: usize, rounds: usize, rivals: &[PathBuf]) -> any
                 &cost,
                 listed(&out)?.iter().map(|(_, size)| size).sum(),
             );
+            load(&out, &rival.display().to_string(), packages)?;
             fs_err::remove_dir_all(&out)?;
         }
     }
+    Ok(())
+}
+
+/// What dnf takes to read a repository that it has never seen, file lists included; nothing where there is no dnf.
+fn load(repository: &Path, program: &str, packages: usize) -> anyhow::Result<()> {
+    if Command::new("dnf").arg("--version").output().is_err() {
+        return Ok(());
+    }
+    let cache = repository.join("cache");
+    let mut dnf = Command::new("dnf");
+    dnf.arg("--quiet")
+        .arg("--disableplugin=*")
+        .arg(format!("--repofrompath=bench,file://{}", repository.display()))
+        .args(["--repo=bench", "--releasever=1", "--setopt=bench.gpgcheck=0"])
+        .arg(format!("--setopt=cachedir={}", cache.display()))
+        .arg(format!("--setopt=logdir={}", cache.display()))
+        .args(["repoquery", "--file", "/nowhere"]);
+    let cost = measure(&mut dnf)?;
+    fs_err::remove_dir_all(&cache)?;
+    println!(
+        "{{\"packages\": {packages}, \"program\": \"dnf loading what {program} made\", \"wall_ms\": {}, \"cpu_ms\": {}}}",
+        cost.wall.as_millis(),
+        cost.cpu.as_millis()
+    );
     Ok(())
 }
 
