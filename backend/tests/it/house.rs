@@ -28,6 +28,7 @@ use testkit::{Copr, Ran};
 use tokio::sync::oneshot;
 
 use crate::api::Api;
+use crate::weather::Weather;
 
 pub const CHROOT: &str = "debian-12-x86_64";
 const SECRET: &str = "0123456789abcdef-token";
@@ -39,10 +40,12 @@ pub struct House {
     pub url: String,
     pub results_url: String,
     seconds: Arc<AtomicI64>,
+    retention: Retention,
+    database: String,
     dir: TempDir,
 }
 
-async fn object_store(dir: &Path) -> Storage {
+async fn object_store(dir: &Path, weather: Option<Arc<Weather>>) -> Storage {
     let (ready, address) = oneshot::channel();
     let config = embedded_s3::Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -53,8 +56,12 @@ async fn object_store(dir: &Path) -> Storage {
     };
     let on_ready = |address| ready.send(address).unwrap();
     tokio::spawn(embedded_s3::serve(config, on_ready, std::future::pending()));
+    let mut address = address.await.unwrap();
+    if let Some(weather) = weather {
+        address = weather.stand_before(address).await;
+    }
     let config = storage::Config {
-        endpoint: format!("http://{}", address.await.unwrap()),
+        endpoint: format!("http://{address}"),
         bucket: "koper".to_owned(),
         access_key: "tester".to_owned(),
         secret_key: storage::Secret::new("very-secret-key"),
@@ -121,24 +128,29 @@ fn free() -> SocketAddr {
 
 impl House {
     pub async fn new() -> Self {
-        Self::with(None, Retention::default()).await
+        Self::with(None, Retention::default(), None).await
     }
 
     /// Keys expire after so many days, of which the signer knows how many have passed.
     pub async fn with_keys_that_last(days: Option<u64>) -> Self {
-        Self::with(days, Retention::default()).await
+        Self::with(days, Retention::default(), None).await
     }
 
     /// One that keeps so much of the past.
     pub async fn keeping(retention: Retention) -> Self {
-        Self::with(None, retention).await
+        Self::with(None, retention, None).await
     }
 
-    async fn with(days: Option<u64>, retention: Retention) -> Self {
+    /// One with something between it and its store.
+    pub async fn in_weather(weather: &Arc<Weather>) -> Self {
+        Self::with(None, Retention::default(), Some(Arc::clone(weather))).await
+    }
+
+    async fn with(days: Option<u64>, retention: Retention, weather: Option<Arc<Weather>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = Cluster::shared().await.unwrap().database().await.unwrap();
         let pool = db::pool(&database, 12).unwrap();
-        let storage = object_store(dir.path()).await;
+        let storage = object_store(dir.path(), weather).await;
         let seconds = Arc::new(AtomicI64::new(0));
         let passed = Arc::clone(&seconds);
         let clock: db::Clock =
@@ -205,24 +217,38 @@ impl House {
             metadata: Metadata::new(settings.metadata_mib << 20),
             faults: Faults::default(),
         };
-        let parts = Parts {
-            pool,
-            listener: db::Listener::start(&database),
-            storage,
-            keys,
-            clock,
-            service,
-        };
-        tokio::spawn(backend::run(settings, parts, std::future::pending()));
-        Self {
+        let house = Self {
             context,
             signer: tokio::sync::Mutex::new(Some(signer)),
             signer_listen,
             url,
             results_url,
             seconds,
+            retention,
+            database,
             dir,
-        }
+        };
+        house.start_backend("scratch");
+        house
+    }
+
+    /// Starts a backend, one more if there is one; it works in a folder of its own.
+    pub fn start_backend(&self, scratch: &str) {
+        let context = &self.context;
+        let settings = Config {
+            scratch_dir: self.dir.path().join(scratch),
+            retention: self.retention,
+            ..Config::default()
+        };
+        let parts = Parts {
+            pool: context.pool.clone(),
+            listener: db::Listener::start(&self.database),
+            storage: context.storage.clone(),
+            keys: context.keys.clone(),
+            clock: context.clock.clone(),
+            service: context.service.clone(),
+        };
+        tokio::spawn(backend::run(settings, parts, std::future::pending()));
     }
 
     pub async fn stop_signer(&self) {
@@ -243,7 +269,7 @@ impl House {
         answer.error_for_status().unwrap().text().await.unwrap()
     }
 
-    /// Moves the clock on.
+    /// Moves the clock on, or back by a negative number.
     pub fn pass(&self, days: i64) {
         self.seconds.fetch_add(days * 86_400, Ordering::Relaxed);
     }
