@@ -3,24 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use db::forks::Piece;
 use db::projects::Project;
-use db::rpms::{PublishedFile, SameNevra};
+use db::rpms::SameNevra;
 use protocol::{ChrootName, FailureKind, TaskId};
-use repodata::RpmFile;
-use storage::{BuildDir, ResultFile, ResultIndex, StorageKey};
+use storage::BuildDir;
 
 use crate::context::Context;
+use crate::copies::{self, Folder};
 use crate::error::{JobError, lasting};
 use crate::pointer;
-use crate::publish_task::{duplicate, store, too_large};
+use crate::publish_task::duplicate;
 use crate::settle::end_tasks;
-use crate::sign::{self, Unsigned};
 use crate::snapshot::{self, Cause, Change, Publication};
-
-/// Longest list of a build's files, in bytes.
-const MAX_INDEX: u64 = 16 << 20;
 
 pub(crate) async fn run(context: &Context, id: i64, from: i64) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -130,123 +125,21 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
     if files.is_empty() {
         return Err(gone());
     }
-    let scratch = tempfile::Builder::new()
-        .prefix("fork-")
-        .tempdir_in(&context.scratch_dir)?;
-    let mut unsigned = Vec::new();
-    for (number, file) in files.iter().enumerate() {
-        let path = scratch.path().join(format!("{number}.rpm"));
-        unsigned.push(fetch(context, file, path).await?);
-    }
-    let uploaded: Vec<String> = files.into_iter().map(|f| f.unsigned_sha256).collect();
-    let signed = sign::packages(context, to, unsigned, task.created_at).await?;
-    let result_dir = BuildDir {
-        build: build.id,
-        package: package.clone(),
-    };
-    let (mut rows, mut listed) = (Vec::new(), Vec::new());
-    for (signed, uploaded) in signed.into_iter().zip(uploaded) {
-        let place = (task.id, repository.id, result_dir.to_string());
-        let (row, file) = store(context, place, signed, uploaded).await?;
-        rows.push(row);
-        listed.push(file);
-    }
-    let places = Places {
-        from,
-        to,
-        original: BuildDir {
-            build: original_build,
-            package,
+    let folder = |project: &Project, build| Folder {
+        owner: project.owner.clone(),
+        dir: project.name.clone().into(),
+        chroot: piece.chroot.clone(),
+        build: BuildDir {
+            build,
+            package: package.clone(),
         },
-        copy: result_dir,
     };
-    places
-        .list(context, &piece.chroot, listed, task.created_at)
-        .await?;
+    let (original, copy) = (folder(from, original_build), folder(to, build.id));
+    let place = (task.id, repository.id, copy.build.to_string());
+    let (rows, listed) = copies::sign(context, to, &files, place, task.created_at).await?;
+    copies::list(context, (&original, &copy), listed, task.created_at).await?;
     let mut conn = context.conn().await?;
     db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse)
         .await
         .map_err(|e| duplicate(e, &rows))
-}
-
-async fn fetch(
-    context: &Context,
-    file: &PublishedFile,
-    path: std::path::PathBuf,
-) -> Result<Unsigned, JobError> {
-    let blob = StorageKey::Blob(file.sha256.parse().map_err(JobError::fail)?);
-    let found = context
-        .storage
-        .get_to_file(&blob, &path, context.max_package_bytes)
-        .await
-        .map_err(|error| too_large(error, &file.file_name))?;
-    let hashed = found.ok_or_else(|| JobError::fail(format!("the file {} is gone", file.file_name)))?;
-    let (read, name) = (path.clone(), file.file_name.clone());
-    let rpm = context
-        .compute(move || {
-            let mut reader = std::io::BufReader::new(fs_err::File::open(&read)?);
-            RpmFile::read_headers(&mut reader, hashed.size)
-                .map_err(|e| JobError::fail(format!("{name} cannot be read back: {e}")))
-        })
-        .await?;
-    let nevra = rpm.nevra().map_err(JobError::fail)?;
-    Ok(Unsigned {
-        path,
-        sha256: file.unsigned_sha256.clone(),
-        rpm,
-        nevra: nevra.to_string(),
-    })
-}
-
-/// Where the listings of a build and its copy are.
-struct Places<'a> {
-    from: &'a Project,
-    to: &'a Project,
-    original: BuildDir,
-    copy: BuildDir,
-}
-
-impl Places<'_> {
-    /// Lists the signed packages with the original's logs, and the source package.
-    async fn list(
-        &self,
-        context: &Context,
-        chroot: &ChrootName,
-        mut files: Vec<ResultFile>,
-        at: DateTime<Utc>,
-    ) -> Result<(), JobError> {
-        let index = |project: &Project, build_dir: &BuildDir| StorageKey::ResultIndex {
-            owner: project.owner.clone(),
-            dir: project.name.clone().into(),
-            chroot: chroot.clone(),
-            build_dir: build_dir.clone(),
-        };
-        let source = |project: &Project, build_dir: &BuildDir| StorageKey::SourceIndex {
-            owner: project.owner.clone(),
-            dir: project.name.clone().into(),
-            build: build_dir.build,
-        };
-        let storage = &context.storage;
-        let old: Option<ResultIndex> = storage
-            .get_json(&index(self.from, &self.original), MAX_INDEX)
-            .await?;
-        let kept = old.into_iter().flat_map(|old| old.files);
-        let kept: Vec<ResultFile> = kept.filter(|f| !f.name.as_str().ends_with(".rpm")).collect();
-        files.extend(kept);
-        for file in &mut files {
-            file.modified = file.modified.max(at.timestamp());
-        }
-        let complete = ResultIndex {
-            files,
-            complete: true,
-        };
-        storage.put_json(&index(self.to, &self.copy), &complete).await?;
-        let old: Option<ResultIndex> = storage
-            .get_json(&source(self.from, &self.original), MAX_INDEX)
-            .await?;
-        if let Some(old) = old {
-            storage.put_json(&source(self.to, &self.copy), &old).await?;
-        }
-        Ok(())
-    }
 }

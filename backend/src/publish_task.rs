@@ -238,7 +238,7 @@ async fn fetch(
 }
 
 /// A package above the limit is its packager's trouble, and stays that; other trouble of the store passes.
-pub(crate) fn too_large(error: StorageError, name: impl Display) -> JobError {
+fn too_large(error: StorageError, name: impl Display) -> JobError {
     match error {
         StorageError::TooLarge { limit, .. } => JobError::package(
             FailureKind::ArtifactsTooLarge,
@@ -249,7 +249,7 @@ pub(crate) fn too_large(error: StorageError, name: impl Display) -> JobError {
 }
 
 /// Stores a signed package as a blob. The place is a task, its repository, and its result folder.
-pub(crate) async fn store(
+async fn store(
     context: &Context,
     place: (TaskId, i64, String),
     signed: Signed,

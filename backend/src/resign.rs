@@ -1,10 +1,8 @@
-//! New signatures for packages that are published. Only the signature header is made anew: a package's payload is read for
-//! its checksum, and the store copies what it can.
+//! New signatures for packages that are published. Only the signature header is made anew.
 //!
 //! The new file has an address of its own, below the name of its key: snapshots of before name the old one, and whoever
 //! reads them still finds it.
 
-use bytes::Bytes;
 use chrono::DateTime;
 use db::keys::SignedRpm;
 use db::projects::Project;
@@ -15,10 +13,11 @@ use keys::{Intent, PublicKey};
 use protocol::{FileName, TaskId};
 use repodata::RpmFile;
 use sha2::{Digest as _, Sha256};
-use storage::{BuildDir, ResultFile, ResultIndex, StorageKey, Tail};
+use storage::{BuildDir, ResultFile, ResultIndex, StorageKey};
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::headers::{self, Blob};
 use crate::publish_task::describe;
 
 /// Tasks whose packages are looked at together.
@@ -27,8 +26,6 @@ const TASKS: i64 = 32;
 const BATCH: usize = 500;
 /// Packages that are read at the same time.
 const IN_FLIGHT: usize = 4;
-/// Most headers are smaller than this, in bytes.
-const HEAD: u64 = 128 << 10;
 /// Longest list of a build's files, in bytes.
 const MAX_INDEX: u64 = 16 << 20;
 
@@ -106,41 +103,8 @@ impl Work<'_> {
 
     /// A package's headers, if it is not signed with the key yet; or why it cannot be.
     async fn head(&self, row: SignedRpm) -> Result<Result<Option<Old>, String>, JobError> {
-        let blob = StorageKey::Blob(row.sha256.parse().map_err(JobError::fail)?);
-        let storage = &self.context.storage;
-        let Some(size) = storage.exists(&blob).await? else {
-            return Ok(Err(format!(
-                "the file {} is gone and cannot be signed",
-                row.file_name
-            )));
-        };
-        let mut wanted = HEAD;
-        loop {
-            let last = wanted.min(size);
-            let Some(object) = storage
-                .get_stream(&blob, Some((0, Some(last.saturating_sub(1)))))
-                .await?
-            else {
-                return Ok(Err(format!(
-                    "the file {} is gone and cannot be signed",
-                    row.file_name
-                )));
-            };
-            let bytes = object
-                .stream
-                .try_fold(Vec::new(), async |mut all, chunk| {
-                    all.extend_from_slice(&chunk);
-                    Ok(all)
-                })
-                .await?;
-            match RpmFile::parse(&bytes, size) {
-                Ok(rpm) if self.has_signed(&rpm) => return Ok(Ok(None)),
-                Ok(rpm) => return Ok(Ok(Some(Old { row, rpm }))),
-                // Its headers are longer.
-                Err(_) if last < size => wanted *= 8,
-                Err(error) => return Ok(Err(format!("{} cannot be read back: {error}", row.file_name))),
-            }
-        }
+        let read = headers::read(self.context, blob(&row)).await?;
+        Ok(read.map(|rpm| (!self.has_signed(&rpm)).then_some(Old { row, rpm })))
     }
 
     /// Whether a signature names the key: each of ours carries the fingerprint of its issuer.
@@ -176,25 +140,7 @@ impl Work<'_> {
         Old { row, rpm }: Old,
         packet: Vec<u8>,
     ) -> Result<(SignedRpm, NewRpm, ResultFile), JobError> {
-        let signed = repodata::add_signature(&rpm, &packet).map_err(JobError::fail)?;
-        let mut head = rpm.lead().to_vec();
-        head.extend_from_slice(&signed.bytes);
-        head.extend_from_slice(rpm.header().as_bytes());
-        let old = StorageKey::Blob(row.sha256.parse().map_err(JobError::fail)?);
-        let tail = Tail {
-            of: &old,
-            size: rpm.file_size(),
-            start: rpm.header_end(),
-        };
-        let size = head.len() as u64 + tail.size.saturating_sub(tail.start);
-        let sha256 = self.hash(&head, tail, &row).await?;
-        let new = StorageKey::Blob(sha256.parse().map_err(JobError::fail)?);
-        let storage = &self.context.storage;
-        let rpm = RpmFile::parse(&head, size)
-            .map_err(|e| JobError::fail(format!("{} cannot be read back: {e}", row.file_name)))?;
-        if storage.exists(&new).await? != Some(size) {
-            storage.splice(&new, Bytes::from(head), tail).await?;
-        }
+        let file = headers::with_signature(self.context, blob(&row), &rpm, &packet).await?;
         let dir = row
             .result_dir
             .as_ref()
@@ -205,31 +151,13 @@ impl Work<'_> {
             format!("{dir}/{}", self.folder),
         );
         let unsigned = row.unsigned_sha256.clone();
-        let described = describe(self.context, place, (rpm, sha256, size), unsigned).await;
+        let described = describe(self.context, place, file, unsigned).await;
         // No build waits for this, so nobody but the administrator can be told.
         let (new, file) = described.map_err(|error| match error {
             JobError::Package { message, .. } => JobError::Fail(message),
             other => other,
         })?;
         Ok((row, new, file))
-    }
-
-    async fn hash(&self, head: &[u8], tail: Tail<'_>, row: &SignedRpm) -> Result<String, JobError> {
-        let mut hasher = Sha256::new_with_prefix(head);
-        if tail.start < tail.size {
-            let object = self
-                .context
-                .storage
-                .get_stream(tail.of, Some((tail.start, None)))
-                .await?;
-            let object =
-                object.ok_or_else(|| JobError::fail(format!("the file {} is gone", row.file_name)))?;
-            let mut stream = object.stream;
-            while let Some(chunk) = stream.next().await {
-                hasher.update(&chunk?);
-            }
-        }
-        Ok(hex::encode(hasher.finalize()))
     }
 
     /// Lists the new files of each build, beside those that an earlier run brought.
@@ -254,6 +182,13 @@ impl Work<'_> {
             storage.put_json(&key, &ResultIndex { files, complete }).await?;
         }
         Ok(())
+    }
+}
+
+fn blob(row: &SignedRpm) -> Blob<'_> {
+    Blob {
+        name: &row.file_name,
+        sha256: &row.sha256,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::fault::Faults;
 use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
-    accept_source, change_key, events, expire, fork_project, make_snapshot, pointer, publish_task,
+    accept_source, change_key, events, expire, fork_project, make_snapshot, pointer, promote, publish_task,
     remove_builds, remove_directory, remove_project, renew_keys, republish, retain, set_up_project,
     store_log,
 };
@@ -222,6 +222,7 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
             None => republish::spread(context, *project, chroot.as_ref(), *release).await,
         },
         Job::MakeSnapshot { request } => make_snapshot::run(context, *request).await,
+        Job::Promote { request } => promote::run(context, *request).await,
         Job::WritePointers { repository } => pointer::run(context, *repository).await,
         Job::Retain { repository, .. } => retain::run(context, *repository).await,
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,

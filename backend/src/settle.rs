@@ -30,6 +30,9 @@ pub(crate) async fn settle(
         Err(JobError::Package { kind, message }) => {
             let tasks = tasks(conn, &claimed.job).await?;
             end_tasks(conn, &tasks, (*kind, message), now).await?;
+            if let Job::MakeSnapshot { request } | Job::Promote { request } = &claimed.job {
+                db::snapshot_requests::cannot_be(conn, *request, message).await?;
+            }
             jobs::done(conn, claimed).await?;
         }
         Err(JobError::Retry(reason)) => {
@@ -78,6 +81,10 @@ async fn tasks(conn: &mut db::Connection, job: &Job) -> Result<Vec<(TaskId, i32)
             let pieces = db::forks::pieces(conn, *from, *project).await?;
             pieces.into_iter().map(|piece| (piece.task, 0)).collect()
         }
+        Job::Promote { request } => {
+            let pieces = db::promotions::pieces(conn, *request).await?;
+            pieces.into_iter().map(|piece| (piece.task, 0)).collect()
+        }
         _ => Vec::new(),
     })
 }
@@ -97,13 +104,15 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
             let repository = db::repositories::by_id(conn, *repository).await?;
             repository.map(|repository| repository.project)
         }
-        Job::MakeSnapshot { request } => match db::snapshot_requests::find(conn, *request).await? {
-            Some(request) => {
-                let repository = db::repositories::by_id(conn, request.repository).await?;
-                repository.map(|repository| repository.project)
+        Job::MakeSnapshot { request } | Job::Promote { request } => {
+            match db::snapshot_requests::find(conn, *request).await? {
+                Some(request) => {
+                    let repository = db::repositories::by_id(conn, request.repository).await?;
+                    repository.map(|repository| repository.project)
+                }
+                None => None,
             }
-            None => None,
-        },
+        }
         Job::StoreLog { .. }
         | Job::AcceptSource { .. }
         | Job::RemoveProject { .. }

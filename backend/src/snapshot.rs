@@ -213,6 +213,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         number,
         timestamp,
     };
+    let signed_by = context.public_key(project)?.fingerprint.to_string();
     let repomd_sha256 = new.store(context, (which, held), made, groups).await?;
     context.faults.pass("snapshot.before_move");
     if (context.clock)() - began > LONGEST {
@@ -229,6 +230,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         added: &added,
         removed: &removed,
         repomd_sha256: &repomd_sha256,
+        signed_by: &signed_by,
         audience,
         request: publication.asked.map(|asked| asked.request),
     };

@@ -192,7 +192,7 @@ pub async fn pieces(conn: &mut Connection, from: i64, to: i64) -> DbResult<Vec<P
          FROM builds b JOIN tasks t ON t.build_id = b.id LEFT JOIN builds ob ON ob.id = b.forked_from
          LEFT JOIN tasks o ON o.build_id = b.forked_from AND o.kind = 'rpm' AND o.chroot = t.chroot
          WHERE b.project_id = $2 AND t.kind = 'rpm' AND t.state = 'publishing' AND t.attempt = 0
-             AND coalesce(ob.project_id, $1) = $1
+             AND b.promoted_from IS NULL AND coalesce(ob.project_id, $1) = $1
          ORDER BY t.chroot, t.id",
     )
     .bind::<BigInt, _>(from)
@@ -214,7 +214,7 @@ pub async fn pieces(conn: &mut Connection, from: i64, to: i64) -> DbResult<Vec<P
         .collect()
 }
 
-/// Marks published tasks of a fork.
+/// Marks published tasks of a fork or a promotion.
 ///
 /// # Errors
 /// When the query fails.

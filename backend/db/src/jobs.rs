@@ -79,6 +79,11 @@ pub enum Job {
         /// `snapshot_requests.id`.
         request: i64,
     },
+    /// Make the snapshot that somebody asked for, with packages of another repository.
+    Promote {
+        /// `snapshot_requests.id`.
+        request: i64,
+    },
     /// Remove what of a repository's past nothing protects.
     Retain {
         /// `projects.id`.
@@ -135,6 +140,7 @@ impl Job {
             Self::Republish { .. } => "republish",
             Self::WritePointers { .. } => "write_pointers",
             Self::MakeSnapshot { .. } => "make_snapshot",
+            Self::Promote { .. } => "promote",
             Self::Retain { .. } => RETAIN,
             Self::ForkProject { .. } => "fork_project",
             Self::RemoveDirectory { .. } => "remove_directory",
@@ -152,7 +158,7 @@ impl Job {
             Self::WritePointers { .. } | Self::MakeSnapshot { .. } => 25,
             Self::AcceptSource { .. } => 20,
             Self::PublishTask { .. } => 10,
-            Self::Republish { .. } => 8,
+            Self::Republish { .. } | Self::Promote { .. } => 8,
             Self::ForkProject { .. } => 6,
             // It is long, and what is built meanwhile is not to wait for it.
             Self::ChangeKey { .. } => 4,

@@ -221,6 +221,8 @@ pub async fn publishing(
     let runs: Vec<Run> = diesel::sql_query(
         "SELECT j.id, j.attempt FROM jobs j WHERE j.failed_at IS NULL AND j.lease_expires_at > $2
              AND (j.kind = 'fork_project' AND (j.payload ->> 'project')::bigint = $1
+                 OR j.kind = 'promote' AND (SELECT r.project_id FROM snapshot_requests s
+                     JOIN repositories r ON r.id = s.repository_id WHERE s.id = (j.payload ->> 'request')::bigint) = $1
                  OR j.kind = 'publish_task' AND (SELECT b.project_id FROM tasks t JOIN builds b ON b.id = t.build_id
                      WHERE t.id = (j.payload ->> 'task')::bigint) = $1)",
     )

@@ -23,6 +23,7 @@ pub mod permissions;
 pub mod pointers;
 pub mod project_chroots;
 pub mod projects;
+pub mod promotions;
 pub mod quotas;
 pub mod read;
 pub mod removals;

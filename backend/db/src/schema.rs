@@ -82,7 +82,7 @@ diesel::table! {
         source -> Jsonb, package_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, scratch -> Bool, state -> Text,
         started_at -> Nullable<Timestamptz>, ended_at -> Nullable<Timestamptz>, chroots -> Array<Text>,
         chroot_states -> Array<Text>,
-        forked_from -> Nullable<BigInt>,
+        forked_from -> Nullable<BigInt>, promoted_from -> Nullable<Jsonb>,
     }
 }
 diesel::table! {
@@ -125,7 +125,7 @@ diesel::table! {
         repository_id -> BigInt, number -> BigInt, parent -> BigInt, created_at -> Timestamptz, cause -> Text,
         packages -> BigInt, repomd_sha256 -> Text, added -> Array<BigInt>, removed -> Array<BigInt>,
         content -> Nullable<Array<BigInt>>, steps -> Integer, actor -> Nullable<Text>, purge_at -> Nullable<Timestamptz>,
-        purged_at -> Nullable<Timestamptz>,
+        purged_at -> Nullable<Timestamptz>, signed_by -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -137,7 +137,7 @@ diesel::table! {
     snapshot_requests (id) {
         id -> BigInt, repository_id -> BigInt, pointer -> Text, expected -> Nullable<BigInt>, added -> Array<BigInt>,
         removed -> Array<BigInt>, actor -> Text, cause -> Text, created_at -> Timestamptz, snapshot -> Nullable<BigInt>,
-        was_at -> Nullable<BigInt>,
+        was_at -> Nullable<BigInt>, refusal -> Nullable<Text>,
     }
 }
 diesel::table! {

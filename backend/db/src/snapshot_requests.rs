@@ -61,12 +61,14 @@ pub struct Request {
     pub snapshot: Option<i64>,
     /// Where the pointer was in place of where it had to be, 0 for nowhere; nothing has changed then.
     pub was_at: Option<i64>,
+    /// Why it cannot be done; nothing has changed then.
+    pub refusal: Option<String>,
 }
 
 impl Request {
     /// Whether there is nothing left to do.
     pub fn is_done(&self) -> bool {
-        self.snapshot.is_some() || self.was_at.is_some()
+        self.snapshot.is_some() || self.was_at.is_some() || self.refusal.is_some()
     }
 
     /// Who gets the snapshot.
@@ -93,6 +95,7 @@ struct Row {
     cause: String,
     snapshot: Option<i64>,
     was_at: Option<i64>,
+    refusal: Option<String>,
 }
 
 /// Writes a request down, and the job that does it; the request's number.
@@ -101,20 +104,7 @@ struct Row {
 /// When the query fails.
 pub async fn create(conn: &mut Connection, new: &NewRequest<'_>, now: DateTime<Utc>) -> DbResult<i64> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        let id: i64 = diesel::insert_into(table::table)
-            .values((
-                table::repository_id.eq(new.repository),
-                table::pointer.eq(new.pointer.as_str()),
-                table::expected.eq(new.expected),
-                table::added.eq(new.added),
-                table::removed.eq(new.removed),
-                table::actor.eq(new.actor),
-                table::cause.eq(new.cause),
-                table::created_at.eq(now),
-            ))
-            .returning(table::id)
-            .get_result(conn)
-            .await?;
+        let id = insert(conn, new, now).await?;
         let detail = serde_json::json!({
             "request": id, "pointer": new.pointer, "expected": new.expected, "added": new.added.len(),
             "removed": new.removed.len(), "cause": new.cause,
@@ -124,6 +114,24 @@ pub async fn create(conn: &mut Connection, new: &NewRequest<'_>, now: DateTime<U
         Ok(id)
     })
     .await
+}
+
+/// Only the row.
+pub(crate) async fn insert(conn: &mut Connection, new: &NewRequest<'_>, now: DateTime<Utc>) -> DbResult<i64> {
+    Ok(diesel::insert_into(table::table)
+        .values((
+            table::repository_id.eq(new.repository),
+            table::pointer.eq(new.pointer.as_str()),
+            table::expected.eq(new.expected),
+            table::added.eq(new.added),
+            table::removed.eq(new.removed),
+            table::actor.eq(new.actor),
+            table::cause.eq(new.cause),
+            table::created_at.eq(now),
+        ))
+        .returning(table::id)
+        .get_result(conn)
+        .await?)
 }
 
 /// A request by number.
@@ -149,6 +157,7 @@ pub async fn find(conn: &mut Connection, id: i64) -> DbResult<Option<Request>> {
             cause: row.cause,
             snapshot: row.snapshot,
             was_at: row.was_at,
+            refusal: row.refusal,
         })
     })
     .transpose()
@@ -173,6 +182,18 @@ pub async fn made(conn: &mut Connection, id: i64, snapshot: i64) -> DbResult<()>
 pub async fn refused(conn: &mut Connection, id: i64, is_at: i64) -> DbResult<()> {
     diesel::update(table::table.find(id))
         .set(table::was_at.eq(is_at))
+        .execute(conn)
+        .await?;
+    notify(conn, Topic::Progress).await
+}
+
+/// Writes down why a request cannot be done. What is done stays so.
+///
+/// # Errors
+/// When the query fails.
+pub async fn cannot_be(conn: &mut Connection, id: i64, why: &str) -> DbResult<()> {
+    diesel::update(table::table.find(id).filter(table::snapshot.is_null()))
+        .set(table::refusal.eq(why))
         .execute(conn)
         .await?;
     notify(conn, Topic::Progress).await

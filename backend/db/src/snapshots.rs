@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub purge_at: Option<DateTime<Utc>>,
     /// When its files went.
     pub purged_at: Option<DateTime<Utc>>,
+    /// Fingerprint of the key that signed its `repomd.xml`; `None` where that was not written down.
+    pub signed_by: Option<String>,
 }
 
 /// A snapshot by number.
@@ -243,6 +245,8 @@ pub struct NewSnapshot<'a> {
     pub removed: &'a [i64],
     /// SHA-256 of its `repomd.xml`.
     pub repomd_sha256: &'a str,
+    /// Fingerprint of the key that signed that.
+    pub signed_by: &'a str,
     /// Who gets it.
     pub audience: &'a Audience,
     /// The request that it answers (`snapshot_requests.id`).
@@ -349,6 +353,7 @@ async fn insert(conn: &mut Connection, new: &NewSnapshot<'_>, now: DateTime<Utc>
             snapshots::content.eq(whole.then_some(new.content)),
             snapshots::steps.eq(if whole { 0 } else { steps }),
             snapshots::actor.eq(new.actor),
+            snapshots::signed_by.eq(new.signed_by),
         ))
         .execute(conn)
         .await?;

@@ -21,7 +21,7 @@ async fn shown(house: &House, project: &str) -> Value {
 }
 
 /// Fingerprints, oldest first, and which of them is the active one.
-async fn fingerprints(house: &House, project: &str) -> (Vec<String>, usize) {
+pub async fn fingerprints(house: &House, project: &str) -> (Vec<String>, usize) {
     let shown = shown(house, project).await;
     let keys = shown["keys"].as_array().unwrap();
     let active = keys.iter().position(|key| key["active"] == true).unwrap();
@@ -89,7 +89,7 @@ fn rpmkeys(folder: &Path, keys: &str, files: &[Vec<u8>]) -> Vec<(bool, String)> 
 }
 
 /// Every package that dnf sees in a project, and whether it verifies with the keys that machines import now.
-async fn verified_by(house: &House, machine: &Machine, project: &str, fingerprint: &str) -> usize {
+pub async fn verified_by(house: &House, machine: &Machine, project: &str, fingerprint: &str) -> usize {
     let (done, said) = machine.dnf(&["-q", "repoquery", "--location"]).await;
     assert!(done, "{said}");
     let mut files = Vec::new();

@@ -17,6 +17,7 @@ mod machine;
 mod mock_config;
 mod monitor;
 mod packit;
+mod promote;
 mod retention;
 mod snapshots;
 mod sweep;

@@ -120,11 +120,13 @@ async fn get(app: web::Data<App>, id: Path<String>) -> Answer {
 /// The model of a build.
 pub(super) async fn written(app: &App, id: BuildId) -> Answer {
     let found = read::find(&mut *app.conn().await?, id).await?;
-    let (owner, project, line) = found.ok_or_else(|| missing_build(&id.to_string()))?;
-    Written::new(
-        &models::build_line(&app.config, &owner, &project, &line),
-        BUILD_BYTES,
-    )
+    let found = found.ok_or_else(|| missing_build(&id.to_string()))?;
+    let line = models::build_line(&app.config, &found.owner, &found.project, &found.line);
+    let build = models::Build {
+        promoted_from: found.promoted_from.as_ref().map(Into::into),
+        ..line
+    };
+    Written::new(&build, BUILD_BYTES)
 }
 
 async fn list(app: web::Data<App>, query: Query) -> Result<Written<Paged<models::Build<'static>>>, Error> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use db::builds::Build as BuildRow;
 use db::projects::Project as ProjectRow;
+use db::promotions::Origin;
 use db::read::build_chroots::Part;
 use db::read::builds::Line;
 use db::read::projects::Shown;
@@ -195,6 +196,34 @@ pub(super) struct Build<'a> {
     pub submitter: Option<&'a str>,
     pub chroots: &'a [String],
     pub is_background: bool,
+    /// Where its packages come from, if they were promoted from another repository. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<PromotedFrom<'a>>,
+}
+
+/// Where the packages of a promoted build come from.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PromotedFrom<'a> {
+    /// `owner/name` of the project.
+    pub project: &'a str,
+    pub project_dirname: &'a str,
+    pub chroot: &'a str,
+    /// The snapshot that had them.
+    pub snapshot: i64,
+    /// The build that made them, which may be gone.
+    pub build_id: i64,
+}
+
+impl<'a> From<&'a Origin> for PromotedFrom<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self {
+            project: &origin.project,
+            project_dirname: &origin.dir,
+            chroot: &origin.chroot,
+            snapshot: origin.snapshot,
+            build_id: origin.build,
+        }
+    }
 }
 
 /// About how many bytes of JSON a build is.
@@ -232,6 +261,7 @@ pub(super) fn build_line<'a>(
         submitter: line.submitter.as_deref(),
         chroots: &line.chroots,
         is_background: line.background,
+        promoted_from: None,
     }
 }
 

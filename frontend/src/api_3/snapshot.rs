@@ -109,16 +109,26 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             "/snapshot/promote/{owner}/{dir}/{chroot}",
             promote,
         )
-        .about("Gives a snapshot, or some of its packages, to those who follow a pointer.")
+        .about("Gives a snapshot, or some of its packages, to those who follow a pointer, here or in another repository.")
         .body(&[
-            Field::required(
+            Field::new(
                 "pointer",
                 Kind::Text,
-                "Which pointer; it is made when there is none.",
+                "Which pointer; it is made when there is none. Has to be named here; elsewhere `latest` when absent.",
             ),
             FROM,
             PACKAGES,
             BUILD,
+            Field::new(
+                "into",
+                Kind::Text,
+                "Another repository, `owner/project` or `owner/directory`: packages are signed with its project's key and come to what it has.",
+            ),
+            Field::new(
+                "into_chroot",
+                Kind::Text,
+                "Its chroot, of the same distribution and architecture; the same when absent.",
+            ),
             EXPECTED,
             CAUSE,
         ]),
@@ -159,6 +169,8 @@ struct Snapshot {
     pointers: Vec<String>,
     /// SHA-256 of its `repomd.xml`.
     repomd_sha256: String,
+    /// Fingerprint of the key that signed that; `null` where that was not written down.
+    signed_by: Option<String>,
     /// Its own repository, for good.
     url: String,
 }
@@ -176,6 +188,7 @@ fn snapshot(app: &App, place: &Place, pointers: &[PointerRow], row: Row) -> Snap
         removed: row.removed.len(),
         pointers: names.map(|p| p.name.to_string()).collect(),
         repomd_sha256: row.repomd_sha256,
+        signed_by: row.signed_by,
         url: url(app, place, &row.number.to_string()),
     }
 }
@@ -459,12 +472,37 @@ async fn yank(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Re
 }
 
 async fn promote(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {
-    let place = editable(&app, &signed, &at).await?;
-    let intent = intent(&fields, None)?;
+    let Some(to) = target(&app, &signed, &at, &fields).await? else {
+        let place = editable(&app, &signed, &at).await?;
+        let intent = intent(&fields, None)?;
+        let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
+        let choice = choice(&fields)?;
+        let changed = snapshots::promote(&app, &signed.actor, &place, &intent, &from, &choice).await?;
+        return Ok(answer(changed));
+    };
+    let place = find(&app, &at).await?;
+    let intent = intent(&fields, Some(PointerName::latest()))?;
     let from = snapshots::resolve(&app, &place, &fields.required("from")?).await?;
     let choice = choice(&fields)?;
-    let changed = snapshots::promote(&app, &signed.actor, &place, &intent, &from, &choice).await?;
+    let from = (&place, &from);
+    let changed = snapshots::promote_into(&app, &signed.actor, from, &to, &intent, &choice).await?;
     Ok(answer(changed))
+}
+
+/// The other repository that a promotion goes to, for whoever may change that.
+async fn target(app: &App, signed: &Signed, at: &At, fields: &Fields) -> Result<Option<Place>, Error> {
+    let chroot = fields.text("into_chroot")?;
+    let Some(into) = fields.text("into")? else {
+        return match chroot {
+            Some(_) => Err(Error::Invalid(
+                "into: This field is required with into_chroot.".to_owned(),
+            )),
+            None => Ok(None),
+        };
+    };
+    let to = snapshots::other(app, &into, chroot.as_deref().unwrap_or(&at.2)).await?;
+    signed.actor.may_edit(&to.project)?;
+    Ok(Some(to))
 }
 
 async fn merge(app: web::Data<App>, signed: Signed, at: At, fields: Fields) -> Result<Json<Answer>, Error> {

@@ -1,6 +1,7 @@
 //! Snapshots of repositories and the pointers to them: moved, promoted, merged, taken back.
 
 mod choose;
+mod into;
 mod read;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use crate::app::App;
 use crate::error::Error;
 
 pub use choose::Choice;
+pub use into::{other, promote_into};
 use read::current;
 pub use read::{Difference, Place, difference, find, list, packages, pointers_of, resolve};
 
@@ -374,16 +376,37 @@ async fn request(
         object: &place.object(),
     };
     let id = snapshot_requests::create(&mut *app.conn().await?, &new, app.now()).await?;
-    wait_for(app, &Job::MakeSnapshot { request: id }).await?;
+    outcome(
+        app,
+        place,
+        &intent.pointer,
+        &Job::MakeSnapshot { request: id },
+        id,
+    )
+    .await
+}
+
+/// What comes of a request, when its job is done.
+async fn outcome(
+    app: &App,
+    place: &Place,
+    pointer: &PointerName,
+    job: &Job,
+    id: i64,
+) -> Result<Changed, Error> {
+    wait_for(app, job).await?;
     let done = snapshot_requests::find(&mut *app.conn().await?, id).await?;
     let done = done.ok_or_else(|| Error::NotFound(format!("{} is gone.", place.shown())))?;
+    if let Some(refusal) = done.refusal {
+        return Err(Error::Conflict(refusal));
+    }
     match (done.snapshot, done.was_at) {
         (Some(snapshot), _) => Ok(Changed {
-            pointer: intent.pointer.clone(),
+            pointer: pointer.clone(),
             snapshot: Some(snapshot),
             before: None,
         }),
-        (None, Some(is_at)) => Err(elsewhere(&intent.pointer, is_at)),
+        (None, Some(is_at)) => Err(elsewhere(pointer, is_at)),
         (None, None) => Err(Error::Internal(format!(
             "request {id} for a snapshot of {} was given up",
             place.shown()

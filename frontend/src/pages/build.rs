@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use db::builds::Build as Row;
 use db::projects::Project;
+use db::promotions::Origin;
 use db::tasks::{TaskRow, TaskState};
 
 use super::form::Posted;
@@ -40,6 +41,7 @@ pub async fn show(
         build: views::build_line(&build, &project, now),
         source: source(&app, &build, &project),
         source_size: build.srpm.as_ref().map(|s| views::size(s.size.unsigned_abs())),
+        promoted_from: build.promoted_from.as_ref().map(origin),
         started: started.map(|at| views::moment(at, now)),
         ended: ended.map(|at| views::moment(at, now)),
         took: views::took(started, ended),
@@ -120,6 +122,20 @@ async fn of_project(app: &App, path: &(String, String, String)) -> Result<(Row, 
             "Build {} does not belong to this project.",
             build.id
         )))
+    }
+}
+
+fn origin(of: &Origin) -> Link {
+    let Origin {
+        project,
+        dir,
+        chroot,
+        snapshot,
+        build,
+    } = of;
+    Link {
+        text: format!("{project}, snapshot {snapshot}, build {build}"),
+        href: Some(format!("/coprs/{project}/snapshots/?dir={dir}&chroot={chroot}")),
     }
 }
 

@@ -15,6 +15,7 @@ mod packages;
 mod permissions;
 mod project;
 mod project_form;
+mod promotion;
 mod repo;
 mod sign_in;
 mod snapshots;
@@ -135,6 +136,7 @@ fn projects(config: &mut ServiceConfig) {
         .service(project("snapshots/move").route(post().to(snapshots::move_pointer)))
         .service(project("snapshots/delete").route(post().to(snapshots::delete_pointer)))
         .service(project("snapshots/yank").route(post().to(snapshots::yank)))
+        .service(project("snapshots/promote").route(post().to(promotion::promote)))
         .service(project("permissions").route(get().to(permissions::show)))
         .service(project("permissions/set").route(post().to(permissions::set)))
         .service(project("permissions/request").route(post().to(permissions::request)))

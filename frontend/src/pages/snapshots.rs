@@ -35,6 +35,17 @@ pub struct Asked {
     to: Option<i64>,
 }
 
+impl Asked {
+    /// A repository, and nothing compared.
+    pub(super) fn of(place: &Place) -> Self {
+        Self {
+            dir: place.repository.dir.to_string(),
+            chroot: place.repository.chroot.to_string(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The page.
 pub async fn show(
     app: web::Data<App>,
@@ -58,7 +69,7 @@ fn choose<'a>(all: &'a [Repository], project: &Project, asked: &Asked) -> Option
     of_dir.find(|r| asked.chroot.is_empty() || r.chroot.as_str() == asked.chroot)
 }
 
-fn path_of(project: &Project, repository: &Repository) -> String {
+pub(super) fn path_of(project: &Project, repository: &Repository) -> String {
     let Repository { dir, chroot, .. } = repository;
     format!(
         "{}snapshots/?dir={dir}&chroot={chroot}",
@@ -66,7 +77,12 @@ fn path_of(project: &Project, repository: &Repository) -> String {
     )
 }
 
-async fn page(app: &App, visitor: &Visitor, project: &Project, asked: &Asked) -> Result<Snapshots, Error> {
+pub(super) async fn page(
+    app: &App,
+    visitor: &Visitor,
+    project: &Project,
+    asked: &Asked,
+) -> Result<Snapshots, Error> {
     let all = db::repositories::of_project(&mut *app.conn().await?, project.id).await?;
     let chosen = choose(&all, project, asked);
     if chosen.is_none() && !(asked.dir.is_empty() && asked.chroot.is_empty()) {
@@ -97,6 +113,9 @@ async fn page(app: &App, visitor: &Visitor, project: &Project, asked: &Asked) ->
         error: None,
         pointer: Field::default(),
         packages: Field::default(),
+        into: Field::default(),
+        into_pointer: Field::default(),
+        into_packages: Field::default(),
         older: None,
     };
     if let Some(repository) = chosen {
@@ -248,11 +267,7 @@ async fn answer(
         Err(error @ (Error::Invalid(_) | Error::PointerMoved { .. })) => error.to_string(),
         Err(error) => return Err(error),
     };
-    let asked = Asked {
-        dir: place.repository.dir.to_string(),
-        chroot: place.repository.chroot.to_string(),
-        ..Asked::default()
-    };
+    let asked = Asked::of(place);
     let field = |name: &str| Field {
         value: form.text(name),
         error: about(&message, name),

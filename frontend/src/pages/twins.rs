@@ -84,6 +84,11 @@ pub const TWINS: &[Twin] = &[
         "POST",
         "/snapshot/yank/{owner}/{dir}/{chroot}",
     ),
+    twin(
+        "/coprs/{owner}/{project}/snapshots/promote/",
+        "POST",
+        "/snapshot/promote/{owner}/{dir}/{chroot}",
+    ),
     twin("/coprs/add/", "POST", "/project/add/{owner}"),
     twin(
         "/coprs/{owner}/{project}/edit/",

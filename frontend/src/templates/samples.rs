@@ -401,6 +401,7 @@ impl Build {
             build: build_line(full.then_some("alice")),
             source: link(full),
             source_size: full.then(|| "12 KiB".to_owned()),
+            promoted_from: full.then(|| link(full)),
             started: full.then(moment),
             ended: full.then(moment),
             took: full.then(|| "41 s".to_owned()),

@@ -110,6 +110,12 @@ pub struct Snapshots {
     pub pointer: Field,
     /// Typed: packages to take back.
     pub packages: Field,
+    /// Typed: the other repository of a promotion.
+    pub into: Field,
+    /// Typed: its pointer.
+    pub into_pointer: Field,
+    /// Typed: packages to promote.
+    pub into_packages: Field,
     /// URL of the next page.
     pub older: Option<String>,
 }
@@ -171,6 +177,9 @@ mod samples {
                 error: full.then(|| HOSTILE.to_owned()),
                 pointer: wrong(),
                 packages: wrong(),
+                into: wrong(),
+                into_pointer: wrong(),
+                into_packages: wrong(),
                 older: full.then(|| "?before=6".to_owned()),
             };
             let empty = Self {

@@ -120,6 +120,7 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
                 added: &[],
                 removed: &[],
                 repomd_sha256: "x",
+                signed_by: "",
                 audience: &db::snapshots::Audience::Everybody,
                 request: None,
             };

@@ -26,6 +26,7 @@ async fn publish(house: &House, repository: &Repository) {
         added: &[],
         removed: &[],
         repomd_sha256: "x",
+        signed_by: "",
         audience: &Audience::Everybody,
         request: None,
     };

@@ -85,3 +85,36 @@ async fn pointers_are_moved_by_hand() {
     let page = alice.page(&there).await;
     assert!(!page.contains("beta"), "{page}");
 }
+
+/// Whoever is signed in can ask; whoever takes care of the other project is heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_promoted_by_hand_into_projects_of_ones_own() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let bob = house.browser_of("bob").await;
+    let path = alice.make_project("tools").await;
+    bob.make_project("mine").await;
+    db::testing::two_snapshots(&mut *house.conn().await, "tools", CHROOT)
+        .await
+        .unwrap();
+    let page = bob.page(&format!("{path}snapshots/")).await;
+    assert!(page.contains("Promote into another project"), "{page}");
+    let seen = house.anonymous().page(&format!("{path}snapshots/")).await;
+    assert!(!seen.contains("Promote into another project"), "{seen}");
+    let post = async |fields: &[(&str, &str)]| {
+        let place = [("dir", "tools"), ("chroot", CHROOT), ("from", "2")];
+        let fields: Vec<(&str, &str)> = place.iter().chain(fields).copied().collect();
+        bob.post(&format!("{path}snapshots/promote/"), &fields).await
+    };
+    let said = refused(post(&[("into", "mine")]).await, 400).await;
+    assert!(
+        said.contains("Name it as owner/project") && said.contains("value=\"mine\""),
+        "{said}"
+    );
+    let said = refused(post(&[("into", "bob/mine"), ("packages", "nothing")]).await, 400).await;
+    assert!(said.contains("snapshot 2 has nothing of"), "{said}");
+    // The package of this test has no build.
+    let said = refused(post(&[("into", "bob/mine")]).await, 400).await;
+    assert!(said.contains("was deleted"), "{said}");
+    assert_eq!(post(&[("into", "alice/tools")]).await.status(), 403);
+}

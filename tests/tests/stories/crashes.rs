@@ -1,6 +1,7 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
 mod keys;
+mod promote;
 mod retention;
 
 use std::io::BufRead as _;
@@ -255,6 +256,7 @@ fn the_backend_dies_in_each_of_its_places() {
     let stories = [
         include_str!("crashes.rs"),
         include_str!("crashes/keys.rs"),
+        include_str!("crashes/promote.rs"),
         include_str!("crashes/retention.rs"),
     ]
     .concat();

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbResult, from_json, parse};
 use crate::projects::{self, Project};
+use crate::promotions::Origin;
 use crate::schema::{builds, users};
 use crate::tasks::{TaskRow, TaskState};
 
@@ -84,6 +85,8 @@ pub struct Build {
     pub canceled_at: Option<DateTime<Utc>>,
     /// Choices.
     pub options: BuildOptions,
+    /// Where its packages come from, if they were promoted from another repository.
+    pub promoted_from: Option<Origin>,
     /// The source part's task of a linked build.
     pub source_task: Option<TaskRow>,
     /// One task per chroot, by name.
@@ -184,6 +187,7 @@ struct Row {
     submitted_at: DateTime<Utc>,
     canceled_at: Option<DateTime<Utc>>,
     options: serde_json::Value,
+    promoted_from: Option<serde_json::Value>,
 }
 
 impl Row {
@@ -224,6 +228,10 @@ impl Row {
             submitted_at: self.submitted_at,
             canceled_at: self.canceled_at,
             options: from_json("build options", self.options)?,
+            promoted_from: self
+                .promoted_from
+                .map(|origin| from_json("origin of a build", origin))
+                .transpose()?,
             source_task: source.into_iter().next(),
             tasks,
         })

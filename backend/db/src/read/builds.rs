@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::RunQueryDsl as _;
 use protocol::{BuildId, OwnerName, PackageName, ProjectName};
 
 use super::projects::LISTED;
-use super::{Bind, Prepared};
+use super::{Bind, Parsed, Prepared};
 use crate::connect::{Connection, DbResult};
+use crate::promotions::Origin;
 
 /// The states that a whole build can be in, in Copr's words.
 pub const STATES: [&str; 9] = [
@@ -187,21 +188,42 @@ pub(super) use columns_of;
 pub(super) const NO_COLUMNS: &str = "NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, \
     NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::text[], NULL::boolean";
 
-/// A build of a live project, with the names of its owner and project.
+/// A build, and its project.
+#[derive(Debug)]
+pub struct Found {
+    /// The project's owner.
+    pub owner: String,
+    /// The project's name.
+    pub project: String,
+    /// The build.
+    pub line: Line,
+    /// Where its packages come from, if they were promoted.
+    pub promoted_from: Option<Origin>,
+}
+
+type FoundRow = (String, String, Option<String>, Option<Parsed<Origin>>, Row);
+
+/// A build of a live project.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<(String, String, Line)>> {
+pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<Found>> {
     let text = format!(
-        "SELECT p.owner, p.name, u.name, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+        "SELECT p.owner, p.name, u.name, b.promoted_from, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
          LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ? AND p.deleted_at IS NULL"
     );
-    let query = Prepared::<(Text, Text, Nullable<Text>, Types)>::new(text, [Bind::from(id.0)]);
-    let found: Option<(String, String, Option<String>, Row)> = query.get_result(conn).await.optional()?;
-    Ok(found.map(|(owner, project, submitter, row)| (owner, project, row.line(submitter))))
+    let query =
+        Prepared::<(Text, Text, Nullable<Text>, Nullable<Jsonb>, Types)>::new(text, [Bind::from(id.0)]);
+    let found: Option<FoundRow> = query.get_result(conn).await.optional()?;
+    Ok(found.map(|(owner, project, submitter, origin, row)| Found {
+        owner,
+        project,
+        line: row.line(submitter),
+        promoted_from: origin.map(|Parsed(origin)| origin),
+    }))
 }
 
-/// Some builds of live projects, as [`find`] gives one, by number.
+/// Some builds of live projects with the names of owner and project, by number.
 ///
 /// # Errors
 /// When the query fails.

@@ -135,7 +135,8 @@ async fn a_linked_build_joins_its_package_once_that_is_known() {
     let source = Source::Link("http://example.org/hello-1-1.src.rpm".to_owned());
     let BuildId(id) = build(conn, &project, &source).await;
     assert!(newest(conn, &project).await.is_empty());
-    let (owner, name, line) = read::builds::find(conn, BuildId(id)).await.unwrap().unwrap();
+    let found = read::builds::find(conn, BuildId(id)).await.unwrap().unwrap();
+    let (owner, name, line) = (found.owner, found.project, found.line);
     assert_eq!((owner.as_str(), name.as_str()), ("alice", "tools"));
     assert_eq!(
         line.source_url.as_deref(),

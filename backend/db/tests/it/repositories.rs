@@ -43,6 +43,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         added: &added,
         removed: &[],
         repomd_sha256: "x",
+        signed_by: "",
         audience: &Audience::Everybody,
         request: None,
     };

@@ -47,6 +47,7 @@ async fn publish(
         added,
         removed,
         repomd_sha256: "x",
+        signed_by: "",
         audience: &Audience::Everybody,
         request: None,
     };

@@ -41,6 +41,7 @@ async fn publish(
         added,
         removed,
         repomd_sha256: "x",
+        signed_by: "",
         audience,
         request: None,
     };

@@ -198,6 +198,8 @@ pub struct Build {
     pub source: Link,
     /// For people.
     pub source_size: Option<String>,
+    /// Where its packages come from, if they were promoted.
+    pub promoted_from: Option<Link>,
     /// When its first task was claimed.
     pub started: Option<Moment>,
     /// When its last task ended.
