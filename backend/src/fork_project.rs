@@ -118,10 +118,8 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
     let dir = to.name.clone().into();
     let repository = db::repositories::ensure(&mut conn, to.id, &dir, &piece.chroot).await?;
     drop(conn);
-    let package = build
-        .package
-        .clone()
-        .ok_or_else(|| JobError::fail(format!("build {} has no package", build.id)))?;
+    let named = build.package.clone().or_else(|| build.listed_as());
+    let package = named.ok_or_else(|| JobError::fail(format!("build {} has no package", build.id)))?;
     if files.is_empty() {
         return Err(gone());
     }

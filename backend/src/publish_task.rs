@@ -1,12 +1,14 @@
 //! The way of an attempt's result into its repository: fetch, verify, sign, store, snapshot, pointer, and only then
 //! *succeeded*. Each step can be repeated.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::Path;
 
 use db::DbError;
 use db::builds::Build;
 use db::projects::Project;
+use db::repositories::Repository;
 use db::rpms::{NewRpm, SameNevra};
 use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
@@ -52,21 +54,25 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     let published = db::rpms::published_in(&mut conn, id.0).await?;
     drop(conn);
     if published.is_none() {
-        let files = prepare(context, &project, &build, &task, &chroot, repository.id).await?;
-        store_log::store(context, &project, &build, &task, files).await?;
-        if !build.options.scratch {
+        let prepared = prepare(context, &project, &build, &task, &chroot, &repository).await?;
+        store_log::store(context, &project, &build, &task, prepared.files).await?;
+        if !build.options.scratch && (prepared.is_new || !prepared.known.is_empty()) {
             context.faults.pass("publish_task.before_snapshot");
             if repository.current_snapshot == 0 {
                 // What users see of a project in devel mode has to be something.
                 set_up_project::empty(context, &project, &repository).await?;
             }
             let tasks = [id.0];
+            let import = build.import();
             let publication = Publication {
                 project: &project,
                 repository: repository.id,
-                change: Change::of_tasks(&tasks),
+                change: Change {
+                    added: &prepared.known,
+                    ..Change::of_tasks(&tasks)
+                },
                 audience: snapshot::audience(&project),
-                cause: Cause::Build(build.id),
+                cause: import.map_or(Cause::Build(build.id), |import| Cause::Import(import.url)),
                 actor: None,
                 asked: None,
             };
@@ -102,6 +108,16 @@ pub(crate) async fn tidy(context: &Context, id: TaskId, attempt: i32) -> Result<
     Ok(())
 }
 
+/// What [`prepare`] leaves.
+struct Prepared {
+    /// What the result folder lists.
+    files: Vec<storage::ResultFile>,
+    /// Whether there are packages that the repository did not have.
+    is_new: bool,
+    /// `rpms.id` of packages that it had already, of the same files, but that are not in what is served now.
+    known: Vec<i64>,
+}
+
 /// Fetches, verifies, signs and stores every package of an attempt, and writes their rows.
 async fn prepare(
     context: &Context,
@@ -109,9 +125,9 @@ async fn prepare(
     build: &Build,
     task: &TaskRow,
     chroot: &ChrootName,
-    repository: i64,
-) -> Result<Vec<storage::ResultFile>, JobError> {
-    let package = build.listed_as().cloned();
+    repository: &Repository,
+) -> Result<Prepared, JobError> {
+    let package = build.listed_as();
     let package =
         package.ok_or_else(|| JobError::fail(format!("build {} has no source package", build.id)))?;
     let contact = &project.settings.contact;
@@ -124,9 +140,10 @@ async fn prepare(
         identity: (!build.is_foreign()).then_some(identity),
         project_url: context.service.project_url(&project.owner, &project.name),
         chroot: chroot.clone(),
-        package,
+        package: (!build.is_set()).then_some(package),
     };
-    if task.manifest.is_empty() {
+    // An import may find that nothing is new.
+    if task.manifest.is_empty() && !build.is_set() {
         return Err(JobError::package(
             FailureKind::BadResult,
             "the build made no packages; check the %files sections",
@@ -137,8 +154,13 @@ async fn prepare(
         .tempdir_in(&context.scratch_dir)?;
     let mut unsigned = Vec::new();
     for (index, artifact) in task.manifest.iter().enumerate() {
-        unsigned.push(fetch(context, task, index, artifact, &expected, scratch.path()).await?);
+        unsigned.push(fetch(context, (build, task), index, artifact, &expected, scratch.path()).await?);
     }
+    let known = if build.is_set() {
+        leave_out_known(context, repository, task, &mut unsigned).await?
+    } else {
+        Vec::new()
+    };
     let spec = result_files::find_spec(context, &unsigned).await?;
     context.faults.pass("publish_task.after_verify");
     let unsigned_digests: Vec<String> = unsigned.iter().map(|u| u.sha256.clone()).collect();
@@ -152,8 +174,8 @@ async fn prepare(
         .ok_or_else(|| JobError::fail(format!("task {} has no result folder", task.id)))?;
     let mut rows = Vec::new();
     let mut files = Vec::new();
-    for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests) {
-        let place = (task.id, repository, dir.clone());
+    for (signed, unsigned_sha256) in signed.into_iter().zip(unsigned_digests.iter().cloned()) {
+        let place = (task.id, repository.id, dir.clone());
         let (mut row, file) = store(context, place, signed, unsigned_sha256).await?;
         row.scratch = build.options.scratch;
         rows.push(row);
@@ -162,10 +184,42 @@ async fn prepare(
     files.extend(result_files::of_success(context, build, &rows, spec).await?);
     context.faults.pass("publish_task.after_store");
     let mut conn = context.conn().await?;
-    db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse)
-        .await
-        .map_err(|e| duplicate(e, &rows))?;
-    Ok(files)
+    if let Err(error) = db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse).await {
+        let waited = (task.id.0, &unsigned_digests[..]);
+        if build.is_set()
+            && !db::rpms::of_files(&mut conn, repository.id, waited, false)
+                .await?
+                .is_empty()
+        {
+            return Err(JobError::retry(
+                "another import is just bringing the same packages",
+            ));
+        }
+        return Err(duplicate(error, &rows));
+    }
+    Ok(Prepared {
+        files,
+        is_new: !rows.is_empty(),
+        known,
+    })
+}
+
+/// Takes those out of a set of packages that the repository has already, of the same files. Gives those of them that are
+/// not in what is served now.
+async fn leave_out_known(
+    context: &Context,
+    repository: &Repository,
+    task: &TaskRow,
+    unsigned: &mut Vec<Unsigned>,
+) -> Result<Vec<i64>, JobError> {
+    let files: Vec<String> = unsigned.iter().map(|u| u.sha256.clone()).collect();
+    let mut conn = context.conn().await?;
+    let known = db::rpms::of_files(&mut conn, repository.id, (task.id.0, &files), true).await?;
+    let served = db::snapshots::content(&mut conn, repository.id, repository.seen_by_builds()).await?;
+    let names: HashSet<&str> = known.iter().map(|(_, sha256)| sha256.as_str()).collect();
+    unsigned.retain(|u| !names.contains(u.sha256.as_str()));
+    let ids = known.iter().map(|(id, _)| *id);
+    Ok(ids.filter(|id| served.binary_search(id).is_err()).collect())
 }
 
 pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
@@ -186,14 +240,14 @@ pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
 
 async fn fetch(
     context: &Context,
-    task: &TaskRow,
+    (build, task): (&Build, &TaskRow),
     index: usize,
     artifact: &Artifact,
     expected: &Expectation,
     scratch: &Path,
 ) -> Result<Unsigned, JobError> {
     let index = u32::try_from(index).map_err(JobError::fail)?;
-    let key = if expected.identity.is_some() {
+    let key = if build.source_kind != "rpm_upload" {
         StorageKey::Quarantine {
             task: task.id,
             attempt: task.attempt,

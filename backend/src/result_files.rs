@@ -75,11 +75,19 @@ pub(crate) async fn build_info(
         .builder
         .as_ref()
         .map_or(String::new(), |name| format!("builder={name}\n"));
-    let origin = if build.is_foreign() {
-        format!("origin={}\n", db::builds::UNVERIFIED_ORIGIN)
-    } else {
-        String::new()
-    };
+    let mut origin = String::new();
+    if build.is_foreign() {
+        origin = format!("origin={}\n", db::builds::UNVERIFIED_ORIGIN);
+    }
+    if let Some(import) = build.import() {
+        // Without a key that was given nobody but its server vouches for what the repository listed.
+        let checked = if import.gpgkey.is_some() {
+            "verified"
+        } else {
+            "not-checked"
+        };
+        origin += &format!("imported_from={}\nmetadata_signature={checked}\n", import.url);
+    }
     let text = format!("build_id={}\n{builder}{origin}", build.id);
     put(context, "build.info", TEXT, text.into_bytes()).await
 }

@@ -11,6 +11,9 @@ use sha2::{Digest as _, Sha256};
 use crate::context::Context;
 use crate::error::JobError;
 
+/// Most signatures of one call.
+const BATCH: usize = 1_000;
+
 /// A package that waits for its signature.
 #[derive(Debug)]
 pub struct Unsigned {
@@ -37,7 +40,7 @@ pub struct Signed {
     pub rpm: RpmFile,
 }
 
-/// Signs all packages in one call to the signer; the results stand beside the originals as `<name>.signed`. The same
+/// Signs all packages in as few calls to the signer as it allows; the results stand beside the originals as `<name>.signed`. The same
 /// packages with the same time `at` give the same bytes, so that a repeated or a doubled run changes nothing.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub async fn packages(
 ) -> Result<Vec<Signed>, JobError> {
     let key = context.public_key(project)?;
     let name = format!("{}/{}", project.owner, project.name);
-    let items = unsigned
+    let mut items = unsigned
         .iter()
         .map(|u| {
             let hasher = Sha256::new_with_prefix(u.rpm.header().as_bytes());
@@ -59,8 +62,13 @@ pub async fn packages(
                 keys::Intent::package("backend", name.clone(), u.nevra.clone(), u.sha256.clone()),
             )
         })
-        .collect();
-    let packets = context.keys.sign_batch(&key, items, at).await?;
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut packets = Vec::with_capacity(unsigned.len());
+    while items.len() > 0 {
+        let some = items.by_ref().take(BATCH).collect();
+        packets.extend(context.keys.sign_batch(&key, some, at).await?);
+    }
     context
         .compute(move || {
             unsigned

@@ -23,6 +23,8 @@ pub enum Cause {
     SetUp,
     /// A build's packages.
     Build(protocol::BuildId),
+    /// Packages of somebody else's repository, at this address.
+    Import(String),
     /// Builds were deleted: the first of them, and how many more.
     Removal(protocol::BuildId, usize),
     /// Somebody asked for it.
@@ -42,6 +44,7 @@ impl fmt::Display for Cause {
         match self {
             Self::SetUp => f.write_str("set-up"),
             Self::Build(build) => write!(f, "build {build}"),
+            Self::Import(url) => write!(f, "import of {url}"),
             Self::Removal(build, 0) => write!(f, "build {build} deleted"),
             Self::Removal(build, more) => write!(f, "build {build} and {more} more deleted"),
             Self::Regenerate => f.write_str("regenerate"),

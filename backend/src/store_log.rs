@@ -80,7 +80,7 @@ fn index(project: &Project, build: &Build, task: &TaskRow) -> Option<StorageKey>
             chroot: chroot.clone(),
             build_dir: BuildDir {
                 build: build.id,
-                package: package.clone(),
+                package,
             },
         }),
         (Some(_), None) => None,

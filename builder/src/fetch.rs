@@ -38,7 +38,7 @@ fn cause(error: &reqwest::Error) -> String {
 }
 
 /// Writes what a URL yields to a file; size and SHA-256 of it.
-async fn download(
+pub async fn download(
     client: &reqwest::Client,
     url: &Url,
     path: &Path,

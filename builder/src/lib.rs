@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod fetch;
 mod hub;
+mod import;
 mod initramfs;
 mod kernel;
 mod lease;

@@ -123,6 +123,12 @@ impl Log {
         self.grown.notify_one();
     }
 
+    /// All that it holds.
+    #[cfg(test)]
+    pub fn text(&self) -> String {
+        self.with(|buffer| String::from_utf8_lossy(&buffer.bytes).into_owned())
+    }
+
     /// No more will come.
     pub fn close(&self) {
         self.with(|buffer| buffer.closed = true);

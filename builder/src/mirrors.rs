@@ -73,7 +73,8 @@ pub async fn base(
     with_slash(url)
 }
 
-fn with_slash(mut url: Url) -> Result<Url> {
+/// A URL of a directory, with a slash at its end and nothing behind it.
+pub fn with_slash(mut url: Url) -> Result<Url> {
     url.set_query(None);
     url.set_fragment(None);
     if !url.path().ends_with('/') {

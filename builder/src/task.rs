@@ -15,6 +15,7 @@ use url::Url;
 use crate::address::Guard;
 use crate::config::Config;
 use crate::hub::HubError;
+use crate::import::Import;
 use crate::kernel::Kernel;
 use crate::lease::Lease;
 use crate::log::Log;
@@ -40,6 +41,17 @@ pub struct Shop {
     pub images: Images,
     /// The relay's command line.
     pub relay: Vec<String>,
+}
+
+impl Shop {
+    /// Repositories that a user named keep to public addresses and those that the administrator trusts; neither hub
+    /// nor object store is for them.
+    fn users_guard(&self) -> Guard {
+        Guard {
+            private: self.config.fetch_private_addresses,
+            trusted: self.config.trusted_hosts.clone(),
+        }
+    }
 }
 
 /// A directory that goes when the attempt ends, whatever its end.
@@ -145,6 +157,15 @@ async fn work(
                 };
                 let file = fetch::for_user(&guard, url, &place.0, task.limits.artifact_bytes).await?;
                 Ok((vec![file], None))
+            }
+            Work::Import(work) => {
+                let import = Import {
+                    guard: shop.users_guard(),
+                    log,
+                    dir: &place.0,
+                    total: task.limits.artifact_bytes,
+                };
+                Ok((import.run(work).await?, None))
             }
             Work::Rpm(rpm) => {
                 let made = Attempt {
@@ -265,15 +286,6 @@ impl Attempt<'_> {
         })
     }
 
-    /// Repositories that a user named keep to public addresses and those that the administrator trusts; neither hub
-    /// nor object store is for them.
-    fn users_guard(&self) -> Guard {
-        Guard {
-            private: self.shop.config.fetch_private_addresses,
-            trusted: self.shop.config.trusted_hosts.clone(),
-        }
-    }
-
     fn forward(&self) -> Result<Forward, End> {
         let guard = Guard {
             private: self.shop.config.fetch_private_addresses,
@@ -288,7 +300,7 @@ impl Attempt<'_> {
             private: true,
             trusted: Vec::new(),
         };
-        let users = self.users_guard();
+        let users = self.shop.users_guard();
         let (mut upstreams, mut repos) = (Vec::new(), Vec::new());
         for (guard, blame, source) in work
             .chroot

@@ -15,8 +15,8 @@ use tera::{Context, Tera};
 use accounts::{Group, Groups, Permissions, Token};
 use api_docs::ApiDocs;
 use context::{
-    Batches, Build, BuildDelete, Builds, Failure, Frame, Home, Monitor, Project, ProjectDelete, ProjectEdit,
-    ProjectNew, Projects, SignIn, Submit,
+    Batches, Build, BuildDelete, Builds, Failure, Frame, Home, Import, Monitor, Project, ProjectDelete,
+    ProjectEdit, ProjectNew, Projects, SignIn, Submit,
 };
 use keys::Keys;
 use packages::{Delivery, Package, PackageForm, Packages, Webhooks};
@@ -145,6 +145,8 @@ pages! {
     render_project_delete(ProjectDelete) = "project_delete.html";
     /// The forms for a new build.
     render_submit(Submit) = "submit.html";
+    /// The form for packages from elsewhere.
+    render_import(Import) = "import.html";
     /// A project's builds.
     render_builds(Builds) = "builds.html";
     /// How packages stand in each chroot.

@@ -13,14 +13,16 @@ use crate::notify::{Topic, notify};
 use crate::projects::{self, NewProject, Project};
 use crate::schema::projects as table;
 
-/// The newest task of each package and chroot whose packages are published in the main directory; `$1` is the project.
-const NEWEST: &str =
-    "SELECT DISTINCT ON (b.package_name, t.chroot) t.id, t.build_id, t.chroot, b.package_name
+/// The newest task of each package and chroot whose packages are published in the main directory, and all that brought
+/// packages of many sources; `$1` is the project.
+const NEWEST: &str = "SELECT DISTINCT ON (b.package_name, single, t.chroot) t.id, t.build_id, t.chroot,
+        coalesce(b.package_name, 'import') AS package_name,
+        CASE WHEN b.package_name IS NULL THEN b.id END AS single
     FROM builds b JOIN tasks t ON t.build_id = b.id
     WHERE b.project_id = $1 AND b.dirname = (SELECT name FROM projects WHERE id = $1) AND t.kind = 'rpm'
-        AND t.state IN ('succeeded', 'forked') AND b.package_name IS NOT NULL AND NOT b.scratch
+        AND t.state IN ('succeeded', 'forked') AND NOT b.scratch
         AND EXISTS (SELECT 1 FROM rpms r WHERE r.task_id = t.id AND r.since_snapshot IS NOT NULL)
-    ORDER BY b.package_name, t.chroot, b.id DESC";
+    ORDER BY b.package_name, single, t.chroot, b.id DESC";
 
 #[derive(QueryableByName)]
 struct Count {
@@ -167,7 +169,7 @@ async fn adopt(conn: &mut Connection, from: i64, to: &Project, now: DateTime<Utc
     let tasks = format!(
         "INSERT INTO tasks (build_id, kind, chroot, state, created_at, started_at, result_dir)
          SELECT b.id, 'rpm', newest.chroot, 'publishing', $3, $3,
-             lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || b.package_name
+             lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || newest.package_name
          FROM ({NEWEST}) newest JOIN builds b ON b.forked_from = newest.build_id AND b.project_id = $2
          JOIN project_chroots c ON c.project_id = $2 AND c.chroot = newest.chroot AND c.enabled ORDER BY b.id, newest.chroot
          ON CONFLICT (build_id, kind, chroot) DO UPDATE SET state = 'publishing', ended_at = NULL,

@@ -180,6 +180,48 @@ pub async fn seeded(conn: &mut Connection, repository: i64) -> DbResult<()> {
     Ok(())
 }
 
+/// Most files that [`foreign_files`] names.
+const MOST_FOREIGN: i64 = 20_000;
+
+/// SHA-256 of files from elsewhere, as they were before they were signed here, that one of these packages (`rpms.id`)
+/// was made of; the newest of them, where they are very many.
+///
+/// # Errors
+/// When the query fails.
+pub async fn foreign_files(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<String>> {
+    let query = Prepared::<(Text,)>::new(
+        "SELECT r.unsigned_sha256 FROM rpms r JOIN tasks t ON t.id = r.task_id JOIN builds b ON b.id = t.build_id
+         WHERE r.id = ANY (?) AND NOT r.scratch AND b.source_kind IN ('rpm_upload', 'import') ORDER BY r.id DESC LIMIT ?",
+        [Bind::Numbers(ids), Bind::from(MOST_FOREIGN)],
+    );
+    let rows: Vec<(String,)> = query.load(conn).await?;
+    Ok(rows.into_iter().map(|(sha256,)| sha256).collect())
+}
+
+/// Packages of other tasks that a repository has, or else waits for, of these files: `rpms.id` and the file's SHA-256
+/// before it was signed.
+///
+/// # Errors
+/// When the query fails.
+pub async fn of_files(
+    conn: &mut Connection,
+    repository: i64,
+    (task, unsigned): (i64, &[String]),
+    published: bool,
+) -> DbResult<Vec<Member>> {
+    Ok(rpms::table
+        .filter(rpms::repository_id.eq(repository))
+        .filter(rpms::unsigned_sha256.eq_any(unsigned))
+        .filter(rpms::task_id.is_not_null())
+        .filter(rpms::task_id.ne(task))
+        .filter(rpms::since_snapshot.is_not_null().eq(published))
+        .filter(rpms::scratch.eq(false))
+        .order(rpms::id)
+        .select((rpms::id, rpms::unsigned_sha256))
+        .load(conn)
+        .await?)
+}
+
 /// Removes a task's unpublished packages.
 ///
 /// # Errors

@@ -43,6 +43,8 @@ const PAYLOAD_SHA3_256_ALT: u32 = 5124;
 pub enum Format {
     /// Of rpm 4.
     V4,
+    /// Of rpm before 4.14, without a digest of the payload in the header.
+    V4Undigested,
     /// Of rpm 6: <https://rpm-software-management.github.io/rpm/manual/format_v6.html>.
     V6,
 }
@@ -262,7 +264,7 @@ impl Forge {
         }
         signature.text(tag::SIG_SHA256, hex::encode(Sha256::digest(&header)));
         match format {
-            Format::V4 => {
+            Format::V4 | Format::V4Undigested => {
                 signature.text(tag::SIG_SHA1, hex::encode(Sha1::digest(&header)));
                 signature.u32s(tag::SIG_SIZE, &[(header.len() + payload.len()) as u32]);
                 signature.u32s(tag::SIG_PAYLOAD_SIZE, &[self.archive.len() as u32]);
@@ -283,6 +285,9 @@ impl Forge {
 
     /// What the main header says about the payload.
     fn digests(&mut self, format: Format, payload: &[u8]) {
+        if format == Format::V4Undigested {
+            return;
+        }
         let sha256 = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
         self.texts(tag::PAYLOAD_DIGEST, [sha256(payload)]);
         if format == Format::V4 {
@@ -331,11 +336,11 @@ fn lead(format: Format) -> Vec<u8> {
     let mut lead = vec![0; 96];
     lead[..4].copy_from_slice(&[0xed, 0xab, 0xee, 0xdb]);
     lead[4] = match format {
-        Format::V4 => 3,
+        Format::V4 | Format::V4Undigested => 3,
         Format::V6 => 4,
     };
     lead[10..16].copy_from_slice(b"forged");
-    if format == Format::V4 {
+    if format != Format::V6 {
         lead[77] = 1;
     }
     // The signature is a header structure.

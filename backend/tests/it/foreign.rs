@@ -7,7 +7,7 @@ use crate::house::{CHROOT, House, run};
 use crate::machine::Machine;
 
 /// Runs a program and returns what it printed.
-fn program(name: &str, arguments: &[&str], home: &Path) -> String {
+pub fn program(name: &str, arguments: &[&str], home: &Path) -> String {
     let output = Command::new(name)
         .args(arguments)
         .env("GNUPGHOME", home)

@@ -39,6 +39,7 @@ pub struct House {
     signer_listen: SocketAddr,
     pub url: String,
     pub results_url: String,
+    pub builder_url: String,
     seconds: Arc<AtomicI64>,
     retention: Retention,
     database: String,
@@ -169,6 +170,7 @@ impl House {
             listen,
             results_listen,
             builder_listen: free(),
+            builder_token: storage::Secret::new(SECRET),
             url: format!("http://{listen}"),
             results_url: format!("http://{results_listen}/results"),
             workers: 1,
@@ -181,6 +183,7 @@ impl House {
             url: config.url.clone(),
         };
         let (url, results_url) = (config.url.clone(), config.results_url.clone());
+        let builder_url = format!("http://{}", config.builder_listen);
         let (ready, addresses) = oneshot::channel();
         let (shared, objects, now) = (pool.clone(), storage.clone(), clock.clone());
         let listener = db::Listener::start(&database);
@@ -223,6 +226,7 @@ impl House {
             signer_listen,
             url,
             results_url,
+            builder_url,
             seconds,
             retention,
             database,
@@ -249,6 +253,44 @@ impl House {
             service: context.service.clone(),
         };
         tokio::spawn(backend::run(settings, parts, std::future::pending()));
+    }
+
+    /// Runs a builder, which has a kernel that nothing can boot: it fetches, and builds nothing.
+    pub fn builder(&self) {
+        let dir = self.dir.path().join("builder");
+        let modules = dir.join("lib/modules/6.1");
+        fs_err::create_dir_all(modules.join("kernel")).unwrap();
+        fs_err::create_dir_all(dir.join("boot")).unwrap();
+        fs_err::write(dir.join("boot/vmlinuz-6.1"), "kernel").unwrap();
+        let built_in = [
+            "virtio_pci",
+            "virtio_blk",
+            "virtio_console",
+            "virtio_net",
+            "virtio_rng",
+            "ext4",
+            "crc32c_generic",
+            "overlay",
+        ];
+        let built_in: Vec<String> = built_in
+            .iter()
+            .map(|name| format!("kernel/{name}.ko\n"))
+            .collect();
+        fs_err::write(modules.join("modules.builtin"), built_in.concat()).unwrap();
+        fs_err::write(dir.join("guest"), "agent").unwrap();
+        let config = builder::Config {
+            hub_url: self.builder_url.clone(),
+            token: builder::Token::new(SECRET),
+            data_dir: dir.join("data"),
+            accel: builder::Accel::Tcg,
+            fetch_private_addresses: true,
+            kernel: Some(dir.clone()),
+            guest_binary: dir.join("guest"),
+            // Imports need no machine of the chroot's architecture.
+            arch: "s390x".to_owned(),
+            ..builder::Config::default()
+        };
+        tokio::spawn(async move { builder::run(config, std::future::pending()).await.unwrap() });
     }
 
     pub async fn stop_signer(&self) {

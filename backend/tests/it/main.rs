@@ -12,6 +12,7 @@ mod foreign;
 mod fork;
 mod frames;
 mod house;
+mod import;
 mod keys;
 mod machine;
 mod mock_config;

@@ -72,6 +72,25 @@ pub enum Work {
     },
     /// Build a source package in a VM.
     Rpm(Box<RpmWork>),
+    /// Fetch packages of somebody else's repository and upload them as artefacts.
+    Import(Box<ImportWork>),
+}
+
+/// A repository to take packages from, for one chroot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportWork {
+    /// `http` or `https`; dnf's `$releasever` and `$basearch` stand for the chroot's.
+    pub url: String,
+    /// The target; only packages that it takes are wanted.
+    pub chroot: ChrootName,
+    /// Patterns of names of packages; empty: all.
+    pub packages: Vec<String>,
+    /// Armored OpenPGP key, or the URL of one, that the repository's metadata is signed with; `None`: not checked.
+    pub gpgkey: Option<String>,
+    /// Most bytes of one package.
+    pub package_bytes: u64,
+    /// SHA-256 of files that the service has already.
+    pub present: Vec<Sha256>,
 }
 
 /// A source package to build for one chroot.

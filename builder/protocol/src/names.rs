@@ -250,6 +250,13 @@ name!(
         && s.chars().all(|c| word(c) && !c.is_ascii_uppercase())
 );
 
+impl PackageName {
+    /// Stands for the package where packages of many sources came at once.
+    pub fn import() -> Self {
+        Self("import".to_owned())
+    }
+}
+
 impl PointerName {
     /// The pointer that is served where none is named.
     pub fn latest() -> Self {

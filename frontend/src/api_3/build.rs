@@ -95,7 +95,7 @@ struct Deleted {
 /// Where a build's source comes from, and what its source part may use.
 #[derive(Serialize, JsonSchema)]
 struct SourceBuildConfig {
-    /// Copr's word: link, upload, scm, distgit, pypi, rubygems, custom or `rpm_upload`.
+    /// Copr's word: link, upload, scm, distgit, pypi, rubygems, custom or `rpm_upload`; and `import`, which is ours.
     source_type: String,
     /// The fields of that type.
     source_dict: serde_json::Map<String, serde_json::Value>,

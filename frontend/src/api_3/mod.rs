@@ -12,6 +12,7 @@ mod docs;
 mod door;
 mod general;
 mod group;
+mod import;
 mod input;
 mod key;
 mod models;
@@ -60,6 +61,7 @@ pub fn routes() -> Vec<ApiRoute> {
         build_source::routes(),
         batch::routes(),
         upload::routes(),
+        import::routes(),
         build_chroot::routes(),
         package_edit::routes(),
         rpmrepo::routes(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use db::tasks::TaskRow;
-use protocol::builder_api::{ClaimRequest, RpmWork, SourceFile, Task, Work};
-use protocol::{ChrootName, Limits, RepositorySource};
+use protocol::builder_api::{ClaimRequest, ImportWork, RpmWork, SourceFile, Task, Work};
+use protocol::{ChrootName, DirName, Limits, RepositorySource, Sha256};
 use storage::StorageKey;
 
 use crate::app::App;
@@ -23,6 +23,17 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
     limits.timeout_s = build.options.timeout_s.unwrap_or(limits.timeout_s);
     limits.memory_mib = limits.memory_mib.min(request.memory_mib.max(1));
     let work = match &row.chroot {
+        Some(chroot) if build.source_kind == "import" => {
+            let import = build.import().ok_or_else(|| lacks("import"))?;
+            Work::Import(Box::new(ImportWork {
+                url: import.url,
+                chroot: chroot.clone(),
+                packages: import.packages,
+                gpgkey: import.gpgkey,
+                package_bytes: app.config.max_upload_bytes,
+                present: present(app, project.id, &build.dir, chroot).await?,
+            }))
+        }
         None => Work::Fetch {
             url: build.source_url.clone().ok_or_else(|| lacks("source URL"))?,
         },
@@ -75,6 +86,17 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
         limits,
         work,
     })
+}
+
+/// What of foreign files need not be fetched: those whose packages builds see now.
+async fn present(app: &App, project: i64, dir: &DirName, chroot: &ChrootName) -> Result<Vec<Sha256>, Error> {
+    let mut conn = app.conn().await?;
+    let Some(repository) = db::repositories::find(&mut conn, project, dir, chroot).await? else {
+        return Ok(Vec::new());
+    };
+    let content = db::snapshots::content(&mut conn, repository.id, repository.seen_by_builds()).await?;
+    let files = db::rpms::foreign_files(&mut conn, &content).await?;
+    Ok(files.iter().filter_map(|sha256| sha256.parse().ok()).collect())
 }
 
 /// `distro://<chroot>` becomes the address below which the service offers that chroot's distribution.

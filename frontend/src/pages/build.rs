@@ -141,6 +141,10 @@ fn origin(of: &Origin) -> Link {
 
 fn source(app: &App, build: &Row, project: &Project) -> Link {
     match (&build.source_url, &build.srpm) {
+        (Some(url), _) if build.is_foreign() => Link {
+            text: format!("{url}, not built here ({})", db::builds::UNVERIFIED_ORIGIN),
+            href: views::link(url).and_then(|link| link.href),
+        },
         (Some(url), _) => views::link(url).unwrap_or(Link {
             text: url.clone(),
             href: None,

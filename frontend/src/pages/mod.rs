@@ -8,6 +8,7 @@ mod feeds;
 mod form;
 mod group;
 mod home;
+mod import;
 mod keys;
 mod monitor;
 mod package_form;
@@ -163,6 +164,8 @@ fn builds(config: &mut ServiceConfig) {
         .service(project("add_build").route(get().to(submit::form)))
         .service(project("add_build/upload").route(post().to(submit::upload)))
         .service(project("add_build/url").route(post().to(submit::url)))
+        .service(project("import").route(get().to(import::form)))
+        .service(project("import/url").route(post().to(import::url)))
         .service(project("monitor").route(get().to(monitor::show)))
         .service(project("builds").route(get().to(builds::list)))
         .service(project("build/{id}").route(get().to(build::show)))

@@ -127,7 +127,7 @@ async fn accept(
 }
 
 /// The operations take no chroots for all of them; in a form, none is a mistake.
-fn ticked(request: &BuildRequest) -> Result<(), Error> {
+pub(super) fn ticked(request: &BuildRequest) -> Result<(), Error> {
     if request.chroots.is_empty() {
         return Err(Error::Invalid(
             "chroots: At least one chroot must be selected".to_owned(),
@@ -183,19 +183,7 @@ async fn page(
     sent: Option<&BuildRequest>,
     message: &str,
 ) -> Result<Submit, Error> {
-    let mut conn = app.conn().await?;
-    let enabled = db::projects::chroots(&mut conn, project.id).await?;
-    let known = db::chroots::list(&mut conn, true).await?;
-    drop(conn);
-    let chroots = known
-        .into_iter()
-        .filter(|c| enabled.contains(&c.definition.name))
-        .map(|c| ChrootChoice {
-            checked: sent.is_none_or(|s| s.chroots.iter().any(|n| n == c.definition.name.as_str())),
-            name: c.definition.name.to_string(),
-            description: c.description,
-        })
-        .collect();
+    let chroots = chroot_choices(app, project, sent).await?;
     Ok(Submit {
         project: visitor.head(project),
         error: about_none(message, &["chroots", "pkgs"]),
@@ -210,6 +198,26 @@ async fn page(
             project.owner, project.name
         ),
     })
+}
+
+/// The project's active chroots; without a choice all of them are ticked.
+pub(super) async fn chroot_choices(
+    app: &App,
+    project: &Project,
+    sent: Option<&BuildRequest>,
+) -> Result<Vec<ChrootChoice>, Error> {
+    let mut conn = app.conn().await?;
+    let enabled = db::projects::chroots(&mut conn, project.id).await?;
+    let known = db::chroots::list(&mut conn, true).await?;
+    Ok(known
+        .into_iter()
+        .filter(|c| enabled.contains(&c.definition.name))
+        .map(|c| ChrootChoice {
+            checked: sent.is_none_or(|s| s.chroots.iter().any(|n| n == c.definition.name.as_str())),
+            name: c.definition.name.to_string(),
+            description: c.description,
+        })
+        .collect())
 }
 
 async fn small(mut part: Part) -> Result<String, Error> {

@@ -111,6 +111,11 @@ pub const TWINS: &[Twin] = &[
         "/build/create/url",
     ),
     twin(
+        "/coprs/{owner}/{project}/import/url/",
+        "POST",
+        "/import/{owner}/{dirname}",
+    ),
+    twin(
         "/coprs/{owner}/{project}/build/{id}/cancel/",
         "PUT",
         "/build/cancel/{id}",

@@ -203,12 +203,12 @@ pub fn build_line(build: &Build, project: &Project, now: DateTime<Utc>) -> Build
 
 fn url_file(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
-    path.rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(80)
-        .collect()
+    let file = path.rsplit('/').next().unwrap_or_default();
+    if [".rpm", ".spec"].iter().any(|end| file.ends_with(end)) {
+        return file.chars().take(80).collect();
+    }
+    // Only repositories have other addresses.
+    format!("import of {}", url.chars().take(80).collect::<String>())
 }
 
 /// A text that becomes a link where it is a web address or an e-mail address, and only then.

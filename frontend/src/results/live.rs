@@ -55,7 +55,7 @@ impl Gateway {
         let task = match folder {
             StorageKey::ResultIndex {
                 chroot, build_dir, ..
-            } if build.listed_as() == Some(&build_dir.package) => {
+            } if build.listed_as().as_ref() == Some(&build_dir.package) => {
                 build.tasks.iter().find(|t| t.chroot.as_ref() == Some(chroot))
             }
             StorageKey::SourceIndex { .. } => build.source_task.as_ref(),

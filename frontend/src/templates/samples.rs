@@ -285,6 +285,22 @@ impl Submit {
     }
 }
 
+impl Import {
+    pub(crate) fn samples() -> Vec<Self> {
+        let of = |wrong_input: bool| Self {
+            project: head(true),
+            error: wrong_input.then(|| HOSTILE.to_owned()),
+            chroots: if wrong_input { choices() } else { vec![] },
+            chroots_error: wrong_input.then(|| HOSTILE.to_owned()),
+            url: if wrong_input { wrong() } else { Field::default() },
+            packages: if wrong_input { wrong() } else { Field::default() },
+            gpgkey: if wrong_input { wrong() } else { Field::default() },
+            taken: wrong_input,
+        };
+        vec![of(true), of(false)]
+    }
+}
+
 impl BuildDelete {
     pub(crate) fn samples() -> Vec<Self> {
         vec![Self {

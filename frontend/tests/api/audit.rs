@@ -10,7 +10,7 @@ use crate::packages;
 
 async fn newest(house: &House) -> (i64, Value) {
     let mut conn = house.pool.get().await.unwrap();
-    let all = db::audit::list(&mut conn, None, false, 3, 0).await.unwrap();
+    let all = db::audit::list(&mut conn, None, false, 9, 0).await.unwrap();
     // What a request makes the service do has a line of its own.
     let mut asked = all.iter().filter(|entry| entry.action != "build.end");
     asked.next().map_or((0, Value::Null), |entry| {
@@ -248,6 +248,11 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
             "/build/create/url",
             "/build/create/url".to_owned(),
             named(json!({"pkgs": ["https://example.org/a-1-1.src.rpm"]})),
+        ),
+        (
+            "/import/{owner}/{dirname}",
+            "/import/alice/tools".to_owned(),
+            json!({"url": "https://example.org/repo/"}),
         ),
         (
             "/build/resubmit/{id}",

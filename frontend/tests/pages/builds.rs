@@ -185,6 +185,46 @@ async fn urls_are_submitted_by_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_imported_by_form() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    assert!(
+        alice
+            .page(&format!("{path}add_build/"))
+            .await
+            .contains("import/\"")
+    );
+    let form = format!("{path}import/");
+    assert!(alice.page(&form).await.contains("Import a repository"));
+    let target = format!("{form}url/");
+    let fields = [
+        ("chroots", CHROOT),
+        ("url", "javascript:x"),
+        ("packages", "a\r\n<b>"),
+    ];
+    let page = refused(alice.post(&target, &fields).await, 400).await;
+    assert!(
+        page.contains("is no http or https URL") && page.contains("a\n&lt;b&gt;"),
+        "{page}"
+    );
+    let page = refused(alice.post(&target, &[("url", "https://h/r/")]).await, 400).await;
+    assert!(page.contains("At least one chroot"), "{page}");
+    let fields = [
+        ("chroots", CHROOT),
+        ("url", "https://h/r/"),
+        ("packages", "a\r\nlib*"),
+    ];
+    let build = location(alice.post(&target, &fields).await).await;
+    let page = alice.page(&build).await;
+    assert!(
+        page.contains("import of https://h/r/") || page.contains("import of https:&#x2F;&#x2F;h"),
+        "{page}"
+    );
+    assert!(page.contains("not built here"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_explained_and_a_build_canceled() {
     let house = House::new().await;
     let alice = house.browser_of("alice").await;

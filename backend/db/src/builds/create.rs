@@ -6,7 +6,7 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::builder_api::{Artifact, ClaimRequest};
 use protocol::{BuildId, ChrootName, DirName, PackageName};
 
-use super::{BuildOptions, Source, result_dir};
+use super::{BuildOptions, Import, Source, result_dir, set_folder};
 use crate::audit;
 use crate::batches::{self, BatchOf};
 use crate::connect::{Connection, DbError, DbResult, to_json};
@@ -135,7 +135,7 @@ async fn insert_build(
         _ => None,
     };
     let url = match new.source {
-        Source::Link(url) => Some(url.as_str()),
+        Source::Link(url) | Source::Import(Import { url, .. }) => Some(url.as_str()),
         _ => None,
     };
     let version = match new.source {
@@ -247,12 +247,15 @@ fn new_tasks<'a>(
         let state = match new.source {
             _ if refusal.is_some() => TaskState::Failed,
             _ if target.skipped => TaskState::Skipped,
-            Source::Upload(_) => TaskState::Pending,
+            Source::Upload(_) | Source::Import(_) => TaskState::Pending,
             Source::Rpm { .. } => TaskState::Publishing,
             _ => TaskState::Waiting,
         };
         let mut row = task("rpm", chroot, state);
-        row.result_dir = new.source.package().map(|p| result_dir(build, p));
+        row.result_dir = match new.source {
+            Source::Import(_) => Some(result_dir(build, &set_folder())),
+            source => source.package().map(|package| result_dir(build, package)),
+        };
         if refusal.is_some() {
             row.failure_kind = Some("bad_source");
             row.failure_message = Some("the build has no source package".to_owned());

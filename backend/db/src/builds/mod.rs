@@ -24,7 +24,7 @@ use crate::tasks::{TaskRow, TaskState};
 
 pub use change::{accept_source, cancel, delete};
 pub use create::{NewBuild, Target, create, create_all, create_claimed};
-pub use source::{Recipe, Source, Srpm, StoredFile, UNVERIFIED_ORIGIN, is_spec};
+pub use source::{Import, Recipe, Source, Srpm, StoredFile, UNVERIFIED_ORIGIN, is_spec};
 
 /// What a submitter may choose for one build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,15 +94,30 @@ pub struct Build {
 }
 
 impl Build {
-    /// Whether its packages were built elsewhere and uploaded.
+    /// Whether its packages were built elsewhere.
     pub fn is_foreign(&self) -> bool {
-        self.source_kind == "rpm_upload"
+        matches!(self.source_kind.as_str(), "rpm_upload" | "import")
+    }
+
+    /// What it takes from somebody else's repository, if it is such a build.
+    pub fn import(&self) -> Option<Import> {
+        let source = (self.source_kind == "import").then(|| self.source.clone())?;
+        serde_json::from_value(source).ok()
+    }
+
+    /// Whether it brings packages of many sources.
+    pub fn is_set(&self) -> bool {
+        self.is_foreign() && self.package.is_none()
     }
 
     /// The package's name in the names of result folders, once there can be such folders.
-    pub fn listed_as(&self) -> Option<&PackageName> {
+    pub fn listed_as(&self) -> Option<PackageName> {
+        if self.is_set() {
+            return Some(set_folder());
+        }
         let of_srpm = self.srpm.as_ref().map(|srpm| &srpm.package);
-        of_srpm.or_else(|| self.package.as_ref().filter(|_| self.is_foreign()))
+        let known = of_srpm.or_else(|| self.package.as_ref().filter(|_| self.is_foreign()));
+        known.cloned()
     }
 
     /// Copr's word for the whole build: canceled if flagged; the source part's state until it
@@ -252,6 +267,11 @@ async fn complete(conn: &mut Connection, rows: Vec<Row>) -> DbResult<Vec<Build>>
         .await?;
     let names = names.into_iter().collect();
     rows.into_iter().map(|r| r.build(&names, &mut tasks)).collect()
+}
+
+/// Stands for the package in the names of result folders that hold packages of many sources.
+pub(crate) fn set_folder() -> PackageName {
+    PackageName::import()
 }
 
 /// Name of the result directory of a package's build.

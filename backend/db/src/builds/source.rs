@@ -1,6 +1,7 @@
 //! Where sources come from: all of Copr's source types, with its names of fields.
 
 use protocol::{FileName, PackageName, Sha256};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Marks packages that were not built here.
@@ -41,6 +42,19 @@ pub struct StoredFile {
     pub size: i64,
 }
 
+/// Somebody else's repository, and what is taken of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// Its address; dnf's `$releasever` and `$basearch` stand for a chroot's.
+    pub url: String,
+    /// Patterns of names of packages; empty: all.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Armored OpenPGP key, or the URL of one, that its metadata is signed with; `None`: nobody checks.
+    #[serde(default)]
+    pub gpgkey: Option<String>,
+}
+
 /// Where a build's source comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -61,6 +75,8 @@ pub enum Source {
         /// Its version and release.
         version: String,
     },
+    /// Packages of somebody else's repository, which a builder fetches.
+    Import(Import),
 }
 
 impl Source {
@@ -71,13 +87,14 @@ impl Source {
             Self::Link(_) => "link",
             Self::Recipe(recipe) => recipe.kind,
             Self::Rpm { .. } => "rpm_upload",
+            Self::Import(_) => "import",
         }
     }
 
     /// Why a build of it fails at once, as long as source builds do not run in machines of their own.
     pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::Upload(_) | Self::Rpm { .. } => None,
+            Self::Upload(_) | Self::Rpm { .. } | Self::Import(_) => None,
             Self::Link(url) if !is_spec(url) => None,
             Self::Link(_) | Self::Spec(_) => Some(
                 "a bare spec file needs its sources downloaded, which is a source build, and this service does not run \
@@ -101,6 +118,13 @@ impl Source {
                 "pkg": file.file_name, "sha256": file.sha256, "size": file.size, "origin": UNVERIFIED_ORIGIN,
             }),
             Self::Link(url) => json!({"url": url}),
+            Self::Import(Import {
+                url,
+                packages,
+                gpgkey,
+            }) => json!({
+                "url": url, "packages": packages, "gpgkey": gpgkey, "origin": UNVERIFIED_ORIGIN,
+            }),
             Self::Recipe(recipe) => Value::Object(recipe.fields.clone()),
         }
     }

@@ -21,7 +21,7 @@ struct Id {
 
 /// Hands out the most urgent task that the builder can do: by priority, then fair share (owners with fewer running
 /// tasks first), then age. One short UPDATE. Tasks of holders who have as many running as they may wait; two claims at
-/// once may hand out one too many. Tasks of a project that took the name of a deleted one wait until the objects of that
+/// once may hand out one too many. Imports need no machine, so any builder does. Tasks of a project that took the name of a deleted one wait until the objects of that
 /// are gone, for theirs would go with them.
 ///
 /// # Errors
@@ -46,8 +46,8 @@ pub async fn claim(
          WHERE id = (
              SELECT t.id FROM tasks t JOIN builds b ON b.id = t.build_id JOIN projects p ON p.id = b.project_id
              WHERE t.state = 'pending' AND NOT t.held AND (t.not_before IS NULL OR t.not_before <= $1)
-                 AND (t.chroot IS NULL OR regexp_replace(t.chroot, '^.*-', '') = ANY ($4))
-                 AND (t.chroot IS NULL OR cardinality($5) = 0 OR t.chroot = ANY ($5))
+                 AND (t.chroot IS NULL OR b.source_kind = 'import' OR regexp_replace(t.chroot, '^.*-', '') = ANY ($4))
+                 AND (t.chroot IS NULL OR b.source_kind = 'import' OR cardinality($5) = 0 OR t.chroot = ANY ($5))
                  AND NOT EXISTS (SELECT FROM used_up WHERE used_up.holder = p.holder)
                  AND (p.ready_at IS NOT NULL OR NOT EXISTS (
                      SELECT FROM jobs j JOIN projects o ON o.id = (j.payload->>'project')::bigint

@@ -3,6 +3,7 @@
 mod batch;
 mod end;
 mod foreign;
+mod import;
 mod plan;
 mod submit;
 mod upload;
@@ -18,6 +19,7 @@ use crate::operations::projects::shown;
 
 pub use batch::find_batch;
 pub use end::{cancel_build, delete_build, delete_builds};
+pub use import::{project_of_dir, submit_import};
 pub use plan::check_before_build;
 pub use submit::{resubmit, submit_source, submit_url};
 pub use upload::{Received, Uploaded, discard_upload, receive_upload, submit_upload};

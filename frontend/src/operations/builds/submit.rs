@@ -5,6 +5,7 @@ use db::package_edit::Package;
 use db::projects::Project;
 use protocol::{BuildId, ChrootName};
 
+use super::foreign::check_taken;
 use super::plan::plan;
 use super::{BuildRequest, Plan};
 use crate::access::Actor;
@@ -84,6 +85,9 @@ pub async fn submit_source(
 pub async fn resubmit(app: &App, actor: &Actor, build: &Build, project: &Project) -> Result<BuildId, Error> {
     actor.may_build(project)?;
     let source = again(build)?;
+    if matches!(source, Source::Import(_)) {
+        check_taken(&app.config)?;
+    }
     let mut request = BuildRequest {
         dir: Some(build.dir.to_string()),
         exclude_chroots: build.options.chroots_excluded.clone(),
@@ -138,6 +142,9 @@ async fn still_enabled(app: &App, build: &Build, project: &Project) -> Result<Ve
 }
 
 fn again(build: &Build) -> Result<Source, Error> {
+    if let Some(import) = build.import() {
+        return Ok(Source::Import(import));
+    }
     if let Some(srpm) = &build.srpm {
         return Ok(Source::Upload(srpm.clone()));
     }

@@ -50,6 +50,27 @@ pub struct Submit {
     pub cli: String,
 }
 
+/// The form for packages from elsewhere.
+#[derive(Debug, Clone, Serialize)]
+pub struct Import {
+    /// Top.
+    pub project: ProjectHead,
+    /// What concerns no single field.
+    pub error: Option<String>,
+    /// The project's chroots.
+    pub chroots: Vec<ChrootChoice>,
+    /// What is wrong with their choice.
+    pub chroots_error: Option<String>,
+    /// The repository.
+    pub url: Field,
+    /// One a line.
+    pub packages: Field,
+    /// A key, or its URL.
+    pub gpgkey: Field,
+    /// Whether this service takes any.
+    pub taken: bool,
+}
+
 /// A state to choose.
 #[derive(Debug, Clone, Serialize)]
 pub struct StateChoice {

@@ -82,4 +82,62 @@ async fn a_service_can_publish_its_own_builds_only() {
     let answer = house.upload_to("/build/create/rpm-upload", Some(&alice), file, &form);
     let text = answer.await.error(403);
     assert!(text.contains("only what it built itself"), "{text}");
+    let import = json!({"url": "https://example.org/repo/"});
+    let answer = house.send("POST", "/import/alice/tools", Some(&alice), import);
+    let text = answer.await.error(403);
+    assert!(text.contains("only what it built itself"), "{text}");
+}
+
+/// The import's fields come back, and a wrong one has a sentence of its own.
+#[tokio::test]
+async fn an_import_is_recorded() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    house.project(&alice, "tools").await;
+    let post = async |path: &str, body| house.send("POST", path, Some(&alice), body).await;
+    let send = async |dir: &str, body| post(&format!("/import/alice/{dir}"), body).await;
+    let build = send(
+        "tools:custom:theirs",
+        json!({"url": "https://example.org/$releasever/", "packages": ["lib*"], "chroots": [CHROOT]}),
+    );
+    let build = build.await.ok();
+    assert_eq!(build["state"], "pending");
+    assert_eq!(build["project_dirname"], "tools:custom:theirs");
+    let config = house
+        .get(&format!("/build/source-build-config/{}", build["id"]))
+        .await
+        .ok();
+    assert_eq!(config["source_type"], "import");
+    assert_eq!(
+        config["source_dict"],
+        json!({"url": "https://example.org/$releasever/", "packages": ["lib*"], "gpgkey": null, "origin": "unverified-origin"})
+    );
+    for (body, words) in [
+        (json!({}), "url: This field is required"),
+        (json!({"url": "file:///etc/passwd"}), "is no http or https URL"),
+        (json!({"url": "https://u:p@example.org/"}), "everybody would see"),
+        (
+            json!({"url": "https://example.org/", "gpgkey": "none"}),
+            "armored OpenPGP key",
+        ),
+        (
+            json!({"url": "https://example.org/", "chroots": ["nothing"]}),
+            "is not a valid choice",
+        ),
+    ] {
+        let text = send("tools", body).await.error(400);
+        assert!(text.contains(words), "{text}");
+    }
+    send("nothing", json!({"url": "https://example.org/"}))
+        .await
+        .error(404);
+    // What was imported once can be imported again.
+    let again = post(&format!("/build/resubmit/{}", build["id"]), json!({}))
+        .await
+        .ok();
+    let config = house
+        .get(&format!("/build/source-build-config/{}", again["id"]))
+        .await
+        .ok();
+    assert_eq!(config["source_dict"]["packages"], json!(["lib*"]));
 }
