@@ -11,7 +11,7 @@ use storage::{Hashed, ResultFile, StorageError, StorageKey};
 use crate::context::Context;
 use crate::error::JobError;
 use crate::publish_task::tidy;
-use crate::{inspect, store_log};
+use crate::{blob, inspect, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -96,11 +96,8 @@ async fn fetch(context: &Context, task: &TaskRow, path: PathBuf) -> Result<Fetch
 /// Stores the file as a blob, and says how it is listed.
 async fn store(context: &Context, fetched: &Fetched) -> Result<ResultFile, JobError> {
     let Fetched { hashed, name, .. } = fetched;
-    let blob = StorageKey::Blob(hashed.sha256.clone());
-    if context.storage.exists(&blob).await? != Some(hashed.size) {
-        // Not a copy of the object, which its builder could have replaced since it was hashed.
-        context.storage.put_file(&blob, &fetched.path).await?;
-    }
+    // Not a copy of the object, which its builder could have replaced since it was hashed.
+    blob::put_file(context, &hashed.sha256, hashed.size, &fetched.path).await?;
     Ok(ResultFile {
         name: name.clone(),
         sha256: hashed.sha256.clone(),

@@ -120,6 +120,7 @@ pub(crate) async fn list(
     let old: Option<ResultIndex> = storage.get_json(&from.results(), MAX_INDEX).await?;
     let kept = old.into_iter().flat_map(|old| old.files);
     let kept: Vec<ResultFile> = kept.filter(|f| !f.name.as_str().ends_with(".rpm")).collect();
+    claim(context, &kept).await?;
     files.extend(kept);
     for file in &mut files {
         file.modified = file.modified.max(at.timestamp());
@@ -131,7 +132,14 @@ pub(crate) async fn list(
     storage.put_json(&to.results(), &complete).await?;
     let old: Option<ResultIndex> = storage.get_json(&from.source(), MAX_INDEX).await?;
     if let Some(old) = old {
+        claim(context, &old.files).await?;
         storage.put_json(&to.source(), &old).await?;
     }
     Ok(())
+}
+
+/// What another list names is named by one more.
+async fn claim(context: &Context, files: &[ResultFile]) -> Result<(), JobError> {
+    let blobs: Vec<protocol::Sha256> = files.iter().map(|file| file.sha256.clone()).collect();
+    crate::blob::claim_listed(context, &blobs).await
 }

@@ -7,6 +7,7 @@ use repodata::RpmFile;
 use sha2::{Digest as _, Sha256};
 use storage::{StorageKey, Tail};
 
+use crate::blob;
 use crate::context::Context;
 use crate::error::JobError;
 
@@ -76,6 +77,7 @@ pub(crate) async fn with_signature(
     let storage = &context.storage;
     let rpm = RpmFile::parse(&head, size)
         .map_err(|e| JobError::fail(format!("{} cannot be read back: {e}", of.name)))?;
+    blob::claim(context, &sha256.parse().map_err(JobError::fail)?).await?;
     if storage.exists(&new).await? != Some(size) {
         storage.splice(&new, Bytes::from(head), tail).await?;
     }

@@ -5,6 +5,7 @@
 //! of them loses nothing: the job's lease ends and another run continues.
 
 mod accept_source;
+mod blob;
 mod change_key;
 mod config;
 mod context;

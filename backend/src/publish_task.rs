@@ -21,7 +21,7 @@ use crate::error::JobError;
 use crate::inspect::{self, Expectation};
 use crate::sign::{self, Signed, Unsigned};
 use crate::snapshot::{self, Cause, Change, Publication};
-use crate::{pointer, result_files, set_up_project, store_log};
+use crate::{blob, pointer, result_files, set_up_project, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -309,10 +309,8 @@ async fn store(
     signed: Signed,
     unsigned_sha256: String,
 ) -> Result<(NewRpm, storage::ResultFile), JobError> {
-    let key = StorageKey::Blob(signed.sha256.parse().map_err(JobError::fail)?);
-    if context.storage.exists(&key).await? != Some(signed.size) {
-        context.storage.put_file(&key, &signed.path).await?;
-    }
+    let sha256 = signed.sha256.parse().map_err(JobError::fail)?;
+    blob::put_file(context, &sha256, signed.size, &signed.path).await?;
     let file = (signed.rpm, signed.sha256, signed.size);
     describe(context, place, file, unsigned_sha256).await
 }

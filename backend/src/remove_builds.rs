@@ -1,13 +1,13 @@
 //! What deleted builds left: first their repositories get snapshots without them, one each however many builds went,
 //! then their lists of results go. Packages stay where they are, for snapshots that name them and for clients that are about
-//! to fetch them; blobs stay, since other builds may name the same content.
+//! to fetch them; of blobs it is only said that they are not named here any more, since other builds may name the same content.
 
 use std::collections::BTreeMap;
 
 use db::projects::Project;
 use db::removals::RemovedBuild;
 use db::snapshots::Audience;
-use protocol::{BuildId, TaskId};
+use protocol::{BuildId, Sha256, TaskId};
 use storage::{BuildDir, ResultIndex, StorageKey, StoragePrefix};
 
 use crate::context::Context;
@@ -119,8 +119,12 @@ async fn remove_objects(
                     package: package.clone(),
                 },
             };
-            if !removed.repositories.is_empty() {
-                keep_packages(context, &key).await?;
+            let index = context.storage.get_json::<ResultIndex>(&key, MAX_INDEX).await?;
+            if let Some(index) = index {
+                loosen(context, &index).await?;
+                if !removed.repositories.is_empty() {
+                    keep_packages(context, &key, index).await?;
+                }
             }
             context.storage.delete(&key).await?;
         }
@@ -130,6 +134,9 @@ async fn remove_objects(
         dir: removed.dir.clone(),
         build: removed.build,
     };
+    if let Some(index) = context.storage.get_json(&source, MAX_INDEX).await? {
+        loosen(context, &index).await?;
+    }
     context.storage.delete(&source).await?;
     for task in &removed.tasks {
         let prefix = StoragePrefix::Task { task: TaskId(*task) };
@@ -138,12 +145,15 @@ async fn remove_objects(
     Ok(())
 }
 
+/// Other builds may name the same content.
+async fn loosen(context: &Context, index: &ResultIndex) -> Result<(), JobError> {
+    let blobs: Vec<Sha256> = index.files.iter().map(|file| file.sha256.clone()).collect();
+    Ok(db::blobs::loosen(&mut *context.conn().await?, &blobs).await?)
+}
+
 /// Writes down where the packages of a build are that snapshots still name, in place of its list of results.
-async fn keep_packages(context: &Context, key: &StorageKey) -> Result<(), JobError> {
-    let (Some(withdrawn), Some(index)) = (
-        key.withdrawn(),
-        context.storage.get_json::<ResultIndex>(key, MAX_INDEX).await?,
-    ) else {
+async fn keep_packages(context: &Context, key: &StorageKey, index: ResultIndex) -> Result<(), JobError> {
+    let Some(withdrawn) = key.withdrawn() else {
         return Ok(());
     };
     let packages = index.files.into_iter();

@@ -1,4 +1,5 @@
-//! The objects of a directory whose rows are gone. Blobs stay, since others may name the same content. Nobody gets a new
+//! The objects of a directory whose rows are gone. Others may name the same
+//! content, so of blobs it is only said that nothing of this names them any more. Nobody gets a new
 //! directory of the same name before this is done.
 
 use protocol::{DirName, OwnerName};
@@ -6,6 +7,7 @@ use storage::StoragePrefix;
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::retain::blobs;
 
 pub(crate) async fn run(context: &Context, project: i64, dir: &DirName) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -29,13 +31,12 @@ pub(crate) async fn remove_objects(
     dir: &DirName,
 ) -> Result<(), JobError> {
     let (owner, dir) = (owner.clone(), dir.clone());
-    for prefix in [
-        StoragePrefix::Dir {
-            owner: owner.clone(),
-            dir: dir.clone(),
-        },
-        StoragePrefix::Keys { owner, dir },
-    ] {
+    let all = StoragePrefix::Dir {
+        owner: owner.clone(),
+        dir: dir.clone(),
+    };
+    blobs::loosen(context, &all).await?;
+    for prefix in [all, StoragePrefix::Keys { owner, dir }] {
         context.storage.delete_prefix(&prefix).await?;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! A deleted project's objects. Blobs stay, since other projects may name the same content. A new project of the same
+//! A deleted project's objects. Other projects may name the same content, so of blobs it is only said that nothing of this
+//! one names them any more. A new project of the same
 //! name has the same folder: its set-up waits for this, and this waits for whatever still works on the deleted one.
 
 use protocol::DirName;
@@ -21,6 +22,7 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     dirs.push(project.name.clone().into());
     dirs.sort();
     dirs.dedup();
+    db::blobs::loosen_project(&mut *context.conn().await?, id).await?;
     for dir in dirs {
         remove_objects(context, &project.owner, &dir).await?;
     }

@@ -9,8 +9,9 @@ use db::tasks::TaskRow;
 use protocol::Sha256;
 use serde_json::json;
 use sha2::Digest as _;
-use storage::{ResultFile, StorageKey};
+use storage::ResultFile;
 
+use crate::blob;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::sign::Unsigned;
@@ -101,10 +102,7 @@ async fn put(
     let digest: [u8; 32] = sha2::Sha256::digest(&bytes).into();
     let sha256 = Sha256::from_bytes(&digest);
     let size = bytes.len() as u64;
-    context
-        .storage
-        .put(&StorageKey::Blob(sha256.clone()), bytes)
-        .await?;
+    blob::put_listed(context, &sha256, bytes).await?;
     Ok(ResultFile {
         name: name.parse().map_err(JobError::fail)?,
         sha256,

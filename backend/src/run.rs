@@ -225,6 +225,7 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
         Job::Promote { request } => promote::run(context, *request).await,
         Job::WritePointers { repository } => pointer::run(context, *repository).await,
         Job::Retain { repository, .. } => retain::run(context, *repository).await,
+        Job::RetainBlobs => retain::blobs::run(context).await,
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,
         Job::RemoveDirectory { project, directory } => {
             remove_directory::run(context, *project, directory).await

@@ -115,6 +115,7 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         }
         Job::StoreLog { .. }
         | Job::AcceptSource { .. }
+        | Job::RetainBlobs
         | Job::RemoveProject { .. }
         | Job::RemoveDirectory { .. } => None,
     })

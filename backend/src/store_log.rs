@@ -11,7 +11,7 @@ use storage::{BuildDir, Encoding, ResultFile, ResultIndex, StorageKey, StoragePr
 
 use crate::context::Context;
 use crate::error::JobError;
-use crate::result_files;
+use crate::{blob, result_files};
 
 /// The name under which Copr's users look for it.
 const LOG_NAME: &str = "builder-live.log.gz";
@@ -112,10 +112,7 @@ async fn put_log(context: &Context, task: &TaskRow) -> Result<ResultFile, JobErr
     let sha256: [u8; 32] = sha2::Sha256::digest(&bytes).into();
     let sha256 = Sha256::from_bytes(&sha256);
     let size = bytes.len() as u64;
-    context
-        .storage
-        .put(&StorageKey::Blob(sha256.clone()), bytes)
-        .await?;
+    blob::put_listed(context, &sha256, bytes).await?;
     Ok(ResultFile {
         name: LOG_NAME.parse().map_err(JobError::fail)?,
         sha256,

@@ -91,6 +91,8 @@ pub enum Job {
         /// `repositories.id`.
         repository: i64,
     },
+    /// Delete blobs that nothing names.
+    RetainBlobs,
     /// Copy the packages of another project, signed with the project's own key.
     ForkProject {
         /// `projects.id` of the copy.
@@ -142,6 +144,7 @@ impl Job {
             Self::MakeSnapshot { .. } => "make_snapshot",
             Self::Promote { .. } => "promote",
             Self::Retain { .. } => RETAIN,
+            Self::RetainBlobs => "retain_blobs",
             Self::ForkProject { .. } => "fork_project",
             Self::RemoveDirectory { .. } => "remove_directory",
             Self::ChangeKey { .. } => "change_key",
@@ -164,7 +167,7 @@ impl Job {
             Self::ChangeKey { .. } => 4,
             Self::RenewKeys { .. } => 3,
             Self::StoreLog { .. } => 5,
-            Self::Retain { .. } => 1,
+            Self::Retain { .. } | Self::RetainBlobs => 1,
             Self::RemoveBuilds { .. } => 8,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batches;
+pub mod blobs;
 pub mod builders;
 pub mod builds;
 pub mod chroots;

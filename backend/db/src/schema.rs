@@ -110,6 +110,9 @@ diesel::table! {
         scratch -> Bool, replaced_by -> Nullable<BigInt>, orphaned_at -> Nullable<Timestamptz>,
     }
 }
+diesel::table! {
+    loose_blobs (sha256) { sha256 -> Text, since -> Nullable<Timestamptz>, deleting_at -> Nullable<Timestamptz>, }
+}
 diesel::table! { removed_packages (id) { id -> BigInt, } }
 diesel::table! {
     doomed_objects (repository_id, path) {

@@ -1,6 +1,7 @@
 //! What of a repository's past nothing protects goes, in two phases: it is marked, and removed when nothing protects it
 //! after a time of grace either. Each step can be repeated; the database knows what is under way.
 
+pub(crate) mod blobs;
 mod metadata;
 mod packages;
 
@@ -17,6 +18,8 @@ use crate::error::JobError;
 
 /// How often each repository is looked at.
 const LOOK: TimeDelta = TimeDelta::hours(6);
+/// How often blobs are looked at, all together.
+const LOOK_AT_BLOBS: TimeDelta = TimeDelta::hours(23);
 /// Repositories that are looked at in one go.
 const AT_ONCE: i64 = 100;
 
@@ -28,6 +31,7 @@ const AT_ONCE: i64 = 100;
 pub async fn look_after(context: &Context) -> Result<usize, JobError> {
     let now = (context.clock)();
     let mut conn = context.conn().await?;
+    db::blobs::look(&mut conn, now - LOOK_AT_BLOBS, now).await?;
     Ok(db::retention::look(&mut conn, &context.retention, now - LOOK, AT_ONCE, now).await?)
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn sweep(context: &Context, place: Place<'_>) -> Result<(), Job
         context.faults.pass("retain.before_lists");
         let mut lists: BTreeMap<String, (StorageKey, Vec<&RemovedPackage>)> = BTreeMap::new();
         for package in removed.iter().filter(|package| !package.shared) {
-            for key in lists_of(place, package)? {
+            for key in lists_of(place, package) {
                 lists
                     .entry(key.path())
                     .or_insert_with(|| (key, Vec::new()))
@@ -52,36 +52,45 @@ pub(super) async fn sweep(context: &Context, place: Place<'_>) -> Result<(), Job
 
 /// The lists that may have a package: by its address, of its build and of its build when that was deleted, or of those
 /// that were signed anew with one key.
-fn lists_of(place: Place<'_>, package: &RemovedPackage) -> Result<Vec<StorageKey>, JobError> {
-    let fail = |why: &str| JobError::fail(format!("package {} that was removed {why}", package.id));
-    let xml = zstd::decode_all(package.primary_xml.as_slice()).map_err(|e| fail(&e.to_string()))?;
-    let xml = String::from_utf8(xml).map_err(|e| fail(&e.to_string()))?;
-    let href = xml
-        .split_once("<location href=\"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .ok_or_else(|| fail("has no address"))?
-        .0;
-    let (owner, dir, chroot) = place.names();
-    let build_dir = |text: &str| text.parse::<BuildDir>().map_err(|e| fail(&e.to_string()));
-    match href.split('/').collect::<Vec<_>>().as_slice() {
-        [build, _] => {
-            let list = StorageKey::ResultIndex {
+fn lists_of(place: Place<'_>, package: &RemovedPackage) -> Vec<StorageKey> {
+    let lists = address(package).and_then(|href| {
+        let (owner, dir, chroot) = place.names();
+        match href.split('/').collect::<Vec<_>>().as_slice() {
+            [build, _] => {
+                let list = StorageKey::ResultIndex {
+                    owner,
+                    dir,
+                    chroot,
+                    build_dir: build.parse::<BuildDir>().ok()?,
+                };
+                Some(list.withdrawn().into_iter().chain([list]).collect())
+            }
+            [build, key, _] => Some(vec![StorageKey::SignedIndex {
                 owner,
                 dir,
                 chroot,
-                build_dir: build_dir(build)?,
-            };
-            Ok(list.withdrawn().into_iter().chain([list]).collect())
+                build_dir: build.parse::<BuildDir>().ok()?,
+                key: key.parse::<FileName>().ok()?,
+            }]),
+            _ => None,
         }
-        [build, key, _] => Ok(vec![StorageKey::SignedIndex {
-            owner,
-            dir,
-            chroot,
-            build_dir: build_dir(build)?,
-            key: key.parse::<FileName>().map_err(|e| fail(&e.to_string()))?,
-        }]),
-        _ => Err(fail("has an address of another kind")),
-    }
+    });
+    // It stays in its list, and so its file stays.
+    lists.unwrap_or_else(|| {
+        tracing::error!(
+            "package {} of {place} was removed, but where it was listed cannot be read",
+            package.id
+        );
+        Vec::new()
+    })
+}
+
+/// The address of a package in its repository.
+fn address(package: &RemovedPackage) -> Option<String> {
+    let xml = zstd::decode_all(package.primary_xml.as_slice()).ok()?;
+    let xml = String::from_utf8(xml).ok()?;
+    let (_, rest) = xml.split_once("<location href=\"")?;
+    Some(rest.split_once('"')?.0.to_owned())
 }
 
 /// Takes packages out of a list. A build that is still there lists them as they are signed now.

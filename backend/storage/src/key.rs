@@ -225,6 +225,41 @@ impl StorageKey {
         })
     }
 
+    /// Which list of results ([`crate::ResultIndex`]) is stored under this path; nothing where it is none.
+    pub fn index(path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.strip_prefix("repos/")?.split('/').collect();
+        let (owner, dir) = (parts.first()?.parse().ok()?, parts.get(1)?.parse().ok()?);
+        let chroot = || parts.get(2)?.parse().ok();
+        let name = |part: &str| part.strip_suffix(".json").map(str::to_owned);
+        match parts.get(2..)? {
+            ["srpm-builds", build] => Some(Self::SourceIndex {
+                owner,
+                dir,
+                build: name(build)?.parse().ok()?,
+            }),
+            [_, "builds", build] => Some(Self::ResultIndex {
+                owner,
+                dir,
+                chroot: chroot()?,
+                build_dir: name(build)?.parse().ok()?,
+            }),
+            [_, "withdrawn", build] => Some(Self::WithdrawnIndex {
+                owner,
+                dir,
+                chroot: chroot()?,
+                build_dir: name(build)?.parse().ok()?,
+            }),
+            [_, "signed", build, key] => Some(Self::SignedIndex {
+                owner,
+                dir,
+                chroot: chroot()?,
+                build_dir: build.parse().ok()?,
+                key: name(key)?.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+
     /// The key inside the bucket.
     pub fn path(&self) -> String {
         match self {
@@ -377,6 +412,27 @@ mod tests {
             "-1-x",
         ] {
             assert!(bad.parse::<BuildDir>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_are_known_by_their_paths() {
+        for path in [
+            "repos/@sig/tools:pr:12/fedora-44-x86_64/builds/00000012-hello.json",
+            "repos/alice/tools/fedora-44-x86_64/withdrawn/00000012-hello.json",
+            "repos/alice/tools/fedora-44-x86_64/signed/00000012-hello/0123456789abcdef.json",
+            "repos/alice/tools/srpm-builds/00000012.json",
+        ] {
+            assert_eq!(StorageKey::index(path).unwrap().path(), path);
+        }
+        for path in [
+            "repos/alice/tools/fedora-44-x86_64/pointers/latest.json",
+            "repos/alice/tools/fedora-44-x86_64/builds/12-hello.json",
+            "repos/alice/tools/fedora-44-x86_64/frames/00000012",
+            "repos/alice/tools",
+            "blobs/sha256/ab/cd",
+        ] {
+            assert_eq!(StorageKey::index(path), None, "{path}");
         }
     }
 

@@ -12,6 +12,10 @@ pub enum StoragePrefix {
     Blobs,
     /// All uploads in progress.
     Incoming,
+    /// All repositories, with the lists of results in them.
+    Repositories,
+    /// All that builders uploaded.
+    Quarantine,
     /// What builders uploaded for a task.
     Task { task: TaskId },
     /// What a builder uploaded in one attempt.
@@ -76,6 +80,8 @@ impl StoragePrefix {
         match self {
             Self::Blobs => "blobs/sha256/".to_owned(),
             Self::Incoming => "incoming/".to_owned(),
+            Self::Repositories => "repos/".to_owned(),
+            Self::Quarantine => "quarantine/".to_owned(),
             Self::Task { task } => format!("quarantine/{task}/"),
             Self::Attempt { task, attempt } => format!("quarantine/{task}/{attempt}/"),
             Self::Dir { owner, dir } => format!("repos/{owner}/{dir}/"),

@@ -254,3 +254,178 @@ async fn packages_with_old_signatures_go_and_builds_list_the_new_ones() {
         0
     );
 }
+
+/// SHA-256 of all blobs.
+async fn blobs(house: &House) -> BTreeSet<String> {
+    let listed = house.context.storage.list(&StoragePrefix::Blobs);
+    let listed: Vec<_> = listed.try_collect().await.unwrap();
+    listed.iter().map(|object| object.name().to_owned()).collect()
+}
+
+/// Those that the folders of the project's builds list, as a client finds them, and that its snapshots have.
+async fn named(house: &House, builds: &[(protocol::BuildId, &str)], repository: i64) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for (build, name) in builds {
+        let (owner, dir, chroot) = names();
+        let build_dir = format!("{:08}-{name}", build.0).parse().unwrap();
+        let key = StorageKey::ResultIndex {
+            owner,
+            dir,
+            chroot,
+            build_dir,
+        };
+        let index: storage::ResultIndex = house
+            .context
+            .storage
+            .get_json(&key, 1 << 20)
+            .await
+            .unwrap()
+            .unwrap();
+        all.extend(index.files.iter().map(|file| file.sha256.to_string()));
+    }
+    let mut conn = house.conn().await;
+    for snapshot in db::retention::facts(&mut conn, repository).await.unwrap() {
+        let ids = db::snapshots::content(&mut conn, repository, snapshot.number)
+            .await
+            .unwrap();
+        let members = db::rpms::members(&mut conn, &ids).await.unwrap();
+        assert_eq!(members.len(), ids.len());
+        all.extend(members.into_iter().map(|(_, sha256)| sha256));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_when_nothing_names_them_and_never_before() {
+    let house = House::keeping(KEPT).await;
+    let tools = tools(&house).await;
+    let repository = repository(&house, &tools).await;
+    let a = house.build(&tools, "tools", "a", "1.0").await;
+    let b = house.build(&tools, "tools", "b", "1.0").await;
+    let alice = house.copr("alice").await;
+    // Of another project, which goes as a whole; some of its files are the same.
+    let other = house.make(&alice, "alice", "other").await;
+    house.build(&other, "other", "c", "1.0").await;
+    // Of an upload that broke off.
+    let lost = Sha256::from_bytes(&[9; 32]);
+    assert!(db::blobs::claim(&mut *house.conn().await, &lost).await.unwrap());
+    let storage = &house.context.storage;
+    storage.put(&StorageKey::Blob(lost.clone()), "x").await.unwrap();
+    storage
+        .put(&StorageKey::Incoming("left".parse().unwrap()), "x")
+        .await
+        .unwrap();
+    let quarantine = |task| StorageKey::Quarantine {
+        task: protocol::TaskId(task),
+        attempt: 1,
+        index: 0,
+    };
+    storage.put(&quarantine(999), "x").await.unwrap();
+    let before = named(&house, &[(a, "a"), (b, "b")], repository).await;
+    assert!(before.is_subset(&blobs(&house).await));
+    run(&alice, &["delete", "other"]).await.expect_code(0);
+    run(&alice, &["delete-build", &a.to_string()])
+        .await
+        .expect_code(0);
+    house.settle().await;
+    let users = Machine::new(&house, "alice", "tools").await;
+    let old = house.snapshot("alice/tools").await - 1;
+    let old = Machine::at(&house, "alice", "tools", &old.to_string()).await;
+    look(&house).await;
+    old.install("a").await;
+    // The snapshot goes, then the package, and then its file; each after the grace, which is less than two days.
+    for _ in 0..5 {
+        assert!(
+            named(&house, &[(b, "b")], repository)
+                .await
+                .is_subset(&blobs(&house).await)
+        );
+        tokio::join!(look(&house), users.install("b"));
+    }
+    assert_eq!(blobs(&house).await, named(&house, &[(b, "b")], repository).await);
+    for prefix in [StoragePrefix::Incoming, StoragePrefix::Quarantine] {
+        let left: Vec<_> = storage.list(&prefix).try_collect().await.unwrap();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    assert!(
+        db::blobs::condemned(&mut *house.conn().await)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // The same again.
+    let a = house.build(&tools, "tools", "a", "1.1").await;
+    users.install("a").await;
+    look(&house).await;
+    look(&house).await;
+    assert_eq!(
+        blobs(&house).await,
+        named(&house, &[(a, "a"), (b, "b")], repository).await
+    );
+}
+
+/// Two workers store the same content, and one of them names it, while the service thinks that nothing does.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stores_what_is_about_to_go_keeps_it() {
+    let house = House::keeping(KEPT).await;
+    let tools = tools(&house).await;
+    let repository = repository(&house, &tools).await;
+    // Its task is said to have the others' packages, too.
+    house.build(&tools, "tools", "first", "1.0").await;
+    let content = |number: u8| {
+        let digest = <sha2::Sha256 as sha2::Digest>::digest([number]);
+        Sha256::from_bytes(&digest.into())
+    };
+    let store = async |number: u8, name: bool| {
+        let sha256 = content(number);
+        let key = StorageKey::Blob(sha256.clone());
+        eventually("the claim", async || {
+            let claimed = db::blobs::claim(&mut *house.conn().await, &sha256).await;
+            claimed.unwrap().then_some(())
+        })
+        .await;
+        if house.context.storage.exists(&key).await.unwrap().is_none() {
+            house.context.storage.put(&key, vec![number]).await.unwrap();
+        }
+        if name {
+            let row = format!(
+                "INSERT INTO rpms (repository_id, task_id, name, epoch, version, release, arch, file_name, sha256,
+                     unsigned_sha256, size, since_snapshot, primary_xml, filelists_xml, other_xml)
+                 VALUES ({repository}, (SELECT max(id) FROM tasks), 'x', 0, '{number}', '1', 'noarch', 'x', '{sha256}', 'u', 1, 1, '', '', '')"
+            );
+            db::testing::execute(&mut *house.conn().await, &row)
+                .await
+                .unwrap();
+        }
+    };
+    for number in 0..20 {
+        store(number, false).await;
+    }
+    // It is known, and then judged.
+    look(&house).await;
+    house.pass(2);
+    backend::look_after(&house.context).await.unwrap();
+    let one = async {
+        for number in 0..20 {
+            store(number, number % 2 == 0).await;
+        }
+    };
+    let two = async {
+        for number in (0..20).rev() {
+            store(number, false).await;
+        }
+    };
+    tokio::join!(one, two, house.settle());
+    for number in 0..20 {
+        let key = StorageKey::Blob(content(number));
+        let there = house.context.storage.exists(&key).await.unwrap();
+        assert_eq!(there, Some(1), "both claimed {number} just now");
+    }
+    look(&house).await;
+    look(&house).await;
+    for number in 0..20 {
+        let key = StorageKey::Blob(content(number));
+        let there = house.context.storage.exists(&key).await.unwrap();
+        assert_eq!(there.is_some(), number % 2 == 0, "{number}");
+    }
+}

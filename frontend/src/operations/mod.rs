@@ -1,5 +1,6 @@
 //! What the API and the forms do: typed input, one check of permissions each, typed results. No HTTP here.
 
+mod blobs;
 pub mod bootstrap;
 pub mod build_repos;
 pub mod builds;

@@ -9,6 +9,7 @@ use storage::StorageKey;
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::blobs;
 use crate::operations::bootstrap::{
     BOOTSTRAPS_OF_CHROOT, CUSTOM_IMAGE, ISOLATIONS_OR_UNCHANGED, wrong_choice,
 };
@@ -145,6 +146,7 @@ async fn store(app: &App, name: String, content: Vec<u8>) -> Result<Comps, Error
     }
     let sha256 = protocol::Sha256::from_bytes(&Sha256::digest(&content).into());
     let blob = StorageKey::Blob(sha256.clone());
+    blobs::claim(app, &sha256).await?;
     app.storage.put(&blob, content).await?;
     Ok(Comps { name, sha256 })
 }

@@ -37,7 +37,7 @@ pub async fn orphans(conn: &mut Connection, repository: i64, kept: &[i64]) -> Db
     let wanted: BTreeSet<i64> = withdrawn.iter().map(|(id, _)| *id).collect();
     let mut held = held(conn, repository, kept, &wanted).await?;
     let asked: Vec<(Option<i64>,)> = Prepared::<(Nullable<BigInt>,)>::new(
-        "SELECT unnest(added) FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL",
+        "SELECT unnest(added) FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL AND refusal IS NULL",
         [Bind::from(repository)],
     )
     .load(conn)

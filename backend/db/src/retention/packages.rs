@@ -199,7 +199,7 @@ pub async fn forget_requests(
 ) -> DbResult<usize> {
     Ok(diesel::sql_query(
         "DELETE FROM snapshot_requests WHERE repository_id = $1 AND created_at < $2
-             AND (snapshot IS NOT NULL OR was_at IS NOT NULL)",
+             AND (snapshot IS NOT NULL OR was_at IS NOT NULL OR refusal IS NOT NULL)",
     )
     .bind::<BigInt, _>(repository)
     .bind::<Timestamptz, _>(before)

@@ -4,11 +4,10 @@ use db::builds::{Source, StoredFile};
 use db::projects::Project;
 use protocol::{BuildId, ChrootName};
 use repodata::Nevra;
-use storage::StorageKey;
 
 use super::plan::plan;
 use super::submit::insert;
-use super::upload::Received;
+use super::upload::{Received, take_in};
 use super::{BuildRequest, Plan};
 use crate::access::Actor;
 use crate::app::App;
@@ -49,8 +48,7 @@ pub(super) async fn submit_rpm(
     };
     let foreign = source::look_into_rpm(app, received).await?;
     check_place(app, project, &plan, chroot, &foreign.nevra).await?;
-    let blob = StorageKey::Blob(received.hashed.sha256.clone());
-    app.storage.copy(&received.key, &blob).await?;
+    take_in(app, received).await?;
     let source = Source::Rpm {
         file: StoredFile {
             sha256: received.hashed.sha256.clone(),

@@ -16,7 +16,7 @@ use super::submit::insert;
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
-use crate::operations::source;
+use crate::operations::{blobs, source};
 
 /// What is uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,17 @@ pub async fn submit_upload(
     result
 }
 
+/// Makes a received file the blob of its content.
+///
+/// # Errors
+/// 503 when a file of the same content is being removed at the moment.
+pub(super) async fn take_in(app: &App, received: &Received) -> Result<(), Error> {
+    let sha256 = &received.hashed.sha256;
+    blobs::claim(app, sha256).await?;
+    let blob = StorageKey::Blob(sha256.clone());
+    Ok(app.storage.copy(&received.key, &blob).await?)
+}
+
 async fn submit_source(
     app: &App,
     actor: &Actor,
@@ -126,10 +137,9 @@ async fn submit_source(
 ) -> Result<BuildId, Error> {
     // Before the file is looked into: whoever may not build here learns no more than that.
     let unknown = plan(app, Some(actor), project, request, None, 1).await?;
-    let blob = StorageKey::Blob(received.hashed.sha256.clone());
     if is_spec(received.file_name.as_str()) {
         source::look_into_spec(app, received).await?;
-        app.storage.copy(&received.key, &blob).await?;
+        take_in(app, received).await?;
         let file = StoredFile {
             sha256: received.hashed.sha256.clone(),
             file_name: received.file_name.clone(),
@@ -139,7 +149,7 @@ async fn submit_source(
         return insert(app, Some(actor), project, &unknown, &spec, &targets, None).await;
     }
     let looked_into = source::look_into(app, received).await?;
-    app.storage.copy(&received.key, &blob).await?;
+    take_in(app, received).await?;
     let srpm = looked_into.srpm;
     let package = db::package_edit::find(&mut *app.conn().await?, project.id, srpm.package.as_str()).await?;
     let plan = plan(app, Some(actor), project, request, package.as_ref(), 1).await?;

@@ -115,3 +115,30 @@ async fn a_backend_killed_while_the_past_goes() {
     }
     clients.expect_no_failure();
 }
+
+/// A file that nothing names goes, and no other.
+#[tokio::test]
+async fn a_backend_killed_while_files_go() {
+    let _turn = turn().await;
+    let service = Service::shared().unwrap();
+    let service = &service;
+    let digits = ["d", "e", "f"];
+    let places = [
+        "retain_blobs.before_condemn",
+        "retain_blobs.before_objects",
+        "retain_blobs.after_objects",
+    ];
+    for (place, digit) in places.into_iter().zip(digits) {
+        let end = async || {
+            let loose = format!(
+                "INSERT INTO loose_blobs VALUES (repeat('{digit}', 64), now() - interval '9 days', NULL);
+                 INSERT INTO jobs (kind, payload, priority, run_at, created_at)
+                 VALUES ('retain_blobs', '{{\"kind\": \"retain_blobs\"}}', 1, now(), now()) ON CONFLICT DO NOTHING"
+            );
+            sql(service, &loose);
+        };
+        let waiting = format!("SELECT count(*) FROM loose_blobs WHERE sha256 = repeat('{digit}', 64)");
+        let done = async || sql(service, &waiting) == "0";
+        survives(service, place, end, done).await;
+    }
+}
