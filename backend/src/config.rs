@@ -44,6 +44,10 @@ pub struct Retention {
     pub days: u32,
     /// Hours between the decision that something goes and its end, at least one: whoever is in the middle of it can end.
     pub grace_hours: u32,
+    /// Most that a project may set for `snapshots`, but for administrators.
+    pub most_snapshots: u32,
+    /// The same for `days`.
+    pub most_days: u32,
 }
 
 impl Retention {
@@ -53,6 +57,8 @@ impl Retention {
             snapshots: self.snapshots,
             days: self.days,
             grace: TimeDelta::hours(i64::from(self.grace_hours)),
+            most_snapshots: self.most_snapshots,
+            most_days: self.most_days,
         }
     }
 }
@@ -63,6 +69,8 @@ impl Default for Retention {
             snapshots: 20,
             days: 14,
             grace_hours: 24,
+            most_snapshots: 1_000,
+            most_days: 3_650,
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
-use crate::{bench, parts, up};
+use crate::{bench, parts, retention, up};
 
 /// A personal repository service for RPM distributions.
 #[derive(Debug, Parser)]
@@ -66,6 +66,8 @@ enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// List what retention would remove.
+    Retention(retention::Options),
     /// Run benchmarks against the running service and print a JSON line per figure.
     Bench(bench::Options),
     /// Connect standard input and output with a unix socket (used by the builder).
@@ -110,6 +112,7 @@ impl Cli {
                     print!("{}", up::first_user::copr_config(&settings.load()?, &user).await?);
                     Ok(())
                 }
+                Command::Retention(options) => retention::run(&options).await,
                 Command::Bench(options) => bench::run(&options).await,
                 Command::Relay { .. } | Command::Down(_) => Ok(()),
             }

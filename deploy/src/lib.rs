@@ -5,5 +5,6 @@ pub mod chroots;
 pub mod cli;
 pub mod config;
 pub mod parts;
+pub mod retention;
 pub mod secrets;
 pub mod up;

@@ -44,6 +44,15 @@ pub async fn any(conn: &mut Connection, repository: i64) -> DbResult<bool> {
         .await?)
 }
 
+/// How many objects of a repository are doomed.
+///
+/// # Errors
+/// When the query fails.
+pub async fn count(conn: &mut Connection, repository: i64) -> DbResult<i64> {
+    let doomed = table::table.filter(table::repository_id.eq(repository));
+    Ok(doomed.count().get_result(conn).await?)
+}
+
 /// Writes down that nothing names these objects, unless that is known, and takes back what is named again: all others.
 /// Those that are being deleted stay what they are.
 ///

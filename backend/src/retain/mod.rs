@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let Some(project) = project.filter(|project| project.deleted_at.is_none()) else {
         return Ok(());
     };
-    let (policy, now) = (&context.retention, (context.clock)());
+    let (policy, now) = (&context.retention.of(&project.settings), (context.clock)());
     let place = Place {
         project: &project,
         repository: &repository,

@@ -13,6 +13,8 @@ const KEPT: Retention = Retention {
     snapshots: 2,
     days: 1,
     grace_hours: 24,
+    most_snapshots: 9,
+    most_days: 9,
 };
 
 /// Lets the service look at all repositories, and waits until that is done.

@@ -16,6 +16,8 @@ const KEPT: Retention = Retention {
     snapshots: 1,
     days: 0,
     grace_hours: 24,
+    most_snapshots: 9,
+    most_days: 9,
 };
 
 /// Lets the service look at all repositories two days later, and waits until that is done.

@@ -26,7 +26,7 @@ const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
-const SETTINGS: [Field; 23] = [
+const SETTINGS: [Field; 25] = [
     Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
     Field::new("description", Kind::Text, "Markdown."),
     Field::new("instructions", Kind::Text, "Markdown."),
@@ -85,6 +85,16 @@ const SETTINGS: [Field; 23] = [
         "delete_after_days",
         Kind::Number,
         "Days until the project is deleted; -1 or an empty text: never.",
+    ),
+    Field::new(
+        "keep_snapshots",
+        Kind::Number,
+        "So many of the newest snapshots are kept; -1 or an empty text: the service's rule.",
+    ),
+    Field::new(
+        "keep_days",
+        Kind::Number,
+        "Snapshots that a pointer named within so many days are kept; -1 or an empty text: the service's rule.",
     ),
 ];
 
@@ -396,6 +406,12 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     if fields.has("delete_after_days")? {
         // Copr's ways to turn it off: -1, and nothing.
         s.delete_after_days = small("delete_after_days")?.filter(|days| *days != -1);
+    }
+    if fields.has("keep_snapshots")? {
+        s.keep_snapshots = small("keep_snapshots")?.filter(|number| *number != -1);
+    }
+    if fields.has("keep_days")? {
+        s.keep_days = small("keep_days")?.filter(|number| *number != -1);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use actix_web::web::{self, Json};
 use chrono::{DateTime, Utc};
+use db::retention::{Going, GoingPackage, Policy};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use crate::api_3::route::{Action, ApiRoute, GET, token};
 use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
-use crate::operations::retention::{self, Going};
+use crate::operations::retention;
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -34,8 +35,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(app: &App) -> Self {
-        let policy = &app.config.retention;
+    fn of(policy: &Policy) -> Self {
         Self {
             snapshots: policy.snapshots,
             days: policy.days,
@@ -56,16 +56,19 @@ struct Service {
     snapshots: i64,
     /// Those of them that are about to go.
     marked: i64,
+    /// Files that may be named by nothing: they were just stored, or something that named them went.
+    loose_files: i64,
 }
 
 async fn service(app: web::Data<App>, signed: Signed) -> Result<Json<Service>, Error> {
     let stored = retention::stored(&app, &signed.actor).await?;
     Ok(Json(Service {
-        policy: Kept::of(&app),
+        policy: Kept::of(&app.config.retention),
         named_bytes: stored.named_bytes,
         stored_bytes: stored.stored_bytes,
         snapshots: stored.snapshots,
         marked: stored.marked,
+        loose_files: stored.loose,
     }))
 }
 
@@ -95,6 +98,27 @@ impl From<Going> for Snapshot {
     }
 }
 
+/// A package's file that goes.
+#[derive(Serialize, JsonSchema)]
+struct File {
+    file_name: String,
+    /// Bytes.
+    size: i64,
+    /// When it goes, at the earliest; not before the last snapshot that has it.
+    #[schemars(with = "String")]
+    goes_at: DateTime<Utc>,
+}
+
+impl From<GoingPackage> for File {
+    fn from(going: GoingPackage) -> Self {
+        Self {
+            file_name: going.file_name,
+            size: going.size,
+            goes_at: going.goes_at,
+        }
+    }
+}
+
 /// What would go of a repository.
 #[derive(Serialize, JsonSchema)]
 struct Plan {
@@ -107,6 +131,10 @@ struct Plan {
     packages: usize,
     /// Bytes of their files.
     bytes: i64,
+    /// These packages, a thousand at most.
+    files: Vec<File>,
+    /// Parts of metadata that no snapshot names any more.
+    metadata_objects: i64,
 }
 
 async fn repository(
@@ -117,7 +145,9 @@ async fn repository(
     let (owner, dir, chroot) = path.into_inner();
     let plan = retention::plan(&app, &signed.actor, (&owner, &dir, &chroot)).await?;
     Ok(Json(Plan {
-        policy: Kept::of(&app),
+        policy: Kept::of(&plan.policy),
+        files: plan.packages.into_iter().map(File::from).collect(),
+        metadata_objects: plan.metadata,
         items: plan.going.into_iter().map(Snapshot::from).collect(),
         kept: plan.kept,
         packages: plan.orphans.ids.len(),

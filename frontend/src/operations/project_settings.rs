@@ -30,6 +30,26 @@ pub async fn check(
     let before = old.unwrap_or(&default);
     let mut wrong = texts(new);
     wrong.extend(choices(new));
+    let policy = &app.config.retention;
+    let kept = [
+        (
+            "keep_snapshots",
+            (before.keep_snapshots, new.keep_snapshots),
+            1,
+            policy.most_snapshots,
+        ),
+        (
+            "keep_days",
+            (before.keep_days, new.keep_days),
+            0,
+            policy.most_days,
+        ),
+    ];
+    wrong.extend(
+        kept.into_iter().filter_map(|(field, (old, new), least, most)| {
+            kept_past(actor, field, (old, new), (least, most))
+        }),
+    );
     // What was right once stays, also when the other project is gone now.
     let lists = [
         (
@@ -146,6 +166,24 @@ fn choices(s: &ProjectSettings) -> Vec<String> {
         wrong.push("delete_after_days: Number must be between -1 and 720.".to_owned());
     }
     wrong
+}
+
+/// What is wrong with how much of a project's past is kept. What an administrator allowed stays.
+fn kept_past(
+    actor: &Actor,
+    field: &str,
+    (old, new): (Option<i32>, Option<i32>),
+    (least, most): (i32, u32),
+) -> Option<String> {
+    let number = new.filter(|_| new != old)?;
+    if number < least {
+        return Some(format!(
+            "{field}: Number must be at least {least}; leave it empty for the service's rule."
+        ));
+    }
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    (number > most && actor.may_administer("keep more").is_err())
+        .then(|| format!("{field}: Number must be between {least} and {most}; administrators can set more."))
 }
 
 /// What is wrong with the name of a container image: Copr takes `^[-\./\w]+(:[\w.-]+)?$`.

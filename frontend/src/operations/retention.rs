@@ -1,33 +1,12 @@
 //! What of the past goes, and when: looked at, not done.
 
-use chrono::{DateTime, Utc};
-use db::retention::{self, Facts, Orphans, Stored};
+use db::retention::{self, Plan, Stored};
 use protocol::{ChrootName, DirName};
 
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::{find_project, shown};
-
-/// A snapshot that goes.
-#[derive(Debug, Clone)]
-pub struct Going {
-    /// What is known of it.
-    pub facts: Facts,
-    /// When its files go, at the earliest.
-    pub goes_at: DateTime<Utc>,
-}
-
-/// What would go of a repository.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Snapshots that go, by number.
-    pub going: Vec<Going>,
-    /// How many stay.
-    pub kept: usize,
-    /// Packages that go when these snapshots have gone.
-    pub orphans: Orphans,
-}
 
 /// Looks at what the backend would do with a repository now.
 ///
@@ -45,25 +24,8 @@ pub async fn plan(app: &App, actor: &Actor, (owner, dir, chroot): (&str, &str, &
     let mut conn = app.conn().await?;
     let repository = db::repositories::find(&mut conn, project.id, &dir, &chroot).await?;
     let repository = repository.ok_or_else(missing)?;
-    let facts = retention::facts(&mut conn, repository.id).await?;
-    let uses = retention::uses(&mut conn, repository.id).await?;
-    let (policy, now) = (&app.config.retention, app.now());
-    let verdict = policy.judge(&facts, &uses, now);
-    let kept = [verdict.keep, verdict.spare].concat();
-    let orphans = retention::orphans(&mut conn, repository.id, &kept).await?;
-    let going = facts.into_iter().filter(|facts| !kept.contains(&facts.number));
-    let going = going.map(|facts| Going {
-        goes_at: facts
-            .purge_at
-            .unwrap_or_else(|| policy.end_of_grace(now))
-            .max(now),
-        facts,
-    });
-    Ok(Plan {
-        going: going.collect(),
-        kept: kept.len(),
-        orphans,
-    })
+    let policy = app.config.retention.of(&project.settings);
+    Ok(retention::plan(&mut conn, repository.id, policy, app.now()).await?)
 }
 
 /// What the whole service stores.

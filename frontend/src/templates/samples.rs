@@ -84,6 +84,8 @@ fn form() -> ProjectForm {
         packit_forge_projects_allowed: wrong(),
         repo_priority: wrong(),
         delete_after_days: wrong(),
+        keep_snapshots: wrong(),
+        keep_days: wrong(),
         bootstrap: Choice {
             value: "on".to_owned(),
             options: &["default", "on"],

@@ -121,11 +121,15 @@ async fn settings_change_and_a_project_goes() {
         ("chroots", CHROOT),
         ("chroots", "fedora-44-x86_64"),
         ("description", "new words"),
+        ("keep_snapshots", "7"),
+        ("keep_days", ""),
     ];
     assert_eq!(
         location(alice.post(&format!("{path}edit/"), &fields).await).await,
         path
     );
+    let settings = house.projects().await.remove(0).settings;
+    assert_eq!((settings.keep_snapshots, settings.keep_days), (Some(7), None));
     let page = alice.page(&path).await;
     assert!(page.contains("new words") && page.contains("fedora-44"), "{page}");
     let page = refused(

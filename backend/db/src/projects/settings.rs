@@ -51,6 +51,10 @@ pub struct ProjectSettings {
     pub repo_priority: Option<i32>,
     /// Days after which the project is deleted.
     pub delete_after_days: Option<i32>,
+    /// So many of the newest snapshots of each repository are kept, in place of the service's rule.
+    pub keep_snapshots: Option<i32>,
+    /// Snapshots that a pointer named within so many days are kept, in place of the service's rule.
+    pub keep_days: Option<i32>,
 }
 
 impl Default for ProjectSettings {
@@ -78,6 +82,8 @@ impl Default for ProjectSettings {
             runtime_dependencies: Vec::new(),
             repo_priority: None,
             delete_after_days: None,
+            keep_snapshots: None,
+            keep_days: None,
         }
     }
 }

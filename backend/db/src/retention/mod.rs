@@ -3,6 +3,7 @@
 
 mod orphans;
 mod packages;
+mod plan;
 mod policy;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::schema::{repositories, snapshots};
 
 pub use orphans::{Orphans, orphans};
 pub use packages::{RemovedPackage, decide_packages, forget_packages, forget_requests, removed_packages};
+pub use plan::{Going, GoingPackage, Plan, next_repository, plan};
 pub use policy::{Facts, Policy, Uses, Verdict};
 
 /// Most snapshots of a repository that are marked or go at once; the rest follows the next time.
@@ -58,7 +60,8 @@ pub async fn look(
              UPDATE repositories r SET looked_at = $3 FROM old WHERE r.id = old.id
              RETURNING r.id, r.project_id, EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.deleted_at IS NULL)
                  AND (EXISTS (SELECT 1 FROM snapshots s WHERE s.repository_id = r.id AND s.purge_at IS NOT NULL)
-                     OR EXISTS (SELECT 1 FROM snapshots s WHERE s.repository_id = r.id AND s.purged_at IS NULL OFFSET $4)
+                     OR EXISTS (SELECT 1 FROM snapshots s WHERE s.repository_id = r.id AND s.purged_at IS NULL OFFSET coalesce(
+                         (SELECT (p.settings ->> 'keep_snapshots')::bigint FROM projects p WHERE p.id = r.project_id), $4))
                      OR EXISTS (SELECT 1 FROM doomed_objects d WHERE d.repository_id = r.id)
                      OR EXISTS (SELECT 1 FROM removed_packages g WHERE g.repository_id = r.id)
                      OR EXISTS (SELECT 1 FROM snapshot_requests q WHERE q.repository_id = r.id AND q.created_at < $5)
@@ -126,7 +129,8 @@ pub async fn uses(conn: &mut Connection, repository: i64) -> DbResult<Uses> {
     let named: Vec<(Option<i64>,)> = Prepared::<(Nullable<BigInt>,)>::new(
         "SELECT unnest(ARRAY[current_snapshot, devel_snapshot, released_snapshot]) FROM repositories WHERE id = ?
          UNION SELECT snapshot FROM pointers WHERE repository_id = ?
-         UNION SELECT expected FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL",
+         UNION SELECT expected FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL
+             AND refusal IS NULL",
         [Bind::from(repository), Bind::from(repository), Bind::from(repository)],
     )
     .load(conn)
@@ -324,6 +328,9 @@ pub struct Stored {
     /// Those of them that are about to go.
     #[diesel(sql_type = BigInt)]
     pub marked: i64,
+    /// Blobs that may be named by nothing.
+    #[diesel(sql_type = BigInt)]
+    pub loose: i64,
 }
 
 /// Adds up everything; it takes a while in a large service.
@@ -338,7 +345,8 @@ pub async fn stored(conn: &mut Connection) -> DbResult<Stored> {
          ), once AS (SELECT sum(size) AS named, max(size) AS size FROM files GROUP BY sha256)
          SELECT coalesce(sum(named), 0)::bigint AS named_bytes, coalesce(sum(size), 0)::bigint AS stored_bytes,
              (SELECT count(*) FROM snapshots WHERE purged_at IS NULL) AS snapshots,
-             (SELECT count(*) FROM snapshots WHERE purged_at IS NULL AND purge_at IS NOT NULL) AS marked
+             (SELECT count(*) FROM snapshots WHERE purged_at IS NULL AND purge_at IS NOT NULL) AS marked,
+             (SELECT count(*) FROM loose_blobs) AS loose
          FROM once",
     )
     .get_result(conn)

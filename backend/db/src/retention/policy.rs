@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::projects::ProjectSettings;
+
 /// How much of a repository's past is kept. What a pointer names is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -13,6 +15,10 @@ pub struct Policy {
     pub days: u32,
     /// Time between the decision that something goes and its end; at least [`Policy::LEAST_GRACE`] counts.
     pub grace: TimeDelta,
+    /// Most that a project may set for [`Policy::snapshots`], but for administrators.
+    pub most_snapshots: u32,
+    /// The same for [`Policy::days`].
+    pub most_days: u32,
 }
 
 impl Default for Policy {
@@ -21,6 +27,8 @@ impl Default for Policy {
             snapshots: 20,
             days: 14,
             grace: TimeDelta::hours(24),
+            most_snapshots: 1_000,
+            most_days: 3_650,
         }
     }
 }
@@ -67,6 +75,16 @@ pub struct Verdict {
 impl Policy {
     /// No client takes longer to fetch a repository, and no publication to make one.
     pub const LEAST_GRACE: TimeDelta = TimeDelta::hours(1);
+
+    /// The rule of a project: what it sets itself, and else the service's.
+    pub fn of(&self, settings: &ProjectSettings) -> Self {
+        let own = |number: Option<i32>| number.and_then(|number| u32::try_from(number).ok());
+        Self {
+            snapshots: own(settings.keep_snapshots).unwrap_or(self.snapshots),
+            days: own(settings.keep_days).unwrap_or(self.days),
+            ..*self
+        }
+    }
 
     /// When that goes which is given up now.
     pub fn end_of_grace(&self, now: DateTime<Utc>) -> DateTime<Utc> {

@@ -60,6 +60,7 @@ fn policy(snapshots: u32, days: u32) -> Policy {
         snapshots,
         days,
         grace: TimeDelta::hours(2),
+        ..Policy::default()
     }
 }
 

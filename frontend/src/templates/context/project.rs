@@ -244,6 +244,10 @@ pub struct ProjectForm {
     pub repo_priority: Field,
     /// A number, or nothing.
     pub delete_after_days: Field,
+    /// A number, or nothing.
+    pub keep_snapshots: Field,
+    /// A number, or nothing.
+    pub keep_days: Field,
     /// Of Copr's clients.
     pub bootstrap: Choice,
     /// Of Copr's clients.
