@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::JobError;
 use crate::renew_keys::{rows, value};
 use crate::snapshot::{self, Cause, Change, Publication};
-use crate::{pointer, public_key, resign};
+use crate::{mini, pointer, public_key, resign};
 
 /// Who asked where nobody did.
 const SERVICE: &str = "service";
@@ -97,6 +97,7 @@ async fn sign_all(
     let mut lost = None;
     for repository in repositories {
         lost = resign::packages(context, project, &repository).await?.or(lost);
+        mini::renew(context, project, &repository).await?;
         let mut conn = context.conn().await?;
         let fresh = db::keys::fresh(&mut conn, repository.id).await?;
         drop(conn);

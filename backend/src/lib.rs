@@ -21,6 +21,7 @@ mod inspect;
 mod make_snapshot;
 mod members;
 mod metadata;
+mod mini;
 mod pointer;
 mod promote;
 mod public_key;

@@ -8,7 +8,7 @@ use db::projects::Project;
 use db::removals::RemovedBuild;
 use db::snapshots::Audience;
 use protocol::{BuildId, Sha256, TaskId};
-use storage::{BuildDir, ResultIndex, StorageKey, StoragePrefix};
+use storage::{BuildDir, Mini, ResultIndex, StorageKey, StoragePrefix};
 
 use crate::context::Context;
 use crate::error::JobError;
@@ -109,15 +109,16 @@ async fn remove_objects(
 ) -> Result<(), JobError> {
     let owner = &project.owner;
     if let Some(package) = &removed.package {
+        let build_dir = BuildDir {
+            build: removed.build,
+            package: package.clone(),
+        };
         for chroot in &removed.chroots {
             let key = StorageKey::ResultIndex {
                 owner: owner.clone(),
                 dir: removed.dir.clone(),
                 chroot: chroot.clone(),
-                build_dir: BuildDir {
-                    build: removed.build,
-                    package: package.clone(),
-                },
+                build_dir: build_dir.clone(),
             };
             let index = context.storage.get_json::<ResultIndex>(&key, MAX_INDEX).await?;
             if let Some(index) = index {
@@ -127,6 +128,13 @@ async fn remove_objects(
                 }
             }
             context.storage.delete(&key).await?;
+            let mini = StoragePrefix::Mini {
+                owner: owner.clone(),
+                dir: removed.dir.clone(),
+                chroot: chroot.clone(),
+                mini: Mini::Build(build_dir.clone()),
+            };
+            context.storage.delete_prefix(&mini).await?;
         }
     }
     let source = StorageKey::SourceIndex {

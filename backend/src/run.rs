@@ -18,9 +18,9 @@ use crate::fault::Faults;
 use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
-    accept_source, change_key, events, expire, fork_project, make_snapshot, pointer, promote, publish_task,
-    remove_builds, remove_directory, remove_project, renew_keys, republish, retain, set_up_project,
-    store_log,
+    accept_source, change_key, events, expire, fork_project, make_snapshot, mini, pointer, promote,
+    publish_task, remove_builds, remove_directory, remove_project, renew_keys, republish, retain,
+    set_up_project, store_log,
 };
 
 /// What the backend is given.
@@ -224,6 +224,13 @@ async fn perform(context: &Context, job: &Job) -> Result<(), JobError> {
         Job::MakeSnapshot { request } => make_snapshot::run(context, *request).await,
         Job::Promote { request } => promote::run(context, *request).await,
         Job::WritePointers { repository } => pointer::run(context, *repository).await,
+        Job::MiniRepository { task } => mini::of_task(context, TaskId(*task)).await,
+        Job::BatchRepository {
+            batch, repository, ..
+        } => match repository {
+            Some(repository) => mini::of_batch(context, *batch, *repository).await,
+            None => mini::spread(context, *batch).await,
+        },
         Job::Retain { repository, .. } => retain::run(context, *repository).await,
         Job::RetainBlobs => retain::blobs::run(context).await,
         Job::ForkProject { project, from } => fork_project::run(context, *project, *from).await,

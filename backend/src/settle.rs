@@ -99,7 +99,10 @@ async fn concerns(conn: &mut db::Connection, job: &Job) -> Result<Option<i64>, J
         | Job::Retain { project, .. }
         | Job::ChangeKey { project, .. }
         | Job::RenewKeys { project } => Some(*project),
-        Job::PublishTask { task, .. } => db::tasks::project(conn, TaskId(*task)).await?,
+        Job::BatchRepository { project, .. } => *project,
+        Job::PublishTask { task, .. } | Job::MiniRepository { task } => {
+            db::tasks::project(conn, TaskId(*task)).await?
+        }
         Job::WritePointers { repository } => {
             let repository = db::repositories::by_id(conn, *repository).await?;
             repository.map(|repository| repository.project)

@@ -283,7 +283,7 @@ async fn compare(
 }
 
 /// Unpacks what is stored of packages.
-fn read(stored: Vec<db::rpms::StoredFragments>) -> Result<Vec<Fragments>, JobError> {
+pub(crate) fn read(stored: Vec<db::rpms::StoredFragments>) -> Result<Vec<Fragments>, JobError> {
     let open = |what: &str, name: &str, bytes: &[u8]| {
         let xml = zstd::decode_all(bytes).map_err(|e| e.to_string());
         xml.and_then(|xml| String::from_utf8(xml).map_err(|e| e.to_string()))

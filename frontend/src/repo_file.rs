@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use db::repo_specs::{Dependency, RepoOptions, RepoSpec};
 use protocol::{ChrootName, DirName, OwnerName, ProjectName};
+use storage::Mini;
 
 use crate::config::Config;
 use crate::results::At;
@@ -26,6 +27,8 @@ pub struct RepoFile<'a> {
     pub arch: Option<&'a str>,
     /// A snapshot, or what leads to one, in place of the latest.
     pub at: Option<&'a At>,
+    /// A small repository of the directory's in place of the directory's own.
+    pub mini: Option<&'a Mini>,
     /// What the project's packages need, from [`db::repo_specs::dependencies`].
     pub dependencies: &'a [Dependency],
 }
@@ -39,12 +42,23 @@ impl RepoFile<'_> {
         } = *self;
         let (owner, project) = (&spec.owner, &spec.name);
         let chroot = format!("{}-$basearch", name_release_with_variable(self.chroot));
-        let id = repo_id("copr", config, owner, dir);
-        let name = format!("{} repository {dir} of {owner}", config.service_name);
+        let mut id = repo_id("copr", config, owner, dir);
+        let mut name = format!("{} repository {dir} of {owner}", config.service_name);
+        let mut location = location_at(config, owner, dir, &chroot, self.at);
+        if let Some(mini) = self.mini {
+            let what = match mini {
+                Mini::Build(dir) => format!("build {}", dir.build),
+                Mini::Batch(batch) => format!("batch {batch}"),
+            };
+            id = format!("{id}:{}", what.replace(' ', ":"));
+            name = format!("{name}, {what}");
+            let url = repository_url(config, owner, dir, &chroot);
+            location = format!("mirrorlist={url}{mini}/mirrorlist\n");
+        }
         let main = Section {
             id: &id,
             name: &name,
-            location: location_at(config, owner, dir, &chroot, self.at),
+            location,
             key: Some(key_url(config, owner, project)),
             options: spec.options,
             cost: None,
@@ -52,6 +66,7 @@ impl RepoFile<'_> {
         let mut text = main.text();
         if let Some(second) = self
             .arch
+            .filter(|_| self.mini.is_none())
             .and_then(|arch| multilib_partner(spec, self.chroot, arch))
         {
             let chroot = format!("{}-{}", name_release_with_variable(self.chroot), second.arch());
@@ -302,9 +317,41 @@ mod tests {
             chroot: &spec.chroots[0],
             arch,
             at: None,
+            mini: None,
             dependencies,
         }
         .text()
+    }
+
+    #[test]
+    fn what_a_build_made_has_a_file_of_its_own() {
+        let spec = spec("alice", "tools", &["debian-12-x86_64"]);
+        let text = |mini: &str| {
+            RepoFile {
+                config: &Config::default(),
+                spec: &spec,
+                dir: &"tools".parse().unwrap(),
+                chroot: &spec.chroots[0],
+                arch: Some("x86_64"),
+                at: None,
+                mini: Some(&mini.parse().unwrap()),
+                dependencies: &[],
+            }
+            .text()
+        };
+        assert!(text("00000012-hello").starts_with(
+            "[copr:127.0.0.1:alice:tools:build:12]\n\
+             name=Koper repository tools of alice, build 12\n\
+             mirrorlist=http://127.0.0.1:5082/results/alice/tools/debian-12-$basearch/00000012-hello/mirrorlist\n"
+        ));
+        let batch = text("batches/7");
+        assert!(
+            batch.starts_with("[copr:127.0.0.1:alice:tools:batch:7]\n")
+                && batch.contains("/debian-12-$basearch/batches/7/mirrorlist\n")
+                && batch.contains("\ngpgcheck=1\n")
+                && batch.contains("\nrepo_gpgcheck=1\n"),
+            "{batch}"
+        );
     }
 
     #[test]

@@ -228,5 +228,8 @@ pub async fn done(conn: &mut Connection, tasks: &[i64], now: DateTime<Utc>) -> D
     .bind::<Timestamptz, _>(now)
     .execute(conn)
     .await?;
+    for task in tasks {
+        jobs::enqueue(conn, &Job::MiniRepository { task: *task }, now).await?;
+    }
     notify(conn, Topic::Progress).await
 }

@@ -84,6 +84,23 @@ pub enum Job {
         /// `snapshot_requests.id`.
         request: i64,
     },
+    /// Make the small repository of what a build made in a chroot.
+    MiniRepository {
+        /// `tasks.id`.
+        task: i64,
+    },
+    /// Make the small repositories of what the builds of a batch made; the database asks for it when the last has ended.
+    BatchRepository {
+        /// `batches.id`.
+        batch: i64,
+        /// Only the one in this repository (`repositories.id`), of this project (`projects.id`). A job without makes one
+        /// for each.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<i64>,
+        /// `projects.id` of the repository.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<i64>,
+    },
     /// Remove what of a repository's past nothing protects.
     Retain {
         /// `projects.id`.
@@ -143,6 +160,8 @@ impl Job {
             Self::WritePointers { .. } => "write_pointers",
             Self::MakeSnapshot { .. } => "make_snapshot",
             Self::Promote { .. } => "promote",
+            Self::MiniRepository { .. } => "mini_repository",
+            Self::BatchRepository { .. } => "batch_repository",
             Self::Retain { .. } => RETAIN,
             Self::RetainBlobs => "retain_blobs",
             Self::ForkProject { .. } => "fork_project",
@@ -167,6 +186,8 @@ impl Job {
             Self::ChangeKey { .. } => 4,
             Self::RenewKeys { .. } => 3,
             Self::StoreLog { .. } => 5,
+            // Nothing that is published waits for these.
+            Self::MiniRepository { .. } | Self::BatchRepository { .. } => 2,
             Self::Retain { .. } | Self::RetainBlobs => 1,
             Self::RemoveBuilds { .. } => 8,
         }

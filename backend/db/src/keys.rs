@@ -250,7 +250,8 @@ pub struct SignedRpm {
     pub unsigned_sha256: String,
 }
 
-/// The published packages of up to `limit` tasks after `after`, in order of their tasks.
+/// The packages of up to `limit` tasks after `after` that are published, or of a scratch build that succeeded, in order of
+/// their tasks.
 ///
 /// # Errors
 /// When the query fails.
@@ -264,9 +265,11 @@ pub async fn signed_after(
         Prepared::<(BigInt, BigInt, Nullable<Text>, Text, Text, Text)>::new(
             "SELECT r.id, r.task_id, t.result_dir, r.file_name, r.sha256, r.unsigned_sha256
              FROM rpms r JOIN tasks t ON t.id = r.task_id
-             WHERE r.repository_id = ? AND r.since_snapshot IS NOT NULL AND NOT r.scratch AND r.task_id IN (
+             WHERE r.repository_id = ? AND (r.since_snapshot IS NOT NULL OR r.scratch) AND r.task_id IN (
                  SELECT DISTINCT o.task_id FROM rpms o WHERE o.repository_id = ? AND o.task_id > ?
-                     AND o.since_snapshot IS NOT NULL AND NOT o.scratch ORDER BY o.task_id LIMIT ?)
+                     AND (o.since_snapshot IS NOT NULL OR o.scratch AND EXISTS (
+                         SELECT FROM tasks d WHERE d.id = o.task_id AND d.state = 'succeeded'))
+                 ORDER BY o.task_id LIMIT ?)
              ORDER BY r.task_id, r.id",
             [
                 Bind::from(repository),
@@ -296,21 +299,32 @@ pub async fn signed_after(
 pub async fn replace(conn: &mut Connection, replaced: &[(SignedRpm, NewRpm)]) -> DbResult<()> {
     conn.transaction::<_, DbError, _>(async |conn| {
         for (old, new) in replaced {
-            let since: Option<Option<i64>> = rpms::table
+            let since: Option<(Option<i64>, bool)> = rpms::table
                 .find(old.id)
                 .filter(rpms::task_id.eq(old.task))
                 .filter(rpms::replaced_by.is_null())
-                .select(rpms::since_snapshot)
+                .select((rpms::since_snapshot, rpms::scratch))
                 .for_update()
                 .first(conn)
                 .await
                 .optional()?;
-            let Some(since) = since.flatten() else { continue };
+            let Some((since, scratch)) = since.filter(|(since, scratch)| since.is_some() || *scratch) else {
+                continue;
+            };
+            let new = NewRpm {
+                scratch,
+                ..new.clone()
+            };
             let newest: i64 = diesel::insert_into(rpms::table)
-                .values((new, rpms::since_snapshot.eq(since)))
+                .values((&new, rpms::since_snapshot.eq(since)))
                 .returning(rpms::id)
                 .get_result(conn)
                 .await?;
+            if scratch {
+                // No snapshot has it.
+                diesel::delete(rpms::table.find(old.id)).execute(conn).await?;
+                continue;
+            }
             diesel::update(rpms::table.find(old.id))
                 .set((rpms::task_id.eq(None::<i64>), rpms::replaced_by.eq(newest)))
                 .execute(conn)

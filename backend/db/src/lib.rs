@@ -18,6 +18,7 @@ pub mod groups;
 pub mod jobs;
 pub mod keys;
 pub mod logs;
+pub mod minis;
 pub mod notify;
 pub mod package_edit;
 pub mod permissions;

@@ -132,6 +132,12 @@ diesel::table! {
     }
 }
 diesel::table! {
+    mini_repositories (repository_id, name) {
+        repository_id -> BigInt, name -> Text, task_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, revision -> BigInt,
+        fingerprint -> Text, content -> Array<BigInt>, made_at -> Timestamptz,
+    }
+}
+diesel::table! {
     pointers (repository_id, name) {
         repository_id -> BigInt, name -> Text, snapshot -> BigInt, moved_at -> Timestamptz, actor -> Nullable<Text>,
     }

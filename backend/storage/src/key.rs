@@ -8,6 +8,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::mini::Mini;
+
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const FRESH: &str = "no-cache";
 const PRIVATE: &str = "private, no-store";
@@ -90,7 +92,7 @@ impl FromStr for DistroPath {
     }
 }
 
-fn invalid(what: &'static str, value: &str, rule: &'static str) -> NameError {
+pub(crate) fn invalid(what: &'static str, value: &str, rule: &'static str) -> NameError {
     let value = value.chars().filter(|c| !c.is_control()).take(80).collect();
     NameError { what, value, rule }
 }
@@ -178,6 +180,22 @@ pub enum StorageKey {
         chroot: ChrootName,
         build_dir: BuildDir,
         key: FileName,
+    },
+    /// A [`crate::Pointer`] to the revision of a small repository that is served.
+    MiniPointer {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        mini: Mini,
+    },
+    /// A metadata file of one revision of a small repository, `repomd.xml` and its signature among them. Immutable.
+    MiniFile {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        mini: Mini,
+        revision: i64,
+        file: FileName,
     },
     /// A [`crate::ResultIndex`]: the files of a build's source part.
     SourceIndex {
@@ -325,6 +343,20 @@ impl StorageKey {
             } => {
                 format!("repos/{owner}/{dir}/{chroot}/signed/{build_dir}/{key}.json")
             }
+            Self::MiniPointer {
+                owner,
+                dir,
+                chroot,
+                mini,
+            } => format!("repos/{owner}/{dir}/{chroot}/minis/{mini}/current.json"),
+            Self::MiniFile {
+                owner,
+                dir,
+                chroot,
+                mini,
+                revision,
+                file,
+            } => format!("repos/{owner}/{dir}/{chroot}/minis/{mini}/{revision}/{file}"),
             Self::SourceIndex { owner, dir, build } => {
                 format!("repos/{owner}/{dir}/srpm-builds/{:08}.json", build.0)
             }
@@ -340,10 +372,11 @@ impl StorageKey {
                 "application/octet-stream"
             }
             Self::PublicKey { .. } => "application/pgp-keys",
-            Self::Metadata { file, .. } => file_type(file.as_str()),
+            Self::Metadata { file, .. } | Self::MiniFile { file, .. } => file_type(file.as_str()),
             Self::SnapshotFile { file, .. } => file_type(file.as_str()),
             Self::Distro { path, .. } => file_type(path.as_str()),
             Self::Pointer { .. }
+            | Self::MiniPointer { .. }
             | Self::ResultIndex { .. }
             | Self::WithdrawnIndex { .. }
             | Self::SignedIndex { .. }
@@ -359,9 +392,11 @@ impl StorageKey {
             | Self::Metadata { .. }
             | Self::Frame { .. }
             | Self::SnapshotFile { .. }
+            | Self::MiniFile { .. }
             | Self::Distro { .. } => IMMUTABLE,
             Self::PublicKey { .. }
             | Self::Pointer { .. }
+            | Self::MiniPointer { .. }
             | Self::ResultIndex { .. }
             | Self::WithdrawnIndex { .. }
             | Self::SignedIndex { .. }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use protocol::{ChrootName, DirName, OwnerName, TaskId};
 
+use crate::mini::Mini;
+
 /// The common start of the names of some objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are named after their types")]
@@ -56,6 +58,21 @@ pub enum StoragePrefix {
         chroot: ChrootName,
         number: i64,
     },
+    /// A small repository, all of its revisions.
+    Mini {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        mini: Mini,
+    },
+    /// One revision of a small repository.
+    MiniRevision {
+        owner: OwnerName,
+        dir: DirName,
+        chroot: ChrootName,
+        mini: Mini,
+        revision: i64,
+    },
     /// The pointers of a repository.
     Pointers {
         owner: OwnerName,
@@ -98,6 +115,19 @@ impl StoragePrefix {
             } => {
                 format!("repos/{owner}/{dir}/{chroot}/snapshots/{number}/")
             }
+            Self::Mini {
+                owner,
+                dir,
+                chroot,
+                mini,
+            } => format!("repos/{owner}/{dir}/{chroot}/minis/{mini}/"),
+            Self::MiniRevision {
+                owner,
+                dir,
+                chroot,
+                mini,
+                revision,
+            } => format!("repos/{owner}/{dir}/{chroot}/minis/{mini}/{revision}/"),
             Self::Pointers { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/pointers/"),
             Self::Builds { owner, dir, chroot } => format!("repos/{owner}/{dir}/{chroot}/builds/"),
             Self::SourceBuilds { owner, dir } => format!("repos/{owner}/{dir}/srpm-builds/"),

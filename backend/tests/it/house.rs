@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use backend::{Config, Context, Faults, Metadata, Parts, Retention};
 use chrono::TimeDelta;
+use db::batches::BatchOf;
 use db::builds::{Build, BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
 use db::projects::Project;
@@ -408,7 +409,7 @@ impl House {
         build.id
     }
 
-    async fn finish(&self, task: &TaskRow, outcome: &Outcome, artifacts: &[Artifact]) {
+    pub async fn finish(&self, task: &TaskRow, outcome: &Outcome, artifacts: &[Artifact]) {
         let (task, attempt) = (task.id, task.attempt);
         let (mut conn, now) = (self.conn().await, (self.context.clock)());
         assert!(
@@ -435,6 +436,19 @@ impl House {
 
     /// A build that a builder has.
     async fn claimed(&self, project: &Project, dir: &str, name: &str, version: &str) -> Build {
+        let (options, of) = (BuildOptions::default(), (name, version));
+        self.start(project, dir, of, &options, None).await
+    }
+
+    /// The same with choices, and of a batch.
+    pub async fn start(
+        &self,
+        project: &Project,
+        dir: &str,
+        (name, version): (&str, &str),
+        options: &BuildOptions,
+        batch: Option<BatchOf>,
+    ) -> Build {
         let srpm = Srpm {
             sha256: "0".repeat(64).parse().unwrap(),
             file_name: format!("{name}-{version}-1.src.rpm").parse().unwrap(),
@@ -454,8 +468,8 @@ impl House {
             actor: "test",
             source: &Source::Upload(srpm),
             targets: &targets,
-            options: &BuildOptions::default(),
-            batch: None,
+            options,
+            batch,
             package: None,
         };
         let mut conn = self.conn().await;
@@ -477,7 +491,7 @@ impl House {
     }
 
     /// Hands in a task's package, and a log.
-    async fn deliver(&self, project: &Project, row: &TaskRow, name: &str, version: &str) {
+    pub async fn deliver(&self, project: &Project, row: &TaskRow, name: &str, version: &str) {
         let (file, bytes) = self.rpm(project, name, version).await;
         let (task, attempt) = (row.id, row.attempt);
         let artifact = Artifact {

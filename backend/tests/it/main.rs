@@ -15,6 +15,7 @@ mod house;
 mod import;
 mod keys;
 mod machine;
+mod minis;
 mod mirror;
 mod mock_config;
 mod monitor;

@@ -15,6 +15,7 @@ mod group;
 mod import;
 mod input;
 mod key;
+mod mini;
 mod models;
 mod monitor;
 mod openapi;
@@ -60,6 +61,7 @@ pub fn routes() -> Vec<ApiRoute> {
         build::routes(),
         build_source::routes(),
         batch::routes(),
+        mini::routes(),
         upload::routes(),
         import::routes(),
         build_chroot::routes(),

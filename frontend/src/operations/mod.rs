@@ -8,6 +8,7 @@ pub mod export;
 pub mod forks;
 pub mod groups;
 pub mod keys;
+pub mod minis;
 pub mod packages;
 pub mod permissions;
 pub mod project_chroots;

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use db::builds::Build as Row;
+use db::minis::Shown;
 use db::projects::Project;
 use db::promotions::Origin;
 use db::tasks::{TaskRow, TaskState};
@@ -10,10 +11,12 @@ use super::form::Posted;
 use super::visitor::Visitor;
 use super::{html, redirect, views};
 use crate::app::App;
+use crate::config::Config;
 use crate::error::Error;
 use crate::live_log::SOURCE;
 use crate::operations::builds::{cancel_build, delete_build, find_build, resubmit};
-use crate::templates::context::{Build, BuildDelete, Link, LiveLog, ResultLine};
+use crate::operations::minis;
+use crate::templates::context::{Build, BuildDelete, Link, LiveLog, MiniRepository, ResultLine};
 
 /// The short address that `copr-cli` prints.
 pub async fn find(app: web::Data<App>, id: web::Path<String>) -> Result<HttpResponse, Error> {
@@ -29,7 +32,10 @@ pub async fn show(
 ) -> Result<HttpResponse, Error> {
     let (build, project) = of_project(&app, &path).await?;
     let now = app.now();
-    let rpms = db::rpms::of_build(&mut *app.conn().await?, build.id.0).await?;
+    let mut conn = app.conn().await?;
+    let rpms = db::rpms::of_build(&mut conn, build.id.0).await?;
+    let repositories = repositories(&app.config, &mut conn, &build, &project).await?;
+    drop(conn);
     let is_final = build.is_final();
     let mut frame = visitor.frame();
     frame.unfinished = !is_final;
@@ -57,6 +63,7 @@ pub async fn show(
             .filter_map(|rpm| result(&app, &project, &build, rpm))
             .collect(),
         logs: live_logs(&build, &project),
+        repositories,
     };
     html(app.templates.render_build(&frame, &page))
 }
@@ -137,6 +144,35 @@ fn origin(of: &Origin) -> Link {
         text: format!("{project}, snapshot {snapshot}, build {build}"),
         href: Some(format!("/coprs/{project}/snapshots/?dir={dir}&chroot={chroot}")),
     }
+}
+
+/// The small repositories that have the build's packages: its own, and those of its batch in the same directory.
+async fn repositories(
+    config: &Config,
+    conn: &mut db::Connection,
+    build: &Row,
+    project: &Project,
+) -> Result<Vec<MiniRepository>, Error> {
+    let mut found = db::minis::shown_of_build(conn, build.id).await?;
+    if let Some(batch) = build.batch {
+        let of_batch = db::minis::shown_of_batch(conn, batch).await?;
+        let here = |mini: &Shown| mini.owner == project.owner && mini.dir == build.dir;
+        found.extend(of_batch.into_iter().filter(here));
+    }
+    let line = |mini: &Shown| {
+        let repo_url = minis::repo_url(config, mini);
+        let (what, file) = match mini.name.strip_prefix("batches/") {
+            Some(batch) => (format!("batch {batch}"), format!("batch-{batch}")),
+            None => (format!("build {}", build.id), format!("build-{}", build.id)),
+        };
+        MiniRepository {
+            what,
+            chroot: mini.chroot.to_string(),
+            command: format!("sudo curl -o /etc/yum.repos.d/{file}.repo '{repo_url}'"),
+            repo_url,
+        }
+    };
+    Ok(found.iter().map(line).collect())
 }
 
 fn source(app: &App, build: &Row, project: &Project) -> Link {

@@ -7,7 +7,7 @@ use protocol::ChrootName;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::shown;
-use crate::operations::repo_specs;
+use crate::operations::{minis, repo_specs};
 use crate::repo_file::{RepoFile, file_name};
 use crate::results::At;
 
@@ -37,6 +37,14 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
     let at = at
         .map(|at| At::parse(&at).ok_or_else(|| no_snapshot(&at)))
         .transpose()?;
+    let of = match (asked("build"), asked("batch")) {
+        (Some(build), _) => Some(minis::Of::Build(build)),
+        (None, batch) => batch.map(minis::Of::Batch),
+    };
+    let found = match &of {
+        Some(of) => minis::find(app, of).await?,
+        None => Vec::new(),
+    };
     let mut conn = app.conn().await?;
     let (spec, dir) = repo_specs::find(&mut conn, owner, req.match_info().query("dir")).await?;
     if !spec.dirs.iter().any(|known| known.name == dir) {
@@ -47,7 +55,16 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
     }
     let wanted =
         |c: &&ChrootName| c.name_release() == name_release && arch.as_deref().is_none_or(|a| c.arch() == a);
-    let Some(chroot) = spec.chroots.iter().find(wanted) else {
+    // What a build made stays when its chroot is disabled.
+    let of_mini = found
+        .iter()
+        .find(|mini| mini.owner == spec.owner && mini.dir == dir && wanted(&&mini.chroot));
+    let mini = match (&of, of_mini) {
+        (Some(of), None) => return Err(minis::missing(of, &dir, name_release)),
+        (_, mini) => mini.map(minis::parsed).transpose()?,
+    };
+    let chroots = || of_mini.map(|mini| &mini.chroot).into_iter().chain(&spec.chroots);
+    let Some(chroot) = chroots().find(wanted) else {
         return Ok(no_such_chroot(&spec.chroots, name_release, arch.as_deref()));
     };
     let dependencies = repo_specs::dependencies(&mut conn, &spec).await?;
@@ -59,6 +76,7 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
         chroot,
         arch: arch.as_deref(),
         at: at.as_ref(),
+        mini: mini.as_ref(),
         dependencies: &dependencies,
     };
     Ok(HttpResponse::Ok()

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 use protocol::{BuildId, ChrootName, DirName, FileName, OwnerName, PointerName, ProjectName};
-use storage::{BuildDir, DistroPath, RepomdFile, StorageKey};
+use storage::{BuildDir, DistroPath, Mini, RepomdFile, StorageKey};
 
 use crate::results::at::At;
 
@@ -41,6 +41,18 @@ pub(super) enum Item {
     Build(BuildDir, Wanted),
     /// A package that was signed anew, below the name of the key.
     Signed(BuildDir, FileName, FileName),
+    /// Of a small repository: at a revision, or at the one that is served.
+    Mini(Mini, Option<i64>, MiniItem),
+}
+
+/// What is asked of a small repository, but for packages, which have the same addresses everywhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum MiniItem {
+    Listing(Base),
+    Mirrorlist,
+    MetadataListing(Base),
+    Key,
+    Metadata(FileName),
 }
 
 /// A parsed URL.
@@ -159,6 +171,9 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
             // A snapshot is where a mirrorlist leads; and `latest.json` tells where a pointer is.
             let sensible = match (&at, &item) {
                 (At::Number(_), Item::Mirrorlist) | (At::Number(_) | At::Time(_), Item::Latest) => false,
+                // A small repository is not part of a snapshot.
+                (At::Pointer(name), Item::Mini(..)) => *name == PointerName::latest() && directory == *chroot,
+                (_, Item::Mini(..)) => false,
                 (At::Pointer(name), Item::Latest) => *name != PointerName::devel(),
                 _ => true,
             };
@@ -179,11 +194,64 @@ fn item(directory: &str, rest: &[&str]) -> Option<Item> {
         ["repodata", "repomd.xml.asc"] => Item::Repomd(RepomdFile::Asc),
         ["repodata", "repomd.xml.key"] => Item::Key,
         ["repodata", file] => Item::Metadata(name(file)?),
-        [build, key, file] if is_key(key) && !file.is_empty() => {
-            Item::Signed(name(build)?, name(key)?, name(file)?)
-        }
+        ["batches", number, rest @ ..] => batch(number, rest)?,
+        [build, rest @ ..] if is_mini(rest) => mini(build, Mini::Build(name(build)?), rest)?,
+        [_, key, _] if is_key(key) => package(rest)?,
         [build, rest @ ..] => Item::Build(name(build)?, wanted(build, rest)?),
     })
+}
+
+/// Whether what is asked of a build's folder is asked of its small repository.
+fn is_mini(rest: &[&str]) -> bool {
+    matches!(rest, ["repodata", ..] | ["mirrorlist"]) || rest.first().is_some_and(|at| at.starts_with('@'))
+}
+
+/// What is asked of a batch's repository. Packages are below the folders of their builds.
+fn batch(number: &str, rest: &[&str]) -> Option<Item> {
+    let batch = name(&format!("batches/{number}"))?;
+    match rest {
+        [] | [""] => Some(Item::Mini(batch, None, MiniItem::Listing(base(number, rest)))),
+        _ if is_mini(rest) => mini(number, batch, rest),
+        [_, _, ..] => package(rest),
+        _ => None,
+    }
+}
+
+fn mini(directory: &str, mini: Mini, rest: &[&str]) -> Option<Item> {
+    let (revision, directory, rest) = match rest {
+        [at, rest @ ..] if at.starts_with('@') => match At::parse(&at[1..])? {
+            At::Number(revision) => (Some(revision), *at, rest),
+            _ => return None,
+        },
+        rest => (None, directory, rest),
+    };
+    let item = match rest {
+        [] | [""] => MiniItem::Listing(base(directory, rest)),
+        ["mirrorlist"] if revision.is_none() => MiniItem::Mirrorlist,
+        ["mirrorlist"] => return None,
+        ["repodata"] | ["repodata", ""] => MiniItem::MetadataListing(base("repodata", &rest[1..])),
+        ["repodata", "repomd.xml.key"] => MiniItem::Key,
+        ["repodata", file] => MiniItem::Metadata(name(file)?),
+        _ => {
+            let build = match &mini {
+                Mini::Build(dir) => dir.to_string(),
+                Mini::Batch(_) => return package(rest),
+            };
+            return package(&[&[build.as_str()], rest].concat());
+        }
+    };
+    Some(Item::Mini(mini, revision, item))
+}
+
+/// A package, by its location in a repository.
+fn package(location: &[&str]) -> Option<Item> {
+    match location {
+        [build, key, file] if is_key(key) && !file.is_empty() => {
+            Some(Item::Signed(name(build)?, name(key)?, name(file)?))
+        }
+        [build, file] if !file.is_empty() => Some(Item::Build(name(build)?, Wanted::File(name(file)?))),
+        _ => None,
+    }
 }
 
 /// Whether a name is that of a key: 16 upper-case hexadecimal digits.
@@ -278,6 +346,67 @@ mod tests {
         assert_eq!(item("/devel"), Some(Item::Listing("devel/".to_owned())));
         assert_eq!(item("/devel/latest.json"), None);
         assert_eq!(item("/devel/devel/mirrorlist"), None);
+    }
+
+    #[test]
+    fn builds_and_batches_are_repositories() {
+        let item = |path: &str| match Address::parse(&format!("/results/a/b/debian-12-x86_64/{path}")) {
+            Some(Address::Repository { item, .. }) => Some(item),
+            _ => None,
+        };
+        let dir: BuildDir = "00000012-hello".parse().unwrap();
+        let (build, batch) = (Mini::Build(dir.clone()), Mini::Batch(7));
+        let repomd = || MiniItem::Metadata("repomd.xml".parse().unwrap());
+        let file = |name: &str| Wanted::File(name.parse().unwrap());
+        assert_eq!(
+            item("00000012-hello/repodata/repomd.xml"),
+            Some(Item::Mini(build.clone(), None, repomd()))
+        );
+        assert_eq!(
+            item("00000012-hello/@3/repodata/repomd.xml"),
+            Some(Item::Mini(build.clone(), Some(3), repomd()))
+        );
+        assert_eq!(
+            item("00000012-hello/mirrorlist"),
+            Some(Item::Mini(build, None, MiniItem::Mirrorlist))
+        );
+        let packages = Some(Item::Build(dir.clone(), file("x.rpm")));
+        let signed = || {
+            Some(Item::Signed(
+                dir.clone(),
+                "0123456789ABCDEF".parse().unwrap(),
+                "x.rpm".parse().unwrap(),
+            ))
+        };
+        assert_eq!(item("00000012-hello/@3/x.rpm"), packages);
+        assert_eq!(item("batches/7/00000012-hello/x.rpm"), packages);
+        assert_eq!(item("batches/7/@3/00000012-hello/x.rpm"), packages);
+        assert_eq!(item("00000012-hello/@3/0123456789ABCDEF/x.rpm"), signed());
+        assert_eq!(
+            item("batches/7/@3/00000012-hello/0123456789ABCDEF/x.rpm"),
+            signed()
+        );
+        assert_eq!(
+            item("batches/7/repodata/repomd.xml"),
+            Some(Item::Mini(batch.clone(), None, repomd()))
+        );
+        assert_eq!(
+            item("batches/7"),
+            Some(Item::Mini(batch, None, MiniItem::Listing("7/".to_owned())))
+        );
+        for nothing in [
+            "batches",
+            "batches/",
+            "batches/07/mirrorlist",
+            "batches/7/x.rpm",
+            "00000012-hello/@stable/repodata/repomd.xml",
+            "00000012-hello/@3/mirrorlist",
+            "00000012-hello/repodata/a/b",
+            "@3/00000012-hello/repodata/repomd.xml",
+            "devel/batches/7/mirrorlist",
+        ] {
+            assert_eq!(item(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod download;
 mod error;
 mod listing;
 mod live;
+mod mini;
 mod past;
 mod ranges;
 mod repository;

@@ -18,6 +18,7 @@ use crate::results::at::At;
 use crate::results::download::{About, FRESH, IMMUTABLE, send_bytes};
 use crate::results::error::GatewayError;
 use crate::results::listing::{Line, page};
+use crate::results::mini::lines;
 use crate::results::{Gateway, SNAPSHOT};
 
 const RPM: &str = "application/x-rpm";
@@ -132,6 +133,7 @@ impl Gateway {
                 };
                 self.file(request, &key, Wanted::File(file), number).await
             }
+            Item::Mini(mini, revision, item) => self.mini(request, (place, mini), revision, item).await,
         }
     }
 
@@ -299,11 +301,9 @@ impl Gateway {
         let name = match wanted {
             Wanted::File(name) => name,
             Wanted::Listing(base) => {
-                let lines: Vec<_> = index
-                    .files
-                    .iter()
-                    .map(|file| Line::file(&file.name, Some(file.size)))
-                    .collect();
+                let mut lines = self.metadata_of_build(key).await?;
+                let files = index.files.iter();
+                lines.extend(files.map(|file| Line::file(&file.name, Some(file.size))));
                 return Ok(page(title, &base, &lines, None));
             }
         };
@@ -365,18 +365,7 @@ impl Gateway {
         base: &str,
     ) -> Result<HttpResponse, GatewayError> {
         let repomd = self.small(&snapshot_file(place, number, RepomdFile::Xml)).await?;
-        let mut lines: Vec<_> = ["repomd.xml", "repomd.xml.asc", "repomd.xml.key"]
-            .map(|name| Line::file(name, None))
-            .into();
-        let records = std::str::from_utf8(&repomd)
-            .ok()
-            .and_then(|xml| repodata::read_repomd(xml).ok());
-        for record in records.into_iter().flat_map(|(_, records)| records) {
-            if let Some(name) = record.href.strip_prefix("repodata/") {
-                lines.push(Line::file(name, Some(record.size)));
-            }
-        }
-        Ok(page("repodata", base, &lines, Some(number)))
+        Ok(page("repodata", base, &lines(&repomd), Some(number)))
     }
 
     pub(super) async fn source_builds(

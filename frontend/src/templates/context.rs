@@ -6,8 +6,8 @@ mod project;
 use serde::Serialize;
 
 pub use build::{
-    BatchLine, BatchMember, Batches, Build, BuildDelete, BuildLine, Builds, Import, LiveLog, Monitor,
-    MonitorCell, MonitorLine, ResultLine, StateChoice, Submit, TaskFailure, TaskLine,
+    BatchLine, BatchMember, Batches, Build, BuildDelete, BuildLine, Builds, Import, LiveLog, MiniRepository,
+    Monitor, MonitorCell, MonitorLine, ResultLine, StateChoice, Submit, TaskFailure, TaskLine,
 };
 pub use project::{
     Arch, Choice, DirectoryLine, Head, Key, PackageLine, Project, ProjectDelete, ProjectEdit, ProjectForm,

@@ -442,6 +442,16 @@ impl Build {
             } else {
                 vec![]
             },
+            repositories: if full {
+                vec![MiniRepository {
+                    what: "build 12".to_owned(),
+                    chroot: "debian-12-x86_64".to_owned(),
+                    repo_url: "http://127.0.0.1:5080/coprs/alice/tools/repo/debian-12/?build=12".to_owned(),
+                    command: "sudo curl -o /etc/yum.repos.d/build-12.repo '…'".to_owned(),
+                }]
+            } else {
+                Vec::new()
+            },
             logs: vec![LiveLog {
                 title: "debian-12-x86_64".to_owned(),
                 url: "/coprs/alice/tools/build/12/debian-12-x86_64/log".to_owned(),

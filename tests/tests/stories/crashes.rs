@@ -1,6 +1,7 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
 mod keys;
+mod minis;
 mod promote;
 mod retention;
 
@@ -257,6 +258,7 @@ fn the_backend_dies_in_each_of_its_places() {
         include_str!("crashes.rs"),
         include_str!("crashes/keys.rs"),
         include_str!("crashes/promote.rs"),
+        include_str!("crashes/minis.rs"),
         include_str!("crashes/retention.rs"),
     ]
     .concat();

@@ -240,6 +240,8 @@ pub async fn succeed(conn: &mut Connection, task: TaskId, attempt: i32, now: Dat
     conn.transaction::<_, DbError, _>(async |conn| {
         if is_publishing(conn, task, attempt).await? {
             end(conn, task, TaskState::Succeeded, now).await?;
+            // A source part has no packages.
+            jobs::enqueue(conn, &Job::MiniRepository { task: task.0 }, now).await?;
             notify(conn, Topic::Progress).await?;
         }
         Ok(())

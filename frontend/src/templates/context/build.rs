@@ -208,6 +208,19 @@ pub struct LiveLog {
     pub open: bool,
 }
 
+/// A repository of what a build or a batch made.
+#[derive(Debug, Clone, Serialize)]
+pub struct MiniRepository {
+    /// What it has, for people: `build 12`.
+    pub what: String,
+    /// Chroot.
+    pub chroot: String,
+    /// URL of its `.repo` file.
+    pub repo_url: String,
+    /// Gets that file.
+    pub command: String,
+}
+
 /// A build's page.
 #[derive(Debug, Clone, Serialize)]
 pub struct Build {
@@ -241,6 +254,8 @@ pub struct Build {
     pub results: Vec<ResultLine>,
     /// Logs of what has not ended.
     pub logs: Vec<LiveLog>,
+    /// Where just these packages can be installed from.
+    pub repositories: Vec<MiniRepository>,
 }
 
 /// Asks before a build goes.
