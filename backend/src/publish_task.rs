@@ -7,12 +7,14 @@ use std::path::Path;
 
 use db::DbError;
 use db::builds::Build;
+use db::pointers::{Moved, Wish};
 use db::projects::Project;
 use db::repositories::Repository;
 use db::rpms::{NewRpm, SameNevra};
+use db::snapshots::Audience;
 use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
-use protocol::{ChrootName, FailureKind, TaskId};
+use protocol::{ChrootName, FailureKind, PointerName, TaskId};
 use repodata::{Package, PackageFile, RpmFile};
 use storage::{StorageError, StorageKey, StoragePrefix};
 
@@ -64,6 +66,13 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
             }
             let tasks = [id.0];
             let import = build.import();
+            let audience = match build.options.flow() {
+                Some(pointer) => {
+                    begin_flow(context, &project, repository.id, &build, pointer).await?;
+                    Audience::Pointer(pointer.clone())
+                }
+                None => snapshot::audience(&project),
+            };
             let publication = Publication {
                 project: &project,
                 repository: repository.id,
@@ -71,7 +80,7 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
                     added: &prepared.known,
                     ..Change::of_tasks(&tasks)
                 },
-                audience: snapshot::audience(&project),
+                audience,
                 cause: import.map_or(Cause::Build(build.id), |import| Cause::Import(import.url)),
                 actor: None,
                 asked: None,
@@ -83,13 +92,59 @@ pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(
     // A scratch build's packages are signed and listed, and that is all.
     if !build.options.scratch {
         context.faults.pass("publish_task.before_pointer");
-        pointer::write(context, &project, repository.id).await?;
+        if build.options.flow().is_some() {
+            pointer::run(context, repository.id).await?;
+        } else {
+            pointer::write(context, &project, repository.id).await?;
+        }
     }
     context.faults.pass("publish_task.before_succeeded");
     let mut conn = context.conn().await?;
     db::tasks::succeed(&mut conn, id, attempt, (context.clock)()).await?;
     drop(conn);
     tidy(context, id, attempt).await
+}
+
+/// Lets a pointer that there is not yet begin where builds begin that name none.
+async fn begin_flow(
+    context: &Context,
+    project: &Project,
+    repository: i64,
+    build: &Build,
+    pointer: &PointerName,
+) -> Result<(), JobError> {
+    let gone = || JobError::retry("the repository was removed meanwhile");
+    let mut conn = context.conn().await?;
+    let repository = db::repositories::by_id(&mut conn, repository)
+        .await?
+        .ok_or_else(gone)?;
+    if db::pointers::find(&mut conn, repository.id, pointer)
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let wish = Wish {
+        repository: repository.id,
+        name: pointer,
+        to: Some(repository.seen_by_builds()),
+        expected: Some(0),
+        actor: build.submitter.as_deref().unwrap_or("service"),
+        cause: &Cause::Build(build.id).to_string(),
+        devel_mode: project.settings.devel_mode,
+        object: &format!(
+            "repository:{}/{}/{}",
+            project.owner, repository.dir, repository.chroot
+        ),
+    };
+    match db::pointers::shift(&mut conn, &wish, (context.clock)()).await? {
+        // Another build of the flow may have been quicker.
+        Moved::From(_) | Moved::IsAt(_) => Ok(()),
+        Moved::NoSnapshot | Moved::Purged(_) => Err(JobError::retry(format!(
+            "the snapshot that {pointer} was to begin at is gone"
+        ))),
+        Moved::NoRepository => Err(gone()),
+    }
 }
 
 /// Removes what a succeeded task needs no more; a process that died in the middle comes back for it.

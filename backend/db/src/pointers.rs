@@ -10,6 +10,7 @@ use protocol::{ChrootName, DirName, OwnerName, PointerName};
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, parse};
 use crate::jobs::{self, Job};
+use crate::read::{Bind, Prepared};
 use crate::retention;
 use crate::schema::{pointer_moves, pointers, repositories};
 
@@ -50,6 +51,31 @@ pub async fn find(conn: &mut Connection, repository: i64, name: &PointerName) ->
         .first(conn)
         .await
         .optional()?)
+}
+
+/// Whether a repository has a pointer that is not built in.
+///
+/// # Errors
+/// When the query fails.
+pub async fn exists(
+    conn: &mut Connection,
+    project: i64,
+    (dir, chroot): (&DirName, &ChrootName),
+    name: &PointerName,
+) -> DbResult<bool> {
+    let found: Vec<(i64,)> = Prepared::<(BigInt,)>::new(
+        "SELECT r.id FROM repositories r JOIN pointers p ON p.repository_id = r.id AND p.name = ?
+         WHERE r.project_id = ? AND r.dirname = ? AND r.chroot = ?",
+        [
+            Bind::from(name.as_str()),
+            Bind::from(project),
+            Bind::from(dir.as_str()),
+            Bind::from(chroot.as_str()),
+        ],
+    )
+    .load(conn)
+    .await?;
+    Ok(!found.is_empty())
 }
 
 #[derive(QueryableByName)]

@@ -8,6 +8,7 @@ mod deletion;
 mod devel;
 mod directories;
 mod faults;
+mod flows;
 mod foreign;
 mod fork;
 mod frames;

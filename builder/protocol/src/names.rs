@@ -268,6 +268,11 @@ impl PointerName {
         Self("devel".to_owned())
     }
 
+    /// What builds go to that nobody but the service moves: `latest` and the names that follow publications.
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.as_str(), "latest" | "devel" | "current" | "consistent")
+    }
+
     /// Whether the service itself moves it with each publication, so that nobody makes or removes it.
     pub fn is_built_in(&self) -> bool {
         matches!(self.as_str(), "latest" | "devel")

@@ -115,7 +115,8 @@ async fn build_config(app: web::Data<App>, query: Query) -> Result<Json<ChrootBu
     // A chroot that the project has no more has no settings either.
     let row = db::project_chroots::find(&mut *app.conn().await?, project.id, chroot).await?;
     let set = row.map(|row| row.settings).unwrap_or_default();
-    let mut config = project_chroot::config_of(&app, project, &build.dir, chroot, set).await?;
+    let mut config =
+        project_chroot::config_of(&app, project, (&build.dir, build.options.flow()), chroot, set).await?;
     let options = build.options;
     let chosen = |own: Option<String>| own.filter(|own| own != "unchanged");
     config.enable_net = options.enable_net.unwrap_or(config.enable_net);

@@ -363,6 +363,7 @@ impl Fields {
             dir: self.text("project_dirname")?,
             after_build: self.number("after_build_id")?,
             with_build: self.number("with_build_id")?,
+            pointer: self.text("pointer")?,
             options: BuildOptions {
                 // What is negative fails the check of the range as 0 does.
                 timeout_s: timeout.map(|t| u64::try_from(t).unwrap_or(0)),
@@ -372,6 +373,7 @@ impl Fields {
                 isolation: self.text("isolation")?.filter(|t| !t.is_empty()),
                 packit_forge_project: self.text("packit_forge_project")?.filter(|t| !t.is_empty()),
                 scratch: self.flag("scratch")?.unwrap_or(false),
+                pointer: None,
                 chroots_named: false,
                 chroots_excluded: Vec::new(),
             },

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
-use crate::operations::project_settings::forge_project;
+use crate::operations::project_settings::{build_pointer, forge_project};
 use crate::operations::projects::{self, ProjectEdit, find_project, missing_project, names, shown};
 use crate::operations::{export, forks};
 
@@ -26,7 +26,7 @@ const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
-const SETTINGS: [Field; 25] = [
+const SETTINGS: [Field; 26] = [
     Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
     Field::new("description", Kind::Text, "Markdown."),
     Field::new("instructions", Kind::Text, "Markdown."),
@@ -95,6 +95,11 @@ const SETTINGS: [Field; 25] = [
         "keep_days",
         Kind::Number,
         "Snapshots that a pointer named within so many days are kept; -1 or an empty text: the service's rule.",
+    ),
+    Field::new(
+        "build_pointer",
+        Kind::Text,
+        "The pointer that builds go to where they name none, such as `candidate`; `latest` or an empty text: everybody sees them.",
     ),
 ];
 
@@ -412,6 +417,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     }
     if fields.has("keep_days")? {
         s.keep_days = small("keep_days")?.filter(|number| *number != -1);
+    }
+    if let Some(pointer) = fields.text("build_pointer")? {
+        s.build_pointer = build_pointer(&pointer)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Json, Path, Payload};
 use db::project_chroots::{ChrootSettings, ProjectChroot as Row};
 use db::projects::Project;
-use protocol::{ChrootName, DirName};
+use protocol::{ChrootName, DirName, PointerName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -159,19 +159,19 @@ pub(super) struct BuildConfig {
 async fn build_config(app: web::Data<App>, query: Query) -> Result<Json<BuildConfig>, Error> {
     let (project, row) = find(&app, &query).await?;
     let dir = DirName::from(project.name.clone());
-    let config = config_of(&app, project, &dir, &row.chroot, row.settings).await?;
+    let config = config_of(&app, project, (&dir, None), &row.chroot, row.settings).await?;
     Ok(Json(config))
 }
 
-/// What a build in this directory for this chroot is given, as far as the project decides.
+/// What a build in this directory, maybe for a pointer, is given for this chroot, as far as the project decides.
 pub(super) async fn config_of(
     app: &App,
     project: Project,
-    dir: &DirName,
+    (dir, flow): (&DirName, Option<&PointerName>),
     chroot: &ChrootName,
     set: ChrootSettings,
 ) -> Result<BuildConfig, Error> {
-    let repos = build_repos::of(app, &project, dir, chroot, &set).await?;
+    let repos = build_repos::of(app, &project, dir, chroot, &set, flow).await?;
     let of_project = project.settings;
     let chosen = |own: String, projects: String| if own == "unchanged" { projects } else { own };
     let mut additional_repos = of_project.additional_repos;

@@ -290,7 +290,7 @@ pub(super) mod fields {
         ]
     }
     /// Options of everything that makes builds.
-    pub const BUILD: [Field; 14] = [
+    pub const BUILD: [Field; 15] = [
         OWNER,
         PROJECT,
         Field::new(
@@ -336,6 +336,12 @@ pub(super) mod fields {
             "scratch",
             Kind::Flag,
             "Results can be downloaded, but enter no repository.",
+        ),
+        Field::new(
+            "pointer",
+            Kind::Text,
+            "Who gets the packages and what the build sees: those who follow this pointer, such as `candidate`, in place \
+             of everybody. `latest` is everybody, also where the project's setting `build_pointer` names another.",
         ),
     ];
 }

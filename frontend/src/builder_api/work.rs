@@ -46,7 +46,8 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
             let set = db::project_chroots::find(&mut *app.conn().await?, project.id, chroot).await?;
             let set = set.map(|chroot| chroot.settings).unwrap_or_default();
             // One of ours is listed once it has a snapshot; before that there is nothing to read.
-            let mut repos = build_repos::of(app, &project, &build.dir, chroot, &set).await?;
+            let flow = build.options.flow();
+            let mut repos = build_repos::of(app, &project, &build.dir, chroot, &set, flow).await?;
             repos.retain(|repo| repo.exists);
             let srpm = build.srpm.as_ref().ok_or_else(|| lacks("source package"))?;
             let expires = Duration::from_secs(limits.timeout_s.saturating_mul(2).max(600));

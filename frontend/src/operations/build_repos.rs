@@ -4,7 +4,7 @@
 use db::project_chroots::ChrootSettings;
 use db::projects::Project;
 use db::repositories::Place;
-use protocol::{ChrootName, DirName, OwnerName, RepoEntry, RepoTarget, RepositorySource};
+use protocol::{ChrootName, DirName, OwnerName, PointerName, RepoEntry, RepoTarget, RepositorySource};
 
 use crate::app::App;
 use crate::error::Error;
@@ -24,7 +24,8 @@ pub struct BuildRepo {
     pub exists: bool,
 }
 
-/// Lists them, in the order in which builders get them: one query, however many there are.
+/// Lists them, in the order in which builders get them: one query, however many there are. A build that goes to a pointer
+/// sees what that names in its directory and nothing newer, or what others see before there is such a pointer.
 ///
 /// # Errors
 /// When the database fails.
@@ -34,6 +35,7 @@ pub async fn of(
     dir: &DirName,
     chroot: &ChrootName,
     set: &ChrootSettings,
+    flow: Option<&PointerName>,
 ) -> Result<Vec<BuildRepo>, Error> {
     let main = DirName::from(project.name.clone());
     let settings = &project.settings;
@@ -49,8 +51,17 @@ pub async fn of(
             wanted.push((owner, dir));
         }
     }
-    let known = db::repositories::places(&mut *app.conn().await?, chroot, &wanted).await?;
-    let ours = |owner: &OwnerName, dir: &DirName, id: &str, devel| {
+    let mut conn = app.conn().await?;
+    let known = db::repositories::places(&mut conn, chroot, &wanted).await?;
+    let flow = match flow {
+        Some(name) if db::pointers::exists(&mut conn, project.id, (dir, chroot), name).await? => {
+            Some(format!("@{name}/"))
+        }
+        _ => None,
+    };
+    drop(conn);
+    let devel = if settings.devel_mode { "devel/" } else { "" };
+    let ours = |owner: &OwnerName, dir: &DirName, id: &str, below: &str| {
         let place = known.iter().find(|p| p.owner == *owner && p.dir == *dir);
         Own {
             app,
@@ -58,14 +69,21 @@ pub async fn of(
             dir,
             chroot,
         }
-        .repo(place, id, devel)
+        .repo(place, id, below)
     };
-    let mut repos = vec![ours(&project.owner, &main, "copr_base", false)];
-    if settings.devel_mode {
-        repos.push(ours(&project.owner, &main, "copr_base_devel", true));
+    let of_main = flow.as_deref().filter(|_| dir.is_main());
+    let mut repos = vec![ours(
+        &project.owner,
+        &main,
+        "copr_base",
+        of_main.unwrap_or_default(),
+    )];
+    if settings.devel_mode && of_main.is_none() {
+        repos.push(ours(&project.owner, &main, "copr_base_devel", devel));
     }
     if !dir.is_main() {
-        repos.push(ours(&project.owner, dir, "copr_coprdir", settings.devel_mode));
+        let below = flow.as_deref().unwrap_or(devel);
+        repos.push(ours(&project.owner, dir, "copr_coprdir", below));
     }
     for (n, entry) in entries.iter().enumerate() {
         // What looks like a project and names none is left out, and so is a project that is gone.
@@ -74,7 +92,7 @@ pub async fn of(
         match &entry.target {
             RepoTarget::Project { owner, dir } => {
                 if known.iter().any(|p| p.owner == *owner && p.dir == *dir) {
-                    let mut repo = ours(owner, dir, &id, false);
+                    let mut repo = ours(owner, dir, &id, "");
                     repo.source.priority = entry.priority.map(u32::from);
                     repos.push(repo);
                 }
@@ -117,16 +135,13 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// `place`: what the database knows of it.
-    fn repo(&self, place: Option<&Place>, id: &str, devel: bool) -> BuildRepo {
+    /// `place`: what the database knows of it; `below`: what follows its address.
+    fn repo(&self, place: Option<&Place>, id: &str, below: &str) -> BuildRepo {
         let config = &self.app.config;
         let Self {
             owner, dir, chroot, ..
         } = *self;
-        let mut baseurl = config.repository_url(owner, dir, chroot);
-        if devel {
-            baseurl.push_str("devel/");
-        }
+        let baseurl = format!("{}{below}", config.repository_url(owner, dir, chroot));
         BuildRepo {
             source: RepositorySource {
                 id: id.to_owned(),

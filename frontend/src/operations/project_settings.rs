@@ -1,7 +1,7 @@
 //! What a project may be set to.
 
 use db::projects::ProjectSettings;
-use protocol::{RepoEntry, RepoTarget, fnmatch};
+use protocol::{PointerName, RepoEntry, RepoTarget, fnmatch};
 
 use crate::access::Actor;
 use crate::app::App;
@@ -184,6 +184,32 @@ fn kept_past(
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     (number > most && actor.may_administer("keep more").is_err())
         .then(|| format!("{field}: Number must be between {least} and {most}; administrators can set more."))
+}
+
+/// The setting `build_pointer`.
+///
+/// # Errors
+/// As [`pointer_name`].
+pub(crate) fn build_pointer(text: &str) -> Result<Option<PointerName>, Error> {
+    let name = Some(text).filter(|text| !text.is_empty());
+    let name = name.map(|text| pointer_name("build_pointer", text)).transpose()?;
+    Ok(name.filter(|name| *name != PointerName::latest()))
+}
+
+/// A pointer that builds can go to; `latest` is what everybody sees.
+///
+/// # Errors
+/// 400 for what is no name, 403 for one that follows publications by itself.
+pub(crate) fn pointer_name(field: &str, text: &str) -> Result<PointerName, Error> {
+    let name: PointerName = text
+        .parse()
+        .map_err(|error| Error::Invalid(format!("{field}: {error}")))?;
+    if name.is_reserved() && name != PointerName::latest() {
+        return Err(Error::Forbidden(format!(
+            "{field}: '{name}' is moved by the service alone; use a name of your own, such as candidate, or latest"
+        )));
+    }
+    Ok(name)
 }
 
 /// What is wrong with the name of a container image: Copr takes `^[-\./\w]+(:[\w.-]+)?$`.

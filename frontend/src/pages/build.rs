@@ -52,6 +52,7 @@ pub async fn show(
         ended: ended.map(|at| views::moment(at, now)),
         took: views::took(started, ended),
         scratch: build.options.scratch,
+        pointer: build.options.flow().map(ToString::to_string),
         may_rebuild: is_final && visitor.actor.may_build(&project).is_ok(),
         may_delete: !project.settings.persistent && visitor.actor.may_edit(&project).is_ok(),
         may_cancel: !is_final && visitor.actor.may_cancel(&project, &build).is_ok(),

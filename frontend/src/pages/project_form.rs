@@ -11,7 +11,7 @@ use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
-use crate::operations::project_settings::forge_project;
+use crate::operations::project_settings::{build_pointer, forge_project};
 use crate::operations::projects::{self, create_project, delete_project, edit_project, find_project};
 use crate::templates::context::{
     Choice, ChrootChoice, Field, ProjectDelete, ProjectEdit, ProjectForm, ProjectNew, Switch,
@@ -28,6 +28,7 @@ const FIELDS: &[&str] = &[
     "runtime_dependencies",
     "packit_forge_projects_allowed",
     "repo_priority",
+    "build_pointer",
     "delete_after_days",
     "keep_snapshots",
     "keep_days",
@@ -341,6 +342,12 @@ fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, 
             .map_err(|_| format!("{name}: Not a valid integer value")),
     };
     let forges = list("packit_forge_projects_allowed", old.packit_forge_projects_allowed);
+    let pointer = word(
+        "build_pointer",
+        old.build_pointer
+            .as_ref()
+            .map_or(String::new(), ToString::to_string),
+    );
     let image = word("bootstrap_image", old.bootstrap_image.unwrap_or_default());
     Ok(ProjectSettings {
         description: form.text("description"),
@@ -354,6 +361,7 @@ fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, 
         delete_after_days: number("delete_after_days", old.delete_after_days)?,
         keep_snapshots: number("keep_snapshots", old.keep_snapshots)?,
         keep_days: number("keep_days", old.keep_days)?,
+        build_pointer: build_pointer(&pointer).map_err(|error| error.to_string())?,
         bootstrap: word("bootstrap", old.bootstrap),
         bootstrap_image: Some(image).filter(|i| !i.is_empty()),
         isolation: word("isolation", old.isolation),
@@ -382,6 +390,11 @@ fn filled(s: &ProjectSettings) -> ProjectForm {
         delete_after_days: number(s.delete_after_days),
         keep_snapshots: number(s.keep_snapshots),
         keep_days: number(s.keep_days),
+        build_pointer: Field::of(
+            s.build_pointer
+                .as_ref()
+                .map_or(String::new(), ToString::to_string),
+        ),
         bootstrap: choice(&s.bootstrap, BOOTSTRAPS),
         bootstrap_image: Field::of(s.bootstrap_image.clone().unwrap_or_default()),
         isolation: choice(&s.isolation, ISOLATIONS),
@@ -421,6 +434,7 @@ fn typed(form: &Posted, chroots: Vec<ChrootChoice>, message: &str) -> ProjectFor
         delete_after_days: field("delete_after_days"),
         keep_snapshots: field("keep_snapshots"),
         keep_days: field("keep_days"),
+        build_pointer: field("build_pointer"),
         bootstrap: choice("bootstrap", BOOTSTRAPS),
         bootstrap_image: field("bootstrap_image"),
         isolation: choice("isolation", ISOLATIONS),

@@ -82,6 +82,7 @@ async fn take(
                 small(part).await?;
                 request.options.scratch = true;
             }
+            Some("pointer") => request.pointer = Some(small(part).await?),
             Some("pkgs") => {
                 let name = part
                     .content_disposition()
@@ -149,6 +150,7 @@ pub async fn url(
         ..BuildRequest::default()
     };
     request.options.scratch = form.ticked("scratch");
+    request.pointer = Some(form.text("pointer"));
     let typed = form.text("urls");
     let urls: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
     let result = match ticked(&request) {
@@ -186,12 +188,21 @@ async fn page(
     let chroots = chroot_choices(app, project, sent).await?;
     Ok(Submit {
         project: visitor.head(project),
-        error: about_none(message, &["chroots", "pkgs"]),
+        error: about_none(message, &["chroots", "pkgs", "pointer"]),
         chroots,
         chroots_error: about(message, "chroots"),
         file_error: about(message, "pkgs"),
         urls: Field::default(),
         scratch: sent.is_some_and(|s| s.options.scratch),
+        pointer: Field {
+            value: sent.and_then(|s| s.pointer.clone()).unwrap_or_default(),
+            error: about(message, "pointer"),
+        },
+        usual: project
+            .settings
+            .build_pointer
+            .as_ref()
+            .map_or("latest".to_owned(), ToString::to_string),
         max_upload: views::size(app.config.max_upload_bytes),
         cli: format!(
             "copr-cli build {}/{} hello-1.0-1.src.rpm",

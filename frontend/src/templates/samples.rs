@@ -86,6 +86,7 @@ fn form() -> ProjectForm {
         delete_after_days: wrong(),
         keep_snapshots: wrong(),
         keep_days: wrong(),
+        build_pointer: wrong(),
         bootstrap: Choice {
             value: "on".to_owned(),
             options: &["default", "on"],
@@ -280,6 +281,8 @@ impl Submit {
             file_error: wrong_input.then(|| HOSTILE.to_owned()),
             urls: if wrong_input { wrong() } else { Field::default() },
             scratch: wrong_input,
+            pointer: if wrong_input { wrong() } else { Field::default() },
+            usual: "latest".to_owned(),
             max_upload: "4 GiB".to_owned(),
             cli: "copr-cli build tools hello-1.0-1.src.rpm".to_owned(),
         };
@@ -424,6 +427,7 @@ impl Build {
             ended: full.then(moment),
             took: full.then(|| "41 s".to_owned()),
             scratch: full,
+            pointer: full.then(|| "candidate".to_owned()),
             may_cancel: full,
             may_rebuild: full,
             may_delete: full,

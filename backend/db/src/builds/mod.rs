@@ -13,7 +13,7 @@ use diesel::{
     SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
-use protocol::{BuildId, DirName, PackageName};
+use protocol::{BuildId, DirName, PackageName, PointerName};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbResult, from_json, parse};
@@ -47,11 +47,21 @@ pub struct BuildOptions {
     pub packit_forge_project: Option<String>,
     /// Results can be downloaded, but enter no repository.
     pub scratch: bool,
+    /// Who gets the packages: those who follow this pointer. `None` and `latest` for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<PointerName>,
     /// Whether the submitter named chroots, which then count more than the package's denylist.
     pub chroots_named: bool,
     /// Chroots that the submitter left out, names or patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chroots_excluded: Vec<String>,
+}
+
+impl BuildOptions {
+    /// The pointer that the packages go to in place of what everybody sees.
+    pub fn flow(&self) -> Option<&PointerName> {
+        self.pointer.as_ref().filter(|pointer| !pointer.is_reserved())
+    }
 }
 
 /// A build with its tasks.

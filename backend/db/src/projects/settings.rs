@@ -1,6 +1,7 @@
 //! A project's texts and switches.
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
+use protocol::PointerName;
 use serde::{Deserialize, Serialize};
 
 /// Copr's texts and switches of a project, with Copr's names and defaults.
@@ -55,6 +56,9 @@ pub struct ProjectSettings {
     pub keep_snapshots: Option<i32>,
     /// Snapshots that a pointer named within so many days are kept, in place of the service's rule.
     pub keep_days: Option<i32>,
+    /// The pointer that builds go to where they name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_pointer: Option<PointerName>,
 }
 
 impl Default for ProjectSettings {
@@ -84,6 +88,7 @@ impl Default for ProjectSettings {
             delete_after_days: None,
             keep_snapshots: None,
             keep_days: None,
+            build_pointer: None,
         }
     }
 }

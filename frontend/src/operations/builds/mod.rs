@@ -37,6 +37,8 @@ pub struct BuildRequest {
     pub after_build: Option<i64>,
     /// Join the batch of this build.
     pub with_build: Option<i64>,
+    /// The pointer that it goes to, as somebody named it; `None` or empty: as the project is set.
+    pub pointer: Option<String>,
     /// Choices.
     pub options: BuildOptions,
 }

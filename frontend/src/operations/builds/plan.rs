@@ -3,7 +3,7 @@
 use db::builds::Target;
 use db::package_edit::Package;
 use db::projects::{self, Project};
-use protocol::{ChrootName, DirName, fnmatch};
+use protocol::{ChrootName, DirName, PointerName, fnmatch};
 use repodata::Arches;
 
 use super::{BuildRequest, Plan, batch};
@@ -11,7 +11,7 @@ use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::bootstrap::{BOOTSTRAPS_OF_BUILD, ISOLATIONS_OR_UNCHANGED, wrong_choice};
-use crate::operations::project_settings::allows;
+use crate::operations::project_settings::{allows, pointer_name};
 use crate::operations::projects::shown;
 use crate::operations::quotas;
 
@@ -69,6 +69,7 @@ pub(super) async fn plan(
         ));
     }
     let mut options = request.options.clone();
+    options.pointer = pointer(actor, project, request)?;
     options.chroots_named = !request.chroots.is_empty();
     options.chroots_excluded.clone_from(&request.exclude_chroots);
     if let Some(package) = package {
@@ -139,6 +140,36 @@ fn check_options(project: &Project, request: &BuildRequest) -> Result<(), Error>
         )));
     }
     Ok(())
+}
+
+/// The pointer that a build goes to. Whoever may build goes where the project's builds go; another pointer is for those
+/// who may move it.
+fn pointer(
+    actor: Option<&Actor>,
+    project: &Project,
+    request: &BuildRequest,
+) -> Result<Option<PointerName>, Error> {
+    let set = &project.settings.build_pointer;
+    let named = match request.pointer.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => Some(pointer_name("pointer", text)?),
+        None => request.options.pointer.clone(),
+    };
+    let Some(named) = named else {
+        return Ok(set.clone());
+    };
+    let usual = set.clone().unwrap_or_else(PointerName::latest);
+    if named != usual {
+        let Some(actor) = actor else {
+            return Ok(set.clone());
+        };
+        actor.may_edit(project).map_err(|_| {
+            Error::Forbidden(format!(
+                "Builds of {}/{} go to '{usual}'; only who may edit the project lets one go to '{named}'.",
+                project.owner, project.name
+            ))
+        })?;
+    }
+    Ok(Some(named))
 }
 
 fn directory(project: &Project, request: &BuildRequest) -> Result<DirName, Error> {

@@ -44,6 +44,10 @@ pub struct Submit {
     pub urls: Field,
     /// Whether the packages shall enter no repository.
     pub scratch: bool,
+    /// The pointer that they go to.
+    pub pointer: Field,
+    /// The one where none is named.
+    pub usual: String,
     /// Largest upload, for people.
     pub max_upload: String,
     /// The same by `copr-cli`.
@@ -242,6 +246,8 @@ pub struct Build {
     pub took: Option<String>,
     /// Whether its packages enter no repository.
     pub scratch: bool,
+    /// The pointer that they go to in place of what everybody sees.
+    pub pointer: Option<String>,
     /// Whether the visitor may cancel it now.
     pub may_cancel: bool,
     /// Whether it has ended and the visitor may build its source again.

@@ -248,6 +248,8 @@ pub struct ProjectForm {
     pub keep_snapshots: Field,
     /// A number, or nothing.
     pub keep_days: Field,
+    /// A pointer, or nothing.
+    pub build_pointer: Field,
     /// Of Copr's clients.
     pub bootstrap: Choice,
     /// Of Copr's clients.
