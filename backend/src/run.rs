@@ -19,7 +19,7 @@ use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
     accept_source, change_key, events, expire, fork_project, make_snapshot, mini, pointer, promote,
-    publish_task, remove_builds, remove_directory, remove_project, renew_keys, republish, retain,
+    publish_task, release, remove_builds, remove_directory, remove_project, renew_keys, republish, retain,
     set_up_project, store_log,
 };
 
@@ -124,6 +124,9 @@ async fn chores(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
                 Ok(_) => renewed = Some(now),
                 Err(error) => tracing::debug!("looking for keys that expire failed, trying again: {error}"),
             }
+        }
+        if let Err(error) = release::release(&context).await {
+            tracing::debug!("looking for what users are to get failed, trying again: {error}");
         }
         if let Err(error) = retain::look_after(&context).await {
             tracing::debug!("looking for what need not be kept failed, trying again: {error}");

@@ -14,6 +14,7 @@ pub mod directories;
 pub mod doomed;
 pub mod events;
 pub mod forks;
+pub mod gates;
 pub mod groups;
 pub mod jobs;
 pub mod keys;

@@ -9,6 +9,7 @@ use protocol::{ChrootName, DirName, OwnerName, PointerName};
 
 use crate::audit;
 use crate::connect::{Connection, DbError, DbResult, parse};
+use crate::gates;
 use crate::jobs::{self, Job};
 use crate::read::{Bind, Prepared};
 use crate::retention;
@@ -299,6 +300,9 @@ pub async fn shift(conn: &mut Connection, wish: &Wish<'_>, now: DateTime<Utc>) -
             return Ok(Moved::From(is_at));
         }
         move_it(conn, wish, is_at, now).await?;
+        if wish.name.is_built_in() {
+            gates::seen(conn, wish.repository, now).await?;
+        }
         let detail = serde_json::json!({
             "project_id": project, "pointer": wish.name,
             "old": {"snapshot": is_at}, "new": {"snapshot": wish.to.unwrap_or(0)}, "cause": wish.cause,

@@ -156,6 +156,14 @@ diesel::table! {
     }
 }
 diesel::table! {
+    test_results (id) {
+        id -> BigInt, repository_id -> BigInt, build_id -> Nullable<BigInt>, snapshot -> Nullable<BigInt>, passed -> Bool,
+        url -> Text, message -> Text, actor -> Text, at -> Timestamptz, added -> Array<BigInt>, removed -> Array<BigInt>,
+        builds_at -> Nullable<Timestamptz>, users_at -> Nullable<Timestamptz>, release_at -> Nullable<Timestamptz>,
+        released_at -> Nullable<Timestamptz>,
+    }
+}
+diesel::table! {
     jobs (id) {
         id -> BigInt, kind -> Text, payload -> Jsonb, priority -> Integer, attempt -> Integer, run_at -> Timestamptz,
         lease_expires_at -> Nullable<Timestamptz>, last_error -> Nullable<Text>, failed_at -> Nullable<Timestamptz>,

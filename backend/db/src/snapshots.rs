@@ -10,6 +10,7 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PointerName;
 
 use crate::connect::{Connection, DbError, DbResult};
+use crate::gates;
 use crate::pointers::{self, Move};
 use crate::read::{Bind, Prepared};
 use crate::repositories::Repository;
@@ -271,6 +272,9 @@ pub async fn publish(conn: &mut Connection, new: &NewSnapshot<'_>, now: DateTime
         .set(rpms::since_snapshot.eq(new.number))
         .execute(conn)
         .await?;
+        if !matches!(new.audience, Audience::Pointer(_)) {
+            gates::seen(conn, new.repository.id, now).await?;
+        }
         if let Some(request) = new.request {
             snapshot_requests::made(conn, request, new.number).await?;
         }

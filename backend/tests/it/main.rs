@@ -12,6 +12,7 @@ mod flows;
 mod foreign;
 mod fork;
 mod frames;
+mod gates;
 mod house;
 mod import;
 mod keys;

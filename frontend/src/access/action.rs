@@ -9,6 +9,8 @@ pub enum Action {
     Build,
     /// Change settings, chroots, packages, permissions and webhooks.
     Edit,
+    /// Report results of tests.
+    Test,
     /// Make and fork projects.
     Create,
     /// Delete projects, give them away, and change their keys.
@@ -23,10 +25,11 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Build,
         Self::Edit,
+        Self::Test,
         Self::Create,
         Self::Delete,
         Self::Groups,
@@ -40,6 +43,7 @@ impl Action {
             Self::Account => "See who one is, and ask for permissions.",
             Self::Build => "Submit, cancel and delete builds.",
             Self::Edit => "Change settings, chroots, packages, permissions and webhooks.",
+            Self::Test => "Report results of tests.",
             Self::Create => "Make and fork projects.",
             Self::Delete => "Delete projects, give them away, and change their keys.",
             Self::Groups => "Make groups and change their members.",
@@ -54,6 +58,7 @@ impl Action {
             Self::Account => "account",
             Self::Build => "build",
             Self::Edit => "edit",
+            Self::Test => "test",
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Groups => "groups",

@@ -31,6 +31,7 @@ mod route;
 mod rpmrepo;
 mod shape;
 mod snapshot;
+mod test_result;
 mod token;
 mod upload;
 mod webhook;
@@ -74,6 +75,7 @@ pub fn routes() -> Vec<ApiRoute> {
         quota::routes(),
         retention::routes(),
         snapshot::routes(),
+        test_result::routes(),
     ]
     .into_iter()
     .flatten()

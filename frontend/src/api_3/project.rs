@@ -26,7 +26,7 @@ const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
-const SETTINGS: [Field; 26] = [
+const SETTINGS: [Field; 27] = [
     Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
     Field::new("description", Kind::Text, "Markdown."),
     Field::new("instructions", Kind::Text, "Markdown."),
@@ -95,6 +95,11 @@ const SETTINGS: [Field; 26] = [
         "keep_days",
         Kind::Number,
         "Snapshots that a pointer named within so many days are kept; -1 or an empty text: the service's rule.",
+    ),
+    Field::new(
+        "release_after_hours",
+        Kind::Number,
+        "In devel mode: hours after a passed test until users get what builds have, 0 at once; -1 or an empty text: on request.",
     ),
     Field::new(
         "build_pointer",
@@ -417,6 +422,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     }
     if fields.has("keep_days")? {
         s.keep_days = small("keep_days")?.filter(|number| *number != -1);
+    }
+    if fields.has("release_after_hours")? {
+        s.release_after_hours = small("release_after_hours")?.filter(|hours| *hours != -1);
     }
     if let Some(pointer) = fields.text("build_pointer")? {
         s.build_pointer = build_pointer(&pointer)?;

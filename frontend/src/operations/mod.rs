@@ -6,6 +6,7 @@ pub mod build_repos;
 pub mod builds;
 pub mod export;
 pub mod forks;
+pub mod gates;
 pub mod groups;
 pub mod keys;
 pub mod minis;

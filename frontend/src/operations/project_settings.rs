@@ -162,6 +162,11 @@ fn choices(s: &ProjectSettings) -> Vec<String> {
     if s.repo_priority.is_some_and(|p| !(1..=99).contains(&p)) {
         wrong.push("repo_priority: Number must be between 1 and 99.".to_owned());
     }
+    if s.release_after_hours
+        .is_some_and(|hours| !(0..=8_760).contains(&hours))
+    {
+        wrong.push("release_after_hours: Number must be between -1 and 8760.".to_owned());
+    }
     if s.delete_after_days.is_some_and(|d| !(0..=720).contains(&d)) {
         wrong.push("delete_after_days: Number must be between -1 and 720.".to_owned());
     }

@@ -210,14 +210,14 @@ fn purged(number: i64, at: DateTime<Utc>) -> Error {
 }
 
 /// What is only remembered gives nothing to others.
-fn still_there(snapshot: &Snapshot) -> Result<(), Error> {
+pub(super) fn still_there(snapshot: &Snapshot) -> Result<(), Error> {
     snapshot
         .purged_at
         .map_or(Ok(()), |at| Err(purged(snapshot.number, at)))
 }
 
 /// Waits until a job is done.
-async fn wait_for(app: &App, job: &Job) -> Result<(), Error> {
+pub(super) async fn wait_for(app: &App, job: &Job) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut hints = app.listener.subscribe(Topic::Progress);
     while db::jobs::is_open(&mut *app.conn().await?, job).await? {
@@ -328,22 +328,8 @@ pub async fn merge(
     may_move(actor, place, &intent.pointer)?;
     still_there(from)?;
     let now = current(app, place, &intent.pointer).await?;
-    let mut conn = app.conn().await?;
-    let id = place.repository.id;
-    let theirs = snapshots::ancestors(&mut conn, id, from.number).await?;
-    let ours: HashSet<i64> = snapshots::ancestors(&mut conn, id, now)
-        .await?
-        .into_iter()
-        .collect();
-    drop(conn);
-    let common = theirs
-        .into_iter()
-        .find(|number| ours.contains(number))
-        .unwrap_or(0);
-    let Difference { added, removed } = difference(app, place, common, from.number).await?;
-    let ids = |packages: &[Package]| -> Vec<i64> { packages.iter().map(|p| p.id).collect() };
+    let change = merged(app, place, from.number, now).await?;
     let cause = intent.cause(|| format!("merge of {}", from.number))?;
-    let change = (ids(&added), ids(&removed));
     request(
         app,
         actor,
@@ -353,6 +339,30 @@ pub async fn merge(
         (&change.0, &change.1),
     )
     .await
+}
+
+/// `rpms.id` of packages that one line of snapshots has added, and removed, since it was one with another.
+pub(super) async fn merged(
+    app: &App,
+    place: &Place,
+    from: i64,
+    into: i64,
+) -> Result<(Vec<i64>, Vec<i64>), Error> {
+    let mut conn = app.conn().await?;
+    let id = place.repository.id;
+    let theirs = snapshots::ancestors(&mut conn, id, from).await?;
+    let ours: HashSet<i64> = snapshots::ancestors(&mut conn, id, into)
+        .await?
+        .into_iter()
+        .collect();
+    drop(conn);
+    let common = theirs
+        .into_iter()
+        .find(|number| ours.contains(number))
+        .unwrap_or(0);
+    let Difference { added, removed } = difference(app, place, common, from).await?;
+    let ids = |packages: &[Package]| -> Vec<i64> { packages.iter().map(|p| p.id).collect() };
+    Ok((ids(&added), ids(&removed)))
 }
 
 /// Asks for a snapshot that has some packages more and others less, and waits for it.

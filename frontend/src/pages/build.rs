@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::live_log::SOURCE;
 use crate::operations::builds::{cancel_build, delete_build, find_build, resubmit};
+use crate::operations::gates;
 use crate::operations::minis;
 use crate::templates::context::{Build, BuildDelete, Link, LiveLog, MiniRepository, ResultLine};
 
@@ -64,6 +65,11 @@ pub async fn show(
             .filter_map(|rpm| result(&app, &project, &build, rpm))
             .collect(),
         logs: live_logs(&build, &project),
+        tests: gates::results_of_build(&app, &build)
+            .await?
+            .iter()
+            .map(|test| views::test_line(test, now))
+            .collect(),
         repositories,
     };
     html(app.templates.render_build(&frame, &page))

@@ -29,6 +29,7 @@ const FIELDS: &[&str] = &[
     "packit_forge_projects_allowed",
     "repo_priority",
     "build_pointer",
+    "release_after_hours",
     "delete_after_days",
     "keep_snapshots",
     "keep_days",
@@ -361,6 +362,7 @@ fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, 
         delete_after_days: number("delete_after_days", old.delete_after_days)?,
         keep_snapshots: number("keep_snapshots", old.keep_snapshots)?,
         keep_days: number("keep_days", old.keep_days)?,
+        release_after_hours: number("release_after_hours", old.release_after_hours)?,
         build_pointer: build_pointer(&pointer).map_err(|error| error.to_string())?,
         bootstrap: word("bootstrap", old.bootstrap),
         bootstrap_image: Some(image).filter(|i| !i.is_empty()),
@@ -390,6 +392,7 @@ fn filled(s: &ProjectSettings) -> ProjectForm {
         delete_after_days: number(s.delete_after_days),
         keep_snapshots: number(s.keep_snapshots),
         keep_days: number(s.keep_days),
+        release_after_hours: number(s.release_after_hours),
         build_pointer: Field::of(
             s.build_pointer
                 .as_ref()
@@ -435,6 +438,7 @@ fn typed(form: &Posted, chroots: Vec<ChrootChoice>, message: &str) -> ProjectFor
         keep_snapshots: field("keep_snapshots"),
         keep_days: field("keep_days"),
         build_pointer: field("build_pointer"),
+        release_after_hours: field("release_after_hours"),
         bootstrap: choice("bootstrap", BOOTSTRAPS),
         bootstrap_image: field("bootstrap_image"),
         isolation: choice("isolation", ISOLATIONS),

@@ -13,6 +13,7 @@ use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::gates;
 use crate::operations::projects::find_project;
 use crate::operations::snapshots::{self as operations, Changed, Choice, Intent, Place};
 use crate::templates::context::Field;
@@ -106,6 +107,7 @@ pub(super) async fn page(
         dir: String::new(),
         chroot: String::new(),
         latest: 0,
+        tests: Vec::new(),
         pointers: Vec::new(),
         compared: None,
         snapshots: Vec::new(),
@@ -135,6 +137,9 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let pointers = operations::pointers_of(app, place).await?;
+    let now = app.now();
+    let tests = gates::results_of_repository(app, place).await?;
+    page.tests = tests.iter().map(|test| views::test_line(test, now)).collect();
     let base = path_of(project, repository);
     page.dir = repository.dir.to_string();
     page.chroot = repository.chroot.to_string();

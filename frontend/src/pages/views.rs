@@ -15,7 +15,9 @@ use crate::config::Config;
 use crate::live_log::SOURCE;
 use crate::operations::projects::is_web_url;
 use crate::operations::quotas::Quota;
-use crate::templates::context::{BuildLine, Link, Moment, ProjectLine, QuotaLine, TaskFailure, TaskLine};
+use crate::templates::context::{
+    BuildLine, Link, Moment, ProjectLine, QuotaLine, TaskFailure, TaskLine, TestLine,
+};
 
 /// What stays as it is in a path's segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -337,6 +339,27 @@ pub fn grouped(fingerprint: &str) -> String {
         .map(|group| group.iter().collect::<String>())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// What a test found.
+pub fn test_line(test: &db::gates::TestResult, now: DateTime<Utc>) -> TestLine {
+    let what = match (test.build, test.snapshot) {
+        (Some(build), _) => format!("build {build} in {}", test.chroot),
+        (None, number) => format!("snapshot {} of {}", number.unwrap_or_default(), test.chroot),
+    };
+    let at = |time: Option<DateTime<Utc>>| time.map(|time| moment(time, now));
+    TestLine {
+        passed: test.passed,
+        what,
+        run: link(&test.url),
+        message: test.message.clone(),
+        actor: test.actor.clone(),
+        at: moment(test.at, now),
+        builds: at(test.builds_at),
+        users: at(test.users_at),
+        planned: at(test.release_at),
+        held: test.held,
+    }
 }
 
 #[cfg(test)]

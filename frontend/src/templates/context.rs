@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use build::{
     BatchLine, BatchMember, Batches, Build, BuildDelete, BuildLine, Builds, Import, LiveLog, MiniRepository,
-    Monitor, MonitorCell, MonitorLine, ResultLine, StateChoice, Submit, TaskFailure, TaskLine,
+    Monitor, MonitorCell, MonitorLine, ResultLine, StateChoice, Submit, TaskFailure, TaskLine, TestLine,
 };
 pub use project::{
     Arch, Choice, DirectoryLine, Head, Key, PackageLine, Project, ProjectDelete, ProjectEdit, ProjectForm,

@@ -87,6 +87,7 @@ fn form() -> ProjectForm {
         keep_snapshots: wrong(),
         keep_days: wrong(),
         build_pointer: wrong(),
+        release_after_hours: wrong(),
         bootstrap: Choice {
             value: "on".to_owned(),
             options: &["default", "on"],
@@ -446,6 +447,11 @@ impl Build {
             } else {
                 vec![]
             },
+            tests: if full {
+                vec![test_line(true), test_line(false)]
+            } else {
+                Vec::new()
+            },
             repositories: if full {
                 vec![MiniRepository {
                     what: "build 12".to_owned(),
@@ -491,5 +497,20 @@ impl Failure {
             sign_in,
         };
         vec![of(true), of(false)]
+    }
+}
+
+pub(crate) fn test_line(passed: bool) -> TestLine {
+    TestLine {
+        passed,
+        what: "build 12 in debian-12-x86_64".to_owned(),
+        run: (!passed).then(|| link(true)),
+        message: HOSTILE.to_owned(),
+        actor: "alice".to_owned(),
+        at: moment(),
+        builds: passed.then(moment),
+        users: None,
+        planned: passed.then(moment),
+        held: !passed,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{Field, Moment, ProjectHead};
+use super::context::{Field, Moment, ProjectHead, TestLine};
 
 /// A repository to choose.
 #[derive(Debug, Clone, Serialize)]
@@ -96,6 +96,8 @@ pub struct Snapshots {
     pub chroot: String,
     /// The snapshot that `latest` names.
     pub latest: i64,
+    /// What tests found, newest first.
+    pub tests: Vec<TestLine>,
     /// Pointers.
     pub pointers: Vec<PointerLine>,
     /// What was asked to be compared.
@@ -123,7 +125,7 @@ pub struct Snapshots {
 #[cfg(test)]
 mod samples {
     use super::*;
-    use crate::templates::context::samples::{HOSTILE, head, moment, wrong};
+    use crate::templates::context::samples::{HOSTILE, head, moment, test_line, wrong};
 
     impl Snapshots {
         pub(crate) fn samples() -> Vec<Self> {
@@ -137,6 +139,11 @@ mod samples {
                 dir: "tools".to_owned(),
                 chroot: if full { "debian-12-x86_64" } else { "" }.to_owned(),
                 latest: 7,
+                tests: if full {
+                    vec![test_line(true), test_line(false)]
+                } else {
+                    vec![]
+                },
                 pointers: vec![PointerLine {
                     name: HOSTILE.to_owned(),
                     snapshot: 7,
@@ -184,6 +191,7 @@ mod samples {
             };
             let empty = Self {
                 repositories: vec![],
+                tests: vec![],
                 pointers: vec![],
                 snapshots: vec![],
                 ..of(false)

@@ -27,6 +27,9 @@ pub fn body(path: &str) -> Value {
         "/project/fork/{owner}/{project}" => json!({"name": "stolen", "ownername": "alice"}),
         "/project-chroot/edit/{owner}/{project}/{chroot}" => json!({"with_opts": "changed"}),
         "/import/{owner}/{dirname}" => json!({"url": "https://example.org/repo/"}),
+        path if path.contains("/test-result/") => {
+            json!({"result": "fail", "message": "It broke.", "snapshot": "1"})
+        }
         path if path.starts_with("/pointer/") || path.starts_with("/snapshot/") => {
             json!({"pointer": "stable", "to": "1", "from": "1", "packages": "hello"})
         }

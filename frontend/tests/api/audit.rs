@@ -345,6 +345,15 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
             format!("/project-chroot/edit/alice/tools/{CHROOT}"),
             json!({"with_opts": "x"}),
         ),
+        snapshot(
+            "/snapshot/test-result",
+            json!({"result": "fail", "message": "no", "snapshot": "1"}),
+        ),
+        (
+            "/build/test-result/{id}",
+            format!("/build/test-result/{build}"),
+            json!({"result": "fail", "message": "It broke."}),
+        ),
         snapshot("/pointer/move", json!({"pointer": "stable", "to": "1"})),
         snapshot(
             "/snapshot/promote",

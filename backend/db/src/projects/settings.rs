@@ -59,6 +59,9 @@ pub struct ProjectSettings {
     /// The pointer that builds go to where they name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build_pointer: Option<PointerName>,
+    /// Hours after a passed test until users get what builds have, in devel mode; `None`: when somebody asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_after_hours: Option<i32>,
 }
 
 impl Default for ProjectSettings {
@@ -89,6 +92,7 @@ impl Default for ProjectSettings {
             keep_snapshots: None,
             keep_days: None,
             build_pointer: None,
+            release_after_hours: None,
         }
     }
 }

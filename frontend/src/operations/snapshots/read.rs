@@ -24,7 +24,7 @@ pub struct Place {
 
 impl Place {
     /// What the history of changes calls it.
-    pub(super) fn object(&self) -> String {
+    pub(in crate::operations) fn object(&self) -> String {
         let Repository { dir, chroot, .. } = &self.repository;
         format!("repository:{}/{dir}/{chroot}", self.project.owner)
     }

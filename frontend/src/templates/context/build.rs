@@ -212,6 +212,31 @@ pub struct LiveLog {
     pub open: bool,
 }
 
+/// What a test found.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestLine {
+    /// Whether it is good.
+    pub passed: bool,
+    /// What was tested, and where.
+    pub what: String,
+    /// Its run.
+    pub run: Option<Link>,
+    /// What it says.
+    pub message: String,
+    /// Who reported it.
+    pub actor: String,
+    /// When.
+    pub at: Moment,
+    /// Since when builds see the packages.
+    pub builds: Option<Moment>,
+    /// Since when users do.
+    pub users: Option<Moment>,
+    /// When users get them by themselves.
+    pub planned: Option<Moment>,
+    /// Whether they do not, because a later test failed.
+    pub held: bool,
+}
+
 /// A repository of what a build or a batch made.
 #[derive(Debug, Clone, Serialize)]
 pub struct MiniRepository {
@@ -260,6 +285,8 @@ pub struct Build {
     pub results: Vec<ResultLine>,
     /// Logs of what has not ended.
     pub logs: Vec<LiveLog>,
+    /// What tests found, newest first.
+    pub tests: Vec<TestLine>,
     /// Where just these packages can be installed from.
     pub repositories: Vec<MiniRepository>,
 }

@@ -250,6 +250,8 @@ pub struct ProjectForm {
     pub keep_days: Field,
     /// A pointer, or nothing.
     pub build_pointer: Field,
+    /// A number, or nothing.
+    pub release_after_hours: Field,
     /// Of Copr's clients.
     pub bootstrap: Choice,
     /// Of Copr's clients.
