@@ -317,6 +317,59 @@ pub async fn shift(conn: &mut Connection, wish: &Wish<'_>, now: DateTime<Utc>) -
     .await
 }
 
+/// Why no pointer moved.
+enum Stopped {
+    Failed(DbError),
+    Refused(usize, Moved),
+}
+
+impl From<DbError> for Stopped {
+    fn from(error: DbError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<diesel::result::Error> for Stopped {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Moves pointers of several repositories, all of them or none: where each was before, in the order of the wishes; or which
+/// wish was refused first, and why.
+///
+/// # Errors
+/// When the query fails.
+pub async fn shift_all(
+    conn: &mut Connection,
+    wishes: &[Wish<'_>],
+    now: DateTime<Utc>,
+) -> DbResult<Result<Vec<i64>, (usize, Moved)>> {
+    // Two who want the same repositories lock them in the same order.
+    let mut order: Vec<usize> = (0..wishes.len()).collect();
+    order.sort_by_key(|number| wishes.get(*number).map(|wish| wish.repository));
+    let moved = conn
+        .transaction::<_, Stopped, _>(async |conn| {
+            let mut before = vec![0; wishes.len()];
+            for number in order {
+                let (Some(wish), Some(slot)) = (wishes.get(number), before.get_mut(number)) else {
+                    continue;
+                };
+                match shift(conn, wish, now).await? {
+                    Moved::From(was_at) => *slot = was_at,
+                    refused => return Err(Stopped::Refused(number, refused)),
+                }
+            }
+            Ok(before)
+        })
+        .await;
+    match moved {
+        Ok(before) => Ok(Ok(before)),
+        Err(Stopped::Refused(number, why)) => Ok(Err((number, why))),
+        Err(Stopped::Failed(error)) => Err(error),
+    }
+}
+
 async fn move_it(conn: &mut Connection, wish: &Wish<'_>, from: i64, now: DateTime<Utc>) -> DbResult<()> {
     let moved = Move {
         repository: wish.repository,

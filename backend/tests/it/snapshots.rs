@@ -261,3 +261,56 @@ async fn answers_tell_which_snapshot_they_are_of() {
     assert_eq!(follower.sees().await, ["motd-1.0", "motd-2.0"]);
     follower.install("motd").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pointers_of_several_repositories_move_in_one_call_or_not_at_all() {
+    let (house, api, tools) = three().await;
+    house.build(&tools, "tools:custom:x", "motd", "3.0").await;
+    let second = format!("alice/tools:custom:x/{CHROOT}");
+    let first = format!("alice/tools/{CHROOT}");
+    let status = async |repository: &str| house.status(&format!("{repository}/@stable/mirrorlist")).await;
+    let wish =
+        |repositories: &[String]| json!({"pointer": "stable", "to": "current", "repositories": repositories});
+    for (second, code, said) in [
+        (format!("{second}=3"), 409, "names no snapshot now"),
+        (format!("{second}@77"), 404, "has no snapshot '77'"),
+        (format!("alice/none/{CHROOT}"), 404, "does not exist"),
+        (first.clone(), 400, "name each repository once"),
+        ("alice/tools".to_owned(), 400, "is not of the form"),
+    ] {
+        let (status_code, refused) = api
+            .post("/pointer/move-many", wish(&[first.clone(), second]))
+            .await;
+        let error = refused["error"].as_str().unwrap();
+        assert!(
+            status_code == code && error.contains(said),
+            "{status_code} {error}"
+        );
+        assert_eq!(status(&first).await, 404, "nothing moved");
+    }
+    let moved = api
+        .done(
+            "/pointer/move-many",
+            wish(&[format!("{first}@2=0"), second.clone()]),
+        )
+        .await;
+    assert_eq!(moved["items"][0]["snapshot"], 2);
+    assert_eq!(status(&first).await, 200, "seen when the answer is there");
+    assert_eq!(status(&second).await, 200);
+    assert_eq!(house.status(&format!("{first}/@current/mirrorlist")).await, 200);
+    for pointer in ["current", "consistent", "devel"] {
+        let body = json!({"pointer": pointer, "to": "2", "repositories": [first]});
+        let (code, refused) = api.post("/pointer/move-many", body).await;
+        assert_eq!(code, 403, "{refused}");
+        for (verb, body) in [
+            ("/pointer/move", json!({"pointer": pointer, "to": "2"})),
+            ("/snapshot/promote", json!({"pointer": pointer, "from": "2"})),
+        ] {
+            let (code, refused) = api.post(&at(verb), body).await;
+            assert_eq!(code, 403, "{pointer} {refused}");
+        }
+    }
+    let bob = house.api("bob").await;
+    let (code, _) = bob.post("/pointer/move-many", wish(&[first])).await;
+    assert_eq!(code, 403);
+}

@@ -23,6 +23,7 @@ mod package;
 mod package_edit;
 mod page;
 mod permissions;
+mod pointers;
 mod project;
 mod project_chroot;
 mod quota;
@@ -75,6 +76,7 @@ pub fn routes() -> Vec<ApiRoute> {
         quota::routes(),
         retention::routes(),
         snapshot::routes(),
+        pointers::routes(),
         test_result::routes(),
     ]
     .into_iter()

@@ -2,6 +2,7 @@
 
 mod choose;
 mod into;
+mod many;
 mod read;
 
 use std::collections::HashSet;
@@ -22,6 +23,7 @@ use crate::error::Error;
 
 pub use choose::Choice;
 pub use into::{other, promote_into};
+pub use many::{Goal, move_many};
 use read::current;
 pub use read::{Difference, Place, difference, find, list, packages, pointers_of, resolve};
 
@@ -67,13 +69,18 @@ pub struct Changed {
     pub before: Option<i64>,
 }
 
-/// Builds move `devel` by themselves, in devel mode; users do not.
+/// Nobody moves what follows builds and publications by itself, but `latest`, which can go back.
 fn may_move(actor: &Actor, place: &Place, pointer: &PointerName) -> Result<(), Error> {
     actor.may_edit(&place.project)?;
     if *pointer == PointerName::devel() {
         return Err(Error::Forbidden(
             "'devel' is what builds see, and only builds move it; use another pointer.".to_owned(),
         ));
+    }
+    if pointer.is_reserved() && !pointer.is_built_in() {
+        return Err(Error::Forbidden(format!(
+            "'{pointer}' follows publications by itself, and nobody moves it; use a name of your own, such as stable."
+        )));
     }
     Ok(())
 }

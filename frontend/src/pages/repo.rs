@@ -33,7 +33,7 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
         value.filter(|value| !value.is_empty())
     };
     let arch = asked("arch");
-    let at = asked("at").filter(|at| at != "latest");
+    let at = asked("at").filter(|at| at != "latest" && at != "current");
     let at = at
         .map(|at| At::parse(&at).ok_or_else(|| no_snapshot(&at)))
         .transpose()?;

@@ -418,6 +418,8 @@ mod tests {
         let stable = At::Pointer("stable".parse().unwrap());
         assert_eq!(at("@stable/mirrorlist"), Some((stable.clone(), Item::Mirrorlist)));
         assert_eq!(at("@stable/latest.json"), Some((stable.clone(), Item::Latest)));
+        let latest = At::Pointer(PointerName::latest());
+        assert_eq!(at("@current/mirrorlist"), Some((latest, Item::Mirrorlist)));
         assert_eq!(at("@stable/"), Some((stable, Item::Listing(String::new()))));
         let time = At::Time("2026-11-21T10:00:07Z".parse().unwrap());
         for text in [

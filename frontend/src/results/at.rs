@@ -22,6 +22,10 @@ impl At {
             return (number > 0 && number.to_string() == text).then_some(Self::Number(number));
         }
         if let Ok(pointer) = text.parse::<PointerName>() {
+            // The newest publication has this name too, so that it can be told from a pointer of one's own.
+            if pointer.as_str() == "current" {
+                return Some(Self::Pointer(PointerName::latest()));
+            }
             return (!pointer.is_built_in()).then_some(Self::Pointer(pointer));
         }
         // Both ways of ISO 8601 that say UTC. One second can be written twice, and what is behind it is small.

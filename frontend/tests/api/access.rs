@@ -30,6 +30,9 @@ pub fn body(path: &str) -> Value {
         path if path.contains("/test-result/") => {
             json!({"result": "fail", "message": "It broke.", "snapshot": "1"})
         }
+        "/pointer/move-many" => {
+            json!({"pointer": "stable", "to": "1", "repositories": [format!("alice/tools/{CHROOT}")]})
+        }
         path if path.starts_with("/pointer/") || path.starts_with("/snapshot/") => {
             json!({"pointer": "stable", "to": "1", "from": "1", "packages": "hello"})
         }

@@ -354,6 +354,11 @@ fn calls(build: &str, other: &str, third: &str, token: i64, delivery: i64) -> Ve
             format!("/build/test-result/{build}"),
             json!({"result": "fail", "message": "It broke."}),
         ),
+        (
+            "/pointer/move-many",
+            "/pointer/move-many".to_owned(),
+            json!({"pointer": "many", "repositories": [format!("alice/tools/{CHROOT}@1")]}),
+        ),
         snapshot("/pointer/move", json!({"pointer": "stable", "to": "1"})),
         snapshot(
             "/snapshot/promote",

@@ -6,6 +6,7 @@ use db::repositories::{self, Repository};
 use db::rpms::{self, SameNevra};
 use db::snapshots::{self, Audience, NewSnapshot};
 use db::{DbError, jobs, tasks};
+use diesel_async::SimpleAsyncConnection as _;
 use protocol::{BuildId, DirName, PointerName};
 
 use crate::support::{CHROOT, claimer, lease, pool, project, rpm, start, upload};
@@ -279,4 +280,87 @@ async fn packages_outlive_their_build_in_snapshots() {
     rpms::insert(conn, second, &[rpm(second, "b")], SameNevra::Refuse)
         .await
         .unwrap();
+}
+
+/// Five repositories, of which the third cannot be moved: none is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_pointers_move_together_or_not_at_all() {
+    let pool = pool(4).await;
+    let conn = &mut *pool.get().await.unwrap();
+    let (_, project) = project(conn, "alice", "tools").await;
+    let mut all = Vec::new();
+    for n in 1..=5 {
+        let dir: DirName = format!("tools:custom:{n}").parse().unwrap();
+        let repository = repositories::ensure(conn, project.id, &dir, &CHROOT.parse().unwrap())
+            .await
+            .unwrap();
+        let (number, done) = publish(conn, &repository, &Audience::Everybody, (&[], &[])).await;
+        assert!(done);
+        all.push((repository.id, number));
+    }
+    let stable: PointerName = "stable".parse().unwrap();
+    let wish = |(repository, to): (i64, i64), expected| Wish {
+        repository,
+        name: &stable,
+        to: Some(to),
+        expected,
+        actor: "alice",
+        cause: "test",
+        devel_mode: false,
+        object: "repository:alice/tools/x",
+    };
+    let now = start() + TimeDelta::hours(1);
+    // In another order than that of the repositories.
+    let mut order = all.clone();
+    order.reverse();
+    let with_third = |third: (i64, i64), expected: Option<i64>| -> Vec<Wish<'_>> {
+        let mut list: Vec<Wish<'_>> = order.iter().map(|one| wish(*one, Some(0))).collect();
+        list[2] = wish(third, expected);
+        list
+    };
+    let jobs_before = jobs::count(conn).await.unwrap();
+    let nothing = async |conn: &mut db::Connection| {
+        for (repository, _) in &all {
+            assert_eq!(pointers::find(conn, *repository, &stable).await.unwrap(), None);
+        }
+        assert_eq!(jobs::count(conn).await.unwrap(), jobs_before);
+    };
+    let third = all[2];
+    let moved = pointers::shift_all(conn, &with_third((third.0, 99), None), now)
+        .await
+        .unwrap();
+    assert_eq!(moved, Err((2, Moved::NoSnapshot)));
+    nothing(conn).await;
+    let moved = pointers::shift_all(conn, &with_third(third, Some(7)), now)
+        .await
+        .unwrap();
+    assert_eq!(moved, Err((2, Moved::IsAt(0))));
+    nothing(conn).await;
+    // The database fails at the third.
+    let fault = format!(
+        "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END';
+         CREATE TRIGGER fault BEFORE INSERT ON pointers FOR EACH ROW WHEN (NEW.repository_id = {})
+             EXECUTE FUNCTION fault()",
+        third.0
+    );
+    conn.batch_execute(&fault).await.unwrap();
+    assert!(
+        pointers::shift_all(conn, &with_third(third, Some(0)), now)
+            .await
+            .is_err()
+    );
+    nothing(conn).await;
+    conn.batch_execute("DROP TRIGGER fault ON pointers")
+        .await
+        .unwrap();
+    let moved = pointers::shift_all(conn, &with_third(third, Some(0)), now)
+        .await
+        .unwrap();
+    assert_eq!(moved, Ok(vec![0; 5]));
+    for (repository, number) in &all {
+        assert_eq!(
+            pointers::find(conn, *repository, &stable).await.unwrap(),
+            Some(*number)
+        );
+    }
 }

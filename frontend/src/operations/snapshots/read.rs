@@ -13,6 +13,9 @@ use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::{find_project, shown};
 
+/// The newest publication, by another name.
+const CURRENT: &str = "current";
+
 /// A repository of a project.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -30,7 +33,7 @@ impl Place {
     }
 
     /// For people.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::operations) fn shown(&self) -> String {
         let Repository { dir, chroot, .. } = &self.repository;
         format!("{}/{dir}/{chroot}", self.project.owner)
     }
@@ -82,6 +85,7 @@ pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, E
         pointers::at(&mut conn, of, &PointerName::latest(), time).await?
     } else {
         let all = pointers::of_repository(&mut conn, id).await?;
+        let bare = if bare == CURRENT { "latest" } else { bare };
         all.iter()
             .find(|pointer| pointer.name.as_str() == bare)
             .map(|pointer| pointer.snapshot)
