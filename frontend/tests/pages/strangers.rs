@@ -107,6 +107,7 @@ impl Scene {
             format!("{path}edit/"),
             format!("{path}delete/"),
             format!("{path}add_build/"),
+            format!("{path}import/"),
             format!("{path}build/{waits}/"),
             format!("{path}build/{canceled}/"),
             format!("{path}build/{canceled}/delete/"),
