@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use db::forks::Piece;
 use db::projects::Project;
-use db::rpms::SameNevra;
 use protocol::{ChrootName, FailureKind, TaskId};
 use storage::BuildDir;
 
@@ -137,7 +136,7 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
     let (rows, listed) = copies::sign(context, to, &files, place, task.created_at).await?;
     copies::list(context, (&original, &copy), listed, task.created_at).await?;
     let mut conn = context.conn().await?;
-    db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse)
+    db::rpms::insert(&mut conn, task.id.0, &rows, to.settings.same_nevra())
         .await
         .map_err(|e| duplicate(e, &rows))
 }

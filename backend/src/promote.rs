@@ -4,7 +4,6 @@
 use db::projects::Project;
 use db::promotions::Piece;
 use db::repositories::Repository;
-use db::rpms::SameNevra;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{FailureKind, TaskId};
 use storage::BuildDir;
@@ -80,7 +79,7 @@ async fn copy(
     copies::list(context, (&original, &copy), listed, piece.created_at).await?;
     context.faults.pass("promote.before_rows");
     let mut conn = context.conn().await?;
-    db::rpms::insert(&mut conn, piece.task.0, &rows, SameNevra::Refuse)
+    db::rpms::insert(&mut conn, piece.task.0, &rows, to.settings.same_nevra())
         .await
         .map_err(|e| duplicate(e, &rows))
 }

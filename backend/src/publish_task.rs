@@ -10,7 +10,7 @@ use db::builds::Build;
 use db::pointers::{Moved, Wish};
 use db::projects::Project;
 use db::repositories::Repository;
-use db::rpms::{NewRpm, SameNevra};
+use db::rpms::NewRpm;
 use db::snapshots::Audience;
 use db::tasks::{TaskRow, TaskState};
 use protocol::builder_api::Artifact;
@@ -239,7 +239,8 @@ async fn prepare(
     files.extend(result_files::of_success(context, build, &rows, spec).await?);
     context.faults.pass("publish_task.after_store");
     let mut conn = context.conn().await?;
-    if let Err(error) = db::rpms::insert(&mut conn, task.id.0, &rows, SameNevra::Refuse).await {
+    let same = project.settings.same_nevra();
+    if let Err(error) = db::rpms::insert(&mut conn, task.id.0, &rows, same).await {
         let waited = (task.id.0, &unsigned_digests[..]);
         if build.is_set()
             && !db::rpms::of_files(&mut conn, repository.id, waited, false)
@@ -284,7 +285,7 @@ pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
             JobError::package(
                 FailureKind::DuplicateNevra,
                 format!(
-                    "the repository has a package of the same name, version and release already ({}); raise Version or Release in the spec, or delete the build that made it",
+                    "the repository has a package of the same name, version and release already ({}); raise Version or Release in the spec, or delete the build that made it (a setting of the project lets newer builds replace packages)",
                     names.join(", ")
                 ),
             )

@@ -24,6 +24,7 @@ mod monitor;
 mod packit;
 mod promote;
 mod retention;
+mod same_nevra;
 mod snapshots;
 mod sweep;
 mod transfer;

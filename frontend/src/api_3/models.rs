@@ -80,6 +80,8 @@ pub(super) struct Project {
     pub packit_forge_projects_allowed: Vec<String>,
     pub follow_fedora_branching: bool,
     pub repo_priority: Option<i32>,
+    /// Whether a newer package of the same name, version, release and architecture replaces the other; else it is refused.
+    pub replace_same_nevra: bool,
     /// How results are downloaded: always `backend`, plain files below `result_url`.
     pub storage: &'static str,
 }
@@ -125,6 +127,7 @@ pub(super) fn project(config: &Config, project: Shown) -> Project {
         packit_forge_projects_allowed: s.packit_forge_projects_allowed,
         follow_fedora_branching: s.follow_fedora_branching,
         repo_priority: s.repo_priority,
+        replace_same_nevra: s.replace_same_nevra,
         storage: "backend",
     }
 }

@@ -26,7 +26,7 @@ const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
-const SETTINGS: [Field; 27] = [
+const SETTINGS: [Field; 28] = [
     Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
     Field::new("description", Kind::Text, "Markdown."),
     Field::new("instructions", Kind::Text, "Markdown."),
@@ -80,6 +80,11 @@ const SETTINGS: [Field; 27] = [
     Field::new("bootstrap", Kind::Choice(BOOTSTRAPS), "Kept for Copr's clients."),
     Field::new("bootstrap_image", Kind::Text, "Kept for Copr's clients."),
     Field::new("isolation", Kind::Choice(ISOLATIONS), "Kept for Copr's clients."),
+    Field::new(
+        "replace_same_nevra",
+        Kind::Flag,
+        "A newer package of the same name, version, release and architecture takes the other's place; else it is refused.",
+    ),
     Field::new("repo_priority", Kind::Number, "`priority=` in .repo files."),
     Field::new(
         "delete_after_days",
@@ -401,6 +406,7 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
     set(&mut s.appstream, fields.flag("appstream")?);
     set(&mut s.multilib, fields.flag("multilib")?);
     set(&mut s.fedora_review, fields.flag("fedora_review")?);
+    set(&mut s.replace_same_nevra, fields.flag("replace_same_nevra")?);
     set(&mut s.bootstrap, fields.text("bootstrap")?);
     if let Some(image) = fields.text("bootstrap_image")? {
         s.bootstrap_image = Some(image).filter(|i| !i.is_empty());

@@ -264,6 +264,12 @@ const SWITCHES: &[(&str, &str, &str, Slot)] = &[
         |s| &mut s.devel_mode,
     ),
     (
+        "replace_same_nevra",
+        "Replace packages of the same version",
+        "A newer build may bring a name, version and release once more; else it is refused. Earlier snapshots keep the older package.",
+        |s| &mut s.replace_same_nevra,
+    ),
+    (
         "auto_prune",
         "Remove packages of superseded builds",
         "Only administrators can switch this off.",

@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "ownername",
     "packit_forge_projects_allowed",
     "persistent",
+    "replace_same_nevra",
     "repo_priority",
     "storage",
     "unlisted_on_hp",

@@ -4,6 +4,8 @@ use chrono::{DateTime, Days, NaiveTime, Utc};
 use protocol::PointerName;
 use serde::{Deserialize, Serialize};
 
+use crate::rpms::SameNevra;
+
 /// Copr's texts and switches of a project, with Copr's names and defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,6 +64,8 @@ pub struct ProjectSettings {
     /// Hours after a passed test until users get what builds have, in devel mode; `None`: when somebody asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_after_hours: Option<i32>,
+    /// What has a name, version, release and architecture that the repository has takes its place; else it is refused.
+    pub replace_same_nevra: bool,
 }
 
 impl Default for ProjectSettings {
@@ -93,11 +97,21 @@ impl Default for ProjectSettings {
             keep_days: None,
             build_pointer: None,
             release_after_hours: None,
+            replace_same_nevra: false,
         }
     }
 }
 
 impl ProjectSettings {
+    /// What happens to a package of a name, version, release and architecture that the repository has.
+    pub fn same_nevra(&self) -> SameNevra {
+        if self.replace_same_nevra {
+            SameNevra::Replace
+        } else {
+            SameNevra::Refuse
+        }
+    }
+
     /// When a temporary project ends: at the midnight (UTC) after the last of its days.
     pub fn ends(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let days = u64::try_from(self.delete_after_days?).ok()?;

@@ -79,7 +79,8 @@ async fn check_place(
     }
     let mut conn = app.conn().await?;
     let here = db::repositories::find(&mut conn, project.id, &plan.dir, chroot).await?;
-    if let Some(repository) = here.filter(|_| !plan.options.scratch) {
+    let free = plan.options.scratch || project.settings.replace_same_nevra;
+    if let Some(repository) = here.filter(|_| !free) {
         let epoch = i32::try_from(nevra.epoch.unwrap_or(0)).unwrap_or(i32::MAX);
         let same = (
             nevra.name.as_str(),

@@ -130,7 +130,8 @@ fn fit(to: &Place, snapshot: &Snapshot, candidates: &[Candidate]) -> Result<(), 
             snapshot.number
         )));
     }
-    if let Some(names) = names(&|c| c.meets_other && c.there.is_none()) {
+    let refused = !to.project.settings.replace_same_nevra;
+    if let Some(names) = names(&|c| refused && c.meets_other && c.there.is_none()) {
         return Err(Error::Invalid(format!(
             "packages: {} has other packages of the same name, version and release already: {names}; choose others, or \
              delete the builds that made them there",
