@@ -387,6 +387,47 @@ async fn replacements(
         .collect())
 }
 
+/// Whether a snapshot bears signatures of a key of its project that is revoked or expired, or is about to be revoked: that
+/// of its metadata, or those of packages that were signed anew since. Whoever got the project's keys since then could not
+/// verify it.
+///
+/// # Errors
+/// When the query fails.
+pub async fn has_ended_signatures(
+    conn: &mut Connection,
+    (repository, number): (i64, i64),
+    now: DateTime<Utc>,
+) -> DbResult<bool> {
+    #[derive(QueryableByName)]
+    struct Ended {
+        #[diesel(sql_type = Nullable<Bool>)]
+        metadata: Option<bool>,
+    }
+    let ended: Vec<Ended> = diesel::sql_query(
+        "SELECT s.signed_by IS NULL OR s.signed_by = upper(e.fingerprint) AS metadata
+         FROM repositories r JOIN LATERAL (
+             SELECT k.fingerprint FROM project_keys k WHERE k.project_id = r.project_id
+                 AND (k.public -> 'revoked' IS NOT NULL OR (k.public ->> 'expires')::bigint < $3)
+             UNION
+             SELECT j.payload ->> 'after' FROM jobs j WHERE j.kind = 'change_key' AND j.failed_at IS NULL
+                 AND j.payload -> 'end' IS NOT NULL AND (j.payload ->> 'project')::bigint = r.project_id
+         ) e ON true LEFT JOIN snapshots s ON s.repository_id = r.id AND s.number = $2 WHERE r.id = $1",
+    )
+    .bind::<BigInt, _>(repository)
+    .bind::<BigInt, _>(number)
+    .bind::<BigInt, _>(now.timestamp())
+    .load(conn)
+    .await?;
+    if ended.is_empty() {
+        return Ok(false);
+    }
+    if ended.iter().any(|key| key.metadata == Some(true)) {
+        return Ok(true);
+    }
+    let content = crate::snapshots::content(conn, repository, number).await?;
+    Ok(!replaced(conn, &content).await?.is_empty())
+}
+
 /// Forgets replaced packages that no pointer's snapshot has any more.
 ///
 /// # Errors

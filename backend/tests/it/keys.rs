@@ -211,6 +211,32 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
         !done,
         "a snapshot of the revoked key is refused by who does not have it: {said}"
     );
+    // Going back there gives what can be verified: the same packages, signed anew.
+    let api = house.api("alice").await;
+    let back = api
+        .done(
+            &format!("/snapshot/rollback/alice/tools/{CHROOT}"),
+            json!({"to": old_snapshot}),
+        )
+        .await;
+    assert_eq!(back["signed_anew"], old_snapshot);
+    assert!(back["snapshot"].as_i64() > back["before"].as_i64());
+    let anybody = Machine::new(&house, "alice", "tools").await;
+    assert_eq!(anybody.sees().await, ["motd-1.0", "other-1.0"]);
+    anybody.install("motd").await;
+    assert_eq!(verified_by(&house, &anybody, "alice/tools", &keys[1]).await, 2);
+    let wish = json!({"pointer": "before", "from": old_snapshot});
+    let other = api
+        .done(&format!("/snapshot/promote/alice/tools/{CHROOT}"), wish)
+        .await;
+    assert_eq!(other["signed_anew"], old_snapshot);
+    let pinned = Machine::at(&house, "alice", "tools", "before").await;
+    pinned.install("other").await;
+    let again = json!({"to": back["snapshot"]});
+    let there = api
+        .done(&format!("/snapshot/rollback/alice/tools/{CHROOT}"), again)
+        .await;
+    assert_eq!(there.get("signed_anew"), None, "{there}");
     // What lies in the folders of builds verifies as well, as soon as the frontend looks anew.
     let folder = format!("{}/alice/tools/{CHROOT}/{:08}-motd/", house.results_url, motd.0);
     let listing = text(&folder).await;

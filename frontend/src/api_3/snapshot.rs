@@ -392,6 +392,10 @@ struct Answer {
     snapshot: Option<i64>,
     /// The one that it named before, 0 for none; `null` where that is not known.
     before: Option<i64>,
+    /// The snapshot that was asked for, where the key that signed it has ended: the one that is named now has the same
+    /// packages, but those of deleted builds, and new signatures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_anew: Option<i64>,
 }
 
 fn answer(changed: Changed) -> Json<Answer> {
@@ -399,6 +403,7 @@ fn answer(changed: Changed) -> Json<Answer> {
         pointer: changed.pointer.to_string(),
         snapshot: changed.snapshot,
         before: changed.before,
+        signed_anew: changed.signed_anew,
     })
 }
 

@@ -67,6 +67,9 @@ pub struct Changed {
     pub snapshot: Option<i64>,
     /// The one that it named before; `None` where that is not known, 0 for none.
     pub before: Option<i64>,
+    /// The snapshot that was asked for, where a new one with its packages took its place, since the key that signed it has
+    /// ended.
+    pub signed_anew: Option<i64>,
 }
 
 /// Nobody moves what follows builds and publications by itself, but `latest`, which can go back.
@@ -174,6 +177,12 @@ async fn shift(
     to: Option<i64>,
     cause: &str,
 ) -> Result<Changed, Error> {
+    if let Some(number) = to {
+        let which = (place.repository.id, number);
+        if db::keys::has_ended_signatures(&mut *app.conn().await?, which, app.now()).await? {
+            return anew(app, actor, place, intent, number, cause).await;
+        }
+    }
     let wish = Wish {
         repository: place.repository.id,
         name: &intent.pointer,
@@ -206,6 +215,54 @@ async fn shift(
         pointer: intent.pointer.clone(),
         snapshot: to,
         before: Some(before),
+        signed_anew: None,
+    })
+}
+
+/// Gives a pointer a new snapshot with the packages of one whose signatures nobody could verify. Those of deleted builds are
+/// left out, as by every publication: nobody signs them anew.
+async fn anew(
+    app: &App,
+    actor: &Actor,
+    place: &Place,
+    intent: &Intent,
+    to: i64,
+    cause: &str,
+) -> Result<Changed, Error> {
+    let is_at = current(app, place, &intent.pointer).await?;
+    if intent.expected.is_some_and(|expected| expected != is_at) {
+        return Err(elsewhere(&intent.pointer, is_at));
+    }
+    let id = place.repository.id;
+    let mut conn = app.conn().await?;
+    let found = snapshots::find(&mut conn, id, to).await?;
+    let found = found.ok_or_else(|| Error::NotFound(format!("{} has no snapshot {to}.", place.shown())))?;
+    still_there(&found)?;
+    let gone: HashSet<i64> = db::rpms::withdrawn(&mut conn, id).await?.into_iter().collect();
+    let mut of = async |number| -> Result<HashSet<i64>, Error> {
+        let content = snapshots::content(&mut conn, id, number).await?;
+        let newest = db::keys::newest(&mut conn, &content).await?;
+        Ok(newest.into_iter().collect())
+    };
+    let (wanted, now) = (of(to).await?, of(is_at).await?);
+    drop(conn);
+    let coming = wanted.iter().filter(|id| !gone.contains(id) && !now.contains(id));
+    let (added, removed): (Vec<i64>, Vec<i64>) = (
+        coming.copied().collect(),
+        now.difference(&wanted).copied().collect(),
+    );
+    // What is different was counted from there.
+    let intent = Intent {
+        expected: Some(is_at),
+        ..intent.clone()
+    };
+    let cause = format!("{cause}; signed anew, as the key of {to} has ended");
+    let change = (added.as_slice(), removed.as_slice());
+    let changed = request(app, actor, place, &intent, ("snapshot.renew", &cause), change).await?;
+    Ok(Changed {
+        before: Some(is_at),
+        signed_anew: Some(to),
+        ..changed
     })
 }
 
@@ -422,6 +479,7 @@ async fn outcome(
             pointer: pointer.clone(),
             snapshot: Some(snapshot),
             before: None,
+            signed_anew: None,
         }),
         (None, Some(is_at)) => Err(elsewhere(pointer, is_at)),
         (None, None) => Err(Error::Internal(format!(
