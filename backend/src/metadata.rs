@@ -262,13 +262,19 @@ impl Metadata {
         }
     }
 
-    /// What is kept, or metadata of no packages.
+    /// What is kept and nearest to a snapshot (its number): that itself, also of another audience, or what the audience had,
+    /// or what others of the repository have. Else metadata of no packages.
     ///
     /// # Errors
     /// When that cannot be made.
-    pub(crate) fn get(&self, which: &Which) -> Result<Held, JobError> {
+    pub(crate) fn get(&self, which: &Which, number: i64) -> Result<Held, JobError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.iter().find(|(of, _)| of == which) {
+        let same = kept
+            .iter()
+            .rev()
+            .filter(|((repository, compression, _), _)| (*repository, *compression) == (which.0, which.1));
+        let nearest = same.min_by_key(|(of, held)| (!held.is_at(number), of != which));
+        match nearest {
             Some((_, held)) => Ok(held.clone()),
             None => Held::new(which.1),
         }
@@ -371,21 +377,37 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_asked_for() {
         let metadata = Metadata::new(1 << 20);
-        let mut held = metadata.get(&users()).unwrap();
+        let mut held = metadata.get(&users(), 1).unwrap();
         assert_eq!(changed(&mut held, None, &[1, 2, 3], &[]), [1, 2, 3]);
         metadata.keep(users(), held);
-        let mut held = metadata.get(&users()).unwrap();
+        let mut held = metadata.get(&users(), 1).unwrap();
         assert!(held.is_at(1));
         assert_eq!(changed(&mut held, None, &[4], &[2, 7]), [4]);
         assert_eq!(held.buckets.len(), 3);
         assert_eq!(held.frames.0.len(), 3, "frames that nothing names are dropped");
-        let mut before = metadata.get(&users()).unwrap();
+        let mut before = metadata.get(&users(), 1).unwrap();
         assert!(
             changed(&mut before, None, &[], &[]).is_empty(),
             "a clone is one's own"
         );
-        let devel = metadata.get(&(1, Compression::Zstd, Audience::Builds)).unwrap();
-        assert!(devel.buckets.is_empty());
+        let other = metadata.get(&(2, Compression::Zstd, Audience::Users), 1).unwrap();
+        assert!(other.buckets.is_empty(), "another repository's is of no use");
+    }
+
+    #[test]
+    fn a_new_pointer_begins_with_what_others_have() {
+        let metadata = Metadata::new(1 << 20);
+        let mut held = metadata.get(&users(), 1).unwrap();
+        changed(&mut held, None, &[1, 2], &[]);
+        metadata.keep(users(), held.clone());
+        changed(&mut held, None, &[3], &[]);
+        let builds = (1, Compression::Zstd, Audience::Builds);
+        metadata.keep(builds.clone(), held);
+        let stable = (1, Compression::Zstd, Audience::Pointer("stable".parse().unwrap()));
+        let at = |which: &Which, number| metadata.get(which, number).unwrap().at;
+        assert_eq!([at(&stable, 1), at(&stable, 2), at(&builds, 1)], [1, 2, 1]);
+        assert_eq!(at(&users(), 9), 1, "one's own, where nobody has it");
+        assert!(at(&stable, 9) > 0);
     }
 
     #[test]
@@ -445,12 +467,12 @@ mod tests {
         }
         let there = |number| {
             let which = (number, Compression::Zstd, Audience::Everybody);
-            !metadata.get(&which).unwrap().buckets.is_empty()
+            !metadata.get(&which, 1).unwrap().buckets.is_empty()
         };
         assert_eq!([1, 2, 3].map(there), [true, false, true]);
         let none = Metadata::new(0);
         let (which, held) = made(1);
         none.keep(which.clone(), held);
-        assert!(none.get(&which).unwrap().buckets.is_empty());
+        assert!(none.get(&which, 1).unwrap().buckets.is_empty());
     }
 }

@@ -179,7 +179,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         return Ok(Try::Gone);
     }
     let which = (repository, compression, audience.clone());
-    let mut held = context.metadata.get(&which)?;
+    let mut held = context.metadata.get(&which, parent)?;
     let mut next = compare(&mut conn, &held, (repository, parent), &publication.change).await?;
     if let Some(Asked { request, .. }) = publication.asked
         && next.is_parent(parent)

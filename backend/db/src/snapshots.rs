@@ -192,6 +192,45 @@ pub async fn packages(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<Packag
         .await?)
 }
 
+/// Which packages of a repository are looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Those of these names.
+    pub names: &'a [&'a str],
+    /// Those of this build.
+    pub build: Option<i64>,
+}
+
+/// Those of a snapshot's packages (`content`, ascending) that are wanted, by number. Reads no others, however many there
+/// are.
+///
+/// # Errors
+/// When the query fails.
+pub async fn wanted(
+    conn: &mut Connection,
+    repository: i64,
+    content: &[i64],
+    wanted: Wanted<'_>,
+) -> DbResult<Vec<Package>> {
+    let query = Prepared::<(BigInt,)>::new(
+        "SELECT id FROM rpms WHERE repository_id = ? AND NOT scratch AND name = ANY (?)
+         UNION
+         SELECT r.id FROM tasks t JOIN rpms r ON r.task_id = t.id WHERE t.build_id = ? AND r.repository_id = ?",
+        [
+            Bind::from(repository),
+            Bind::Texts(wanted.names),
+            Bind::from(wanted.build.unwrap_or_default()),
+            Bind::from(repository),
+        ],
+    );
+    let found: Vec<(i64,)> = query.load(conn).await?;
+    let held = found.into_iter().map(|(id,)| id);
+    let held: Vec<i64> = held.filter(|id| content.binary_search(id).is_ok()).collect();
+    let mut packages = packages(conn, &held).await?;
+    packages.sort_by_key(|package| package.id);
+    Ok(packages)
+}
+
 /// The snapshots that one was made from, itself first, the nearest before the others.
 ///
 /// # Errors

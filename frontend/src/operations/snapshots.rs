@@ -24,8 +24,8 @@ use crate::error::Error;
 pub use choose::Choice;
 pub use into::{other, promote_into};
 pub use many::{Goal, move_many};
-use read::current;
 pub use read::{Difference, Place, difference, find, list, packages, pointers_of, resolve};
+use read::{content, current, named};
 
 /// Longest reason, in bytes.
 const MAX_CAUSE: usize = 200;
@@ -317,7 +317,8 @@ pub async fn yank(
 ) -> Result<Changed, Error> {
     may_move(actor, place, &intent.pointer)?;
     let now = resolve(app, place, intent.pointer.as_str()).await?;
-    let all = packages(app, place, now.number).await?;
+    let content = content(app, place, now.number).await?;
+    let all = choice.among(app, place, &content).await?;
     let removed: Vec<i64> = choice.of(&all, now.number)?.iter().map(|p| p.id).collect();
     let cause = intent.cause(|| format!("yank of {choice}"))?;
     request(
@@ -350,17 +351,17 @@ pub async fn promote(
         let cause = intent.cause(|| format!("promotion of {}", from.number))?;
         return shift(app, actor, place, intent, Some(from.number), &cause).await;
     }
-    let source = packages(app, place, from.number).await?;
+    let source = content(app, place, from.number).await?;
+    let source = choice.among(app, place, &source).await?;
     let chosen = choice.of(&source, from.number)?;
-    let target = match current(app, place, &intent.pointer).await? {
-        0 => Vec::new(),
-        number => packages(app, place, number).await?,
-    };
-    let have: HashSet<i64> = target.iter().map(|p| p.id).collect();
+    let is_at = current(app, place, &intent.pointer).await?;
+    let have = content(app, place, is_at).await?;
+    let names: Vec<&str> = chosen.iter().map(|p| p.name.as_str()).collect();
+    let target = named(app, place, &have, &names).await?;
     let added: Vec<i64> = chosen
         .iter()
         .map(|p| p.id)
-        .filter(|id| !have.contains(id))
+        .filter(|id| have.binary_search(id).is_err())
         .collect();
     let removed: Vec<i64> = choose::newer_than(&chosen, &target)
         .iter()

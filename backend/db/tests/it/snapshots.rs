@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use db::pointers::{self, Moved, Wish};
 use db::repositories::{self, Repository};
 use db::rpms::{self, SameNevra};
-use db::snapshots::{self, Audience, NewSnapshot};
+use db::snapshots::{self, Audience, NewSnapshot, Wanted};
 use db::{DbError, jobs, tasks};
 use diesel_async::SimpleAsyncConnection as _;
 use protocol::{BuildId, DirName, PointerName};
@@ -263,6 +263,19 @@ async fn packages_outlive_their_build_in_snapshots() {
         .unwrap();
     let new = rpms::of_tasks(conn, base.id, &[second]).await.unwrap()[0].0;
     assert_eq!(rpms::twins(conn, &[new]).await.unwrap(), [old]);
+    // Only what is asked for is read, of those that the snapshot has.
+    let names: &[&str] = &["hello", "other"];
+    for (content, names, build, found) in [
+        (&[old][..], names, None, &[old][..]),
+        (&[old, new], names, None, &[old, new]),
+        (&[old, new], &[], Some(claimed[1].build.0), &[new]),
+        (&[old], &["other"], Some(claimed[1].build.0), &[]),
+    ] {
+        let wanted = Wanted { names, build };
+        let packages = snapshots::wanted(conn, base.id, content, wanted).await.unwrap();
+        let ids: Vec<i64> = packages.iter().map(|p| p.id).collect();
+        assert_eq!(ids, found, "{content:?} {wanted:?}");
+    }
     rpms::discard(conn, second).await.unwrap();
 
     let build: BuildId = claimed[0].build;

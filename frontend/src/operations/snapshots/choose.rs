@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use db::snapshots::Package;
+use db::snapshots::{self, Package, Wanted};
 use protocol::BuildId;
 use repodata::Evr;
 
+use super::Place;
+use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::shown;
 
@@ -39,6 +41,33 @@ impl Choice {
     /// Whether nothing is named.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.build.is_none()
+    }
+
+    /// The packages of a snapshot (its number) and their like that have to be read to know which are meant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn among(
+        &self,
+        app: &App,
+        place: &Place,
+        content: &[i64],
+    ) -> Result<Vec<Package>, Error> {
+        let names = self.names.iter().take(MAX_NAMES);
+        let mut names: Vec<&str> = names
+            .flat_map(|name| [Some(name.as_str()), name_in(name)])
+            .flatten()
+            // No text in the database holds a zero byte.
+            .filter(|name| !name.contains('\0'))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let wanted = Wanted {
+            names: &names,
+            build: self.build.map(|build| build.0),
+        };
+        let mut conn = app.conn().await?;
+        Ok(snapshots::wanted(&mut conn, place.repository.id, content, wanted).await?)
     }
 
     /// The packages of a snapshot (its number) that are meant.
@@ -74,6 +103,14 @@ impl Choice {
         chosen.dedup_by_key(|p| p.id);
         Ok(chosen)
     }
+}
+
+/// The name in `name-version-release.arch`, with or without `.rpm`.
+fn name_in(text: &str) -> Option<&str> {
+    let text = text.strip_suffix(".rpm").unwrap_or(text);
+    let (text, _arch) = text.rsplit_once('.')?;
+    let (text, _release) = text.rsplit_once('-')?;
+    text.rsplit_once('-').map(|(name, _version)| name)
 }
 
 fn is_called(package: &Package, name: &str) -> bool {
@@ -142,6 +179,9 @@ mod tests {
         let error = of(&["a", "c"], None).unwrap_err().to_string();
         assert_eq!(error, "packages: snapshot 4 has nothing of 'c'");
         assert!(of(&[], Some(9)).is_err() && of(&[], None).is_err());
+        assert_eq!(name_in("a-b-1-1.noarch.rpm"), Some("a-b"));
+        assert_eq!(name_in("a-b-1-1.noarch"), Some("a-b"));
+        assert_eq!(name_in("a-b"), None);
         let many = choice(&["a", "b", "c", "d", "e"], Some(3));
         assert_eq!(many.to_string(), "build 3, a, b, c and 2 more");
     }

@@ -8,8 +8,8 @@ use db::snapshot_requests::NewRequest;
 use db::snapshots::{Package, Snapshot};
 
 use super::{
-    Changed, Choice, Intent, Place, choose, current, elsewhere, find, may_move, outcome, packages, promote,
-    still_there,
+    Changed, Choice, Intent, Place, choose, content, current, elsewhere, find, may_move, named, outcome,
+    packages, promote, still_there,
 };
 use crate::access::Actor;
 use crate::app::App;
@@ -43,22 +43,25 @@ pub async fn promote_into(
     if intent.expected.is_some_and(|expected| expected != is_at) {
         return Err(elsewhere(&intent.pointer, is_at));
     }
-    let source = packages(app, from, snapshot.number).await?;
+    let source = if choice.is_empty() {
+        packages(app, from, snapshot.number).await?
+    } else {
+        let content = content(app, from, snapshot.number).await?;
+        choice.among(app, from, &content).await?
+    };
     let chosen = if choice.is_empty() {
         source.iter().collect()
     } else {
         choice.of(&source, snapshot.number)?
     };
-    let target = match is_at {
-        0 => Vec::new(),
-        number => packages(app, to, number).await?,
-    };
+    let have = content(app, to, is_at).await?;
+    let names: Vec<&str> = chosen.iter().map(|p| p.name.as_str()).collect();
+    let target = named(app, to, &have, &names).await?;
     let ids: Vec<i64> = chosen.iter().map(|p| p.id).collect();
     let candidates = promotions::candidates(&mut *app.conn().await?, &ids, to.repository.id).await?;
     fit(to, snapshot, &candidates)?;
-    let have: HashSet<i64> = target.iter().map(|p| p.id).collect();
     let there = candidates.iter().filter_map(|c| c.there);
-    let added: Vec<i64> = there.filter(|id| !have.contains(id)).collect();
+    let added: Vec<i64> = there.filter(|id| have.binary_search(id).is_err()).collect();
     let copied: Vec<i64> = candidates
         .iter()
         .filter(|c| c.there.is_none())

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use db::pointers::{self, Pointer};
 use db::projects::Project;
 use db::repositories::Repository;
-use db::snapshots::{self, Package, Snapshot};
+use db::snapshots::{self, Package, Snapshot, Wanted};
 use protocol::{ChrootName, DirName, PointerName};
 
 use crate::app::App;
@@ -118,6 +118,30 @@ pub async fn packages(app: &App, place: &Place, number: i64) -> Result<Vec<Packa
     let mut conn = app.conn().await?;
     let content = snapshots::content(&mut conn, place.repository.id, number).await?;
     Ok(snapshots::packages(&mut conn, &content).await?)
+}
+
+/// Numbers of the packages of a snapshot, ascending; nothing for number 0.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn content(app: &App, place: &Place, number: i64) -> Result<Vec<i64>, Error> {
+    let mut conn = app.conn().await?;
+    Ok(snapshots::content(&mut conn, place.repository.id, number).await?)
+}
+
+/// Those packages among a snapshot's content that bear one of these names.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn named(
+    app: &App,
+    place: &Place,
+    content: &[i64],
+    names: &[&str],
+) -> Result<Vec<Package>, Error> {
+    let wanted = Wanted { names, build: None };
+    let mut conn = app.conn().await?;
+    Ok(snapshots::wanted(&mut conn, place.repository.id, content, wanted).await?)
 }
 
 /// What one snapshot has that another lacks, and the other way round.
