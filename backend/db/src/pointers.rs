@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, QueryableByName, Selectable,
+    SelectableHelper as _,
+};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::{ChrootName, DirName, OwnerName, PointerName};
 
@@ -156,6 +159,46 @@ pub async fn at(
 struct Found {
     #[diesel(sql_type = Nullable<BigInt>)]
     snapshot: Option<i64>,
+}
+
+/// One time that a pointer was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = pointer_moves)]
+pub struct Moment {
+    /// Counts up, in the order of the moves.
+    pub id: i64,
+    /// Which pointer.
+    pub name: String,
+    /// The snapshot that it named; `None` for none.
+    pub from_snapshot: Option<i64>,
+    /// The one that it named then; `None` when it was removed.
+    pub to_snapshot: Option<i64>,
+    /// When.
+    pub moved_at: DateTime<Utc>,
+    /// Who; `None` for the service itself.
+    pub actor: Option<String>,
+    /// Why.
+    pub cause: String,
+}
+
+/// Moves of a repository's pointers, newest first, of which the numbers are smaller than `before`.
+///
+/// # Errors
+/// When the query fails.
+pub async fn moves(
+    conn: &mut Connection,
+    repository: i64,
+    before: Option<i64>,
+    limit: i64,
+) -> DbResult<Vec<Moment>> {
+    Ok(pointer_moves::table
+        .filter(pointer_moves::repository_id.eq(repository))
+        .filter(pointer_moves::id.lt(before.unwrap_or(i64::MAX)))
+        .order(pointer_moves::id.desc())
+        .limit(limit)
+        .select(Moment::as_select())
+        .load(conn)
+        .await?)
 }
 
 /// Writes a move down.

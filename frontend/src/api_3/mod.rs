@@ -23,6 +23,7 @@ mod package;
 mod package_edit;
 mod page;
 mod permissions;
+mod pointer_moves;
 mod pointers;
 mod project;
 mod project_chroot;
@@ -76,6 +77,7 @@ pub fn routes() -> Vec<ApiRoute> {
         quota::routes(),
         retention::routes(),
         snapshot::routes(),
+        pointer_moves::routes(),
         pointers::routes(),
         test_result::routes(),
     ]

@@ -129,6 +129,10 @@ fn of_api() -> Vec<Asked> {
             4,
         ),
         api(format!("/pointer/list/{OWNER}/{PROJECT}/fedora-44-x86_64"), 3),
+        api(
+            format!("/pointer/moves/{OWNER}/{PROJECT}/fedora-44-x86_64?limit=100"),
+            3,
+        ),
         api("/group/list?limit=100", 1),
         api("/group/list?username=more-7", 1),
         api("/token/list", AUTH + 2),

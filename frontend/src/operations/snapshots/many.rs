@@ -50,6 +50,9 @@ pub async fn move_many(
             "repositories: name each repository once".to_owned(),
         ));
     }
+    for goal in goals {
+        verifiable(app, goal).await?;
+    }
     let intent = Intent {
         pointer: pointer.clone(),
         expected: None,
@@ -81,8 +84,22 @@ pub async fn move_many(
         pointer: pointer.clone(),
         snapshot: Some(goal.to),
         before: Some(before),
+        signed_anew: None,
     });
     Ok(changed.collect())
+}
+
+/// A snapshot of a key that has ended is signed anew first, which takes a call for each.
+async fn verifiable(app: &App, goal: &Goal) -> Result<(), Error> {
+    let which = (goal.place.repository.id, goal.to);
+    if !db::keys::has_ended_signatures(&mut *app.conn().await?, which, app.now()).await? {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "{}: the key that signed snapshot {} has ended; move the pointer of this repository alone, which signs it anew. No pointer was moved.",
+        goal.place.shown(),
+        goal.to
+    )))
 }
 
 /// Says which of them it was.

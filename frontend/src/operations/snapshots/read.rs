@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use db::pointers::{self, Pointer};
+use db::pointers::{self, Moment, Pointer};
 use db::projects::Project;
 use db::repositories::Repository;
 use db::snapshots::{self, Package, Snapshot, Wanted};
@@ -100,6 +100,14 @@ pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, E
 /// When the database fails.
 pub async fn pointers_of(app: &App, place: &Place) -> Result<Vec<Pointer>, Error> {
     Ok(pointers::of_repository(&mut *app.conn().await?, place.repository.id).await?)
+}
+
+/// Moves of a repository's pointers, newest first, of which the numbers are smaller than `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn moves(app: &App, place: &Place, before: Option<i64>, limit: i64) -> Result<Vec<Moment>, Error> {
+    Ok(pointers::moves(&mut *app.conn().await?, place.repository.id, before, limit).await?)
 }
 
 /// Snapshots of a repository, newest first, that are older than `before`.
