@@ -172,7 +172,7 @@ async fn insert_builds(
          SELECT $2, $3, $4, b.source_kind, b.source_url, b.source, b.srpm_sha256, b.srpm_name, b.srpm_size, b.package_name,
              b.package_version, (SELECT id FROM packages WHERE project_id = $2 AND name = b.package_name), $5, b.options,
              $6 || jsonb_build_object('build', b.id)
-         FROM builds b WHERE b.id IN {originals} AND b.package_name IS NOT NULL ORDER BY b.id RETURNING id"
+         FROM builds b WHERE b.id IN {originals} ORDER BY b.id RETURNING id"
     ))
     .bind::<Array<BigInt>, _>(new.copied)
     .bind::<BigInt, _>(new.project.id)
@@ -185,7 +185,7 @@ async fn insert_builds(
     Ok(builds.into_iter().map(|row| row.id).collect())
 }
 
-/// The attempt 0 tells them from what a builder uploaded.
+/// The attempt 0 tells them from what a builder uploaded. What brought packages of many sources has no name of its own.
 async fn insert_tasks(
     conn: &mut Connection,
     new: &NewPromotion<'_>,
@@ -195,7 +195,7 @@ async fn insert_tasks(
     diesel::sql_query(
         "INSERT INTO tasks (build_id, kind, chroot, state, created_at, started_at, result_dir)
          SELECT b.id, 'rpm', $2, 'publishing', $3, $3,
-             lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || b.package_name
+             lpad(b.id::text, greatest(8, length(b.id::text)), '0') || '-' || coalesce(b.package_name, 'import')
          FROM builds b WHERE b.id = ANY ($1) ORDER BY b.id",
     )
     .bind::<Array<BigInt>, _>(builds)

@@ -213,6 +213,14 @@ async fn a_repository_is_imported_and_then_what_is_new() {
     let back = import(&house, &api, json!({"url": elsewhere.url})).await;
     assert_eq!(back.state(), "succeeded", "{:?}", back.tasks);
     assert_eq!(machine.sees().await, ["one-1.0", "three-1.0", "two-1.0"]);
+    // And goes into other projects, like anything else.
+    house.make(&house.copr("bob").await, "bob", "given").await;
+    let wish = json!({"from": "latest", "into": "bob/given"});
+    let promote = format!("/snapshot/promote/alice/tools/{CHROOT}");
+    house.api("bob").await.done(&promote, wish).await;
+    let theirs = Machine::new(&house, "bob", "given").await;
+    assert_eq!(theirs.sees().await, ["one-1.0", "three-1.0", "two-1.0"]);
+    theirs.install("two").await;
 
     // A fork has the packages of all imports.
     let bob = house.copr("bob").await;
