@@ -6,6 +6,7 @@ mod promote;
 mod retention;
 
 use std::io::BufRead as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -263,10 +264,13 @@ fn the_backend_dies_in_each_of_its_places() {
     ]
     .concat();
     let mut places = 0;
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../backend/src");
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let mut paths = vec![PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../backend/src"
+    ))];
+    while let Some(path) = paths.pop() {
         if path.is_dir() {
+            paths.extend(fs_err::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
         let text = fs_err::read_to_string(path).unwrap();
