@@ -270,6 +270,35 @@ async fn the_backend_believes_neither_list_nor_builder() {
     assert!(message.contains("payload's SHA-256"), "{message}");
 }
 
+/// A directory of packages of many sources, sent at once: one build, one snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_of_packages_is_published_at_once() {
+    let (house, api, elsewhere) = alices().await;
+    let mut files = Vec::new();
+    for (name, text) in [("one", "first"), ("two", "second"), ("three", "third")] {
+        elsewhere.package(name, text);
+        let file = elsewhere.repo().join(format!("packages/{name}.rpm"));
+        files.push((format!("{name}.rpm"), fs_err::read(file).unwrap()));
+    }
+    let form = json!({"ownername": "alice", "projectname": "tools"});
+    let answer = api.upload("/build/create/rpm-upload", &files[..2], &form).await;
+    let build = house.wait(number(&answer), |build| build.is_final()).await;
+    assert_eq!(build.state(), "succeeded", "{:?}", build.tasks);
+    let snapshot = newest(&api).await;
+    assert_eq!(snapshot["cause"], format!("build {}", build.id));
+    assert_eq!((&snapshot["number"], &snapshot["added"]), (&json!(2), &json!(2)));
+    let machine = Machine::new(&house, "alice", "tools").await;
+    machine.install("two").await;
+    assert_eq!(machine.reads("two"), "second");
+    // The same directory again, with one file more.
+    let answer = api.upload("/build/create/rpm-upload", &files, &form).await;
+    let again = house.wait(number(&answer), |build| build.is_final()).await;
+    assert_eq!(again.state(), "succeeded", "{:?}", again.tasks);
+    let snapshot = newest(&api).await;
+    assert_eq!((&snapshot["number"], &snapshot["added"]), (&json!(3), &json!(1)));
+    assert_eq!(machine.sees().await, ["one-1.0", "three-1.0", "two-1.0"]);
+}
+
 /// A package of the same name and version but other content does not come in by the back door.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_content_under_the_same_name_is_refused() {

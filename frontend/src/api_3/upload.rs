@@ -14,7 +14,7 @@ use crate::auth::Signed;
 use crate::body::{Parts, whole};
 use crate::error::Error;
 use crate::operations::Received;
-use crate::operations::builds::{self, Uploaded};
+use crate::operations::builds::{self, Uploaded, check_count};
 
 /// How long a refused client may go on sending, so that it comes to read the answer.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -29,10 +29,14 @@ pub(super) fn routes() -> Vec<ApiRoute> {
             .multipart(&BUILD),
         token(Action::Build, POST, "/build/create/rpm-upload", create_rpm)
             .about(
-                "Publishes an uploaded binary package, which was not built here, in exactly one chroot; the file comes \
-                 first, the part `json` last.",
+                "Publishes uploaded binary packages, which were not built here: one in exactly one chroot, or many at once \
+                 in the chroots that take their architectures. The files come first, the part `json` last.",
             )
-            .multipart(&[Field::required("pkgs", Kind::File, "The binary package.")])
+            .multipart(&[Field::required(
+                "pkgs",
+                Kind::File,
+                "The binary package; repeated for more of them.",
+            )])
             .multipart(&BUILD),
     ]
 }
@@ -47,14 +51,14 @@ async fn create_rpm(app: web::Data<App>, signed: Signed, request: HttpRequest, p
 
 async fn take(app: &App, signed: &Signed, request: &HttpRequest, payload: Payload, what: Uploaded) -> Answer {
     let mut form = Parts::new(request, payload);
-    let mut received = None;
+    let mut received = Vec::new();
     let mut fields = Fields::of(request);
     let read = read((app, signed, what), &mut form, &mut received, &mut fields).await;
-    let submitted = match (read, received) {
-        (Ok(()), Some(received)) => submit(app, signed, &fields, received).await,
-        (read, received) => {
-            if let Some(received) = received {
-                builds::discard_upload(app, &received).await;
+    let submitted = match read {
+        Ok(()) if !received.is_empty() => submit(app, signed, &fields, received).await,
+        read => {
+            for file in &received {
+                builds::discard_upload(app, file).await;
             }
             read.and(Err(Error::Invalid(
                 "pkgs: The file of the package is missing".to_owned(),
@@ -70,21 +74,25 @@ async fn take(app: &App, signed: &Signed, request: &HttpRequest, payload: Payloa
 async fn read(
     (app, signed, what): (&App, &Signed, Uploaded),
     form: &mut Parts,
-    received: &mut Option<Received>,
+    received: &mut Vec<Received>,
     fields: &mut Fields,
 ) -> Result<(), Error> {
+    let mut left = app.config.max_upload_bytes;
     while let Some(mut field) = form.field().await? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "pkgs" {
-            if received.is_some() {
+            if what == Uploaded::Source && !received.is_empty() {
                 return Err(Error::Invalid("pkgs: Send one file in one request".to_owned()));
             }
+            check_count(received.len())?;
             let file_name = field
                 .content_disposition()
                 .and_then(|d| d.get_filename())
                 .unwrap_or_default()
                 .to_owned();
-            *received = Some(builds::receive_upload(app, &signed.actor, what, &file_name, field).await?);
+            let file = builds::receive_upload(app, &signed.actor, what, (&file_name, left), field).await?;
+            left = left.saturating_sub(file.size());
+            received.push(file);
             continue;
         }
         let bytes = whole(&mut field, MAX_BODY).await?;
@@ -93,7 +101,7 @@ async fn read(
     Ok(())
 }
 
-async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Received) -> Answer {
+async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Vec<Received>) -> Answer {
     let checked = async {
         let project = build::project_of(app, fields).await?;
         signed.actor.may_build(&project)?;
@@ -102,11 +110,13 @@ async fn submit(app: &App, signed: &Signed, fields: &Fields, received: Received)
     match checked.await {
         Ok((project, request)) => {
             let actor = &signed.actor;
-            let id = builds::submit_upload(app, actor, &project, &request, received).await?;
+            let id = builds::submit_uploads(app, actor, &project, &request, received).await?;
             build::written(app, id).await
         }
         Err(error) => {
-            builds::discard_upload(app, &received).await;
+            for file in &received {
+                builds::discard_upload(app, file).await;
+            }
             Err(error)
         }
     }

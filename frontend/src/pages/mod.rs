@@ -165,6 +165,7 @@ fn builds(config: &mut ServiceConfig) {
         .service(project("add_build/upload").route(post().to(submit::upload)))
         .service(project("add_build/url").route(post().to(submit::url)))
         .service(project("import").route(get().to(import::form)))
+        .service(project("import/upload").route(post().to(import::upload)))
         .service(project("import/url").route(post().to(import::url)))
         .service(project("monitor").route(get().to(monitor::show)))
         .service(project("builds").route(get().to(builds::list)))

@@ -20,7 +20,7 @@ use crate::templates::context::{ChrootChoice, Field, Submit};
 /// Bytes of a small part of the upload form.
 const MAX_PART: usize = 1 << 10;
 /// Small parts of the upload form.
-const MAX_PARTS: usize = 500;
+pub(super) const MAX_PARTS: usize = 500;
 
 /// The forms for a new build.
 pub async fn form(
@@ -91,7 +91,10 @@ async fn take(
                     .to_owned();
                 let accepted = accept(app, visitor, project, request, &name).await;
                 let received = match accepted {
-                    Ok(()) => receive_upload(app, &visitor.actor, Uploaded::Source, &name, &mut part).await,
+                    Ok(()) => {
+                        let named = (name.as_str(), app.config.max_upload_bytes);
+                        receive_upload(app, &visitor.actor, Uploaded::Source, named, &mut part).await
+                    }
                     Err(error) => Err(error),
                 };
                 if received.is_err() {
@@ -231,12 +234,12 @@ pub(super) async fn chroot_choices(
         .collect())
 }
 
-async fn small(mut part: Part) -> Result<String, Error> {
+pub(super) async fn small(mut part: Part) -> Result<String, Error> {
     let bytes = whole(&mut part, MAX_PART).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn drain(parts: &mut Parts, limit: u64) {
+pub(super) async fn drain(parts: &mut Parts, limit: u64) {
     let mut left = limit;
     while let Some(Ok(mut part)) = parts.next().await {
         while let Some(Ok(chunk)) = part.next().await {

@@ -111,6 +111,11 @@ pub const TWINS: &[Twin] = &[
         "/build/create/url",
     ),
     twin(
+        "/coprs/{owner}/{project}/import/upload/",
+        "POST",
+        "/build/create/rpm-upload",
+    ),
+    twin(
         "/coprs/{owner}/{project}/import/url/",
         "POST",
         "/import/{owner}/{dirname}",

@@ -301,6 +301,8 @@ impl Import {
             url: if wrong_input { wrong() } else { Field::default() },
             packages: if wrong_input { wrong() } else { Field::default() },
             gpgkey: if wrong_input { wrong() } else { Field::default() },
+            file_error: wrong_input.then(|| HOSTILE.to_owned()),
+            max_upload: "4 GiB".to_owned(),
             taken: wrong_input,
         };
         vec![of(true), of(false)]

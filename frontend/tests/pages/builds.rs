@@ -225,6 +225,48 @@ async fn a_repository_is_imported_by_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packages_are_uploaded_by_form_all_or_none() {
+    let house = House::new().await;
+    let alice = house.browser_of("alice").await;
+    let path = alice.make_project("tools").await;
+    let form = alice.page(&format!("{path}import/")).await;
+    assert!(form.contains("multiple"), "{form}");
+    let csrf = form
+        .split("name=\"csrf\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let chroot = format!("--x\r\nContent-Disposition: form-data; name=\"chroots\"\r\n\r\n{CHROOT}\r\n");
+    let file = |name: &str| {
+        format!(
+            "--x\r\nContent-Disposition: form-data; name=\"pkgs\"; filename=\"{name}\"\r\n\r\nno package\r\n"
+        )
+    };
+    let mark = |csrf: &str| format!("--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n");
+    let send = async |parts: String| {
+        let request = alice.request(reqwest::Method::POST, &format!("{path}import/upload/"));
+        let request = request.header("content-type", "multipart/form-data; boundary=x");
+        request.body(format!("{parts}--x--\r\n")).send().await.unwrap()
+    };
+    assert_eq!(send(mark("wrong") + &chroot).await.status(), 403);
+    for (parts, words) in [
+        (chroot.clone(), "Choose some packages"),
+        (file("a-1-1.noarch.rpm"), "At least one chroot"),
+        (chroot.clone() + &file("a-1-1.src.rpm"), "only binary packages"),
+        (
+            chroot.clone() + &file("a-1-1.noarch.rpm") + &file("b-1-1.noarch.rpm"),
+            "does not start as one",
+        ),
+    ] {
+        let page = refused(send(mark(csrf) + &parts).await, 400).await;
+        assert!(page.contains(words), "{page}");
+    }
+    assert!(house.builds().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_explained_and_a_build_canceled() {
     let house = House::new().await;
     let alice = house.browser_of("alice").await;

@@ -6,7 +6,7 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::builder_api::{Artifact, ClaimRequest};
 use protocol::{BuildId, ChrootName, DirName, PackageName};
 
-use super::{BuildOptions, Import, Source, result_dir, set_folder};
+use super::{BuildOptions, Import, Source, StoredFile, result_dir, set_folder};
 use crate::audit;
 use crate::batches::{self, BatchOf};
 use crate::connect::{Connection, DbError, DbResult, to_json};
@@ -98,7 +98,8 @@ pub async fn create(conn: &mut Connection, new: &NewBuild<'_>, now: DateTime<Utc
             .returning((tasks::id, tasks::attempt))
             .get_results(conn)
             .await?;
-        if let (Source::Rpm { .. }, Some((task, attempt))) = (new.source, made.as_slice().first()) {
+        let uploaded = matches!(new.source, Source::Rpm { .. } | Source::Rpms(_));
+        for (task, attempt) in made.iter().filter(|_| uploaded) {
             let (task, attempt) = (*task, *attempt);
             jobs::enqueue(conn, &Job::PublishTask { task, attempt }, now).await?;
         }
@@ -248,29 +249,36 @@ fn new_tasks<'a>(
             _ if refusal.is_some() => TaskState::Failed,
             _ if target.skipped => TaskState::Skipped,
             Source::Upload(_) | Source::Import(_) => TaskState::Pending,
-            Source::Rpm { .. } => TaskState::Publishing,
+            Source::Rpm { .. } | Source::Rpms(_) => TaskState::Publishing,
             _ => TaskState::Waiting,
         };
         let mut row = task("rpm", chroot, state);
         row.result_dir = match new.source {
-            Source::Import(_) => Some(result_dir(build, &set_folder())),
+            Source::Import(_) | Source::Rpms(_) => Some(result_dir(build, &set_folder())),
             source => source.package().map(|package| result_dir(build, package)),
         };
         if refusal.is_some() {
             row.failure_kind = Some("bad_source");
             row.failure_message = Some("the build has no source package".to_owned());
         }
-        if let Source::Rpm { file, .. } = new.source {
+        let uploaded: Option<Vec<&StoredFile>> = match new.source {
+            Source::Rpm { file, .. } => Some(vec![file]),
+            Source::Rpms(all) => {
+                let fit = all.iter().filter(|rpm| target.chroot.takes_arch(&rpm.arch));
+                Some(fit.map(|rpm| &rpm.file).collect())
+            }
+            _ => None,
+        };
+        if let Some(files) = uploaded {
+            let artifact = |file: &StoredFile| Artifact {
+                name: file.file_name.clone(),
+                size: file.size.unsigned_abs(),
+                sha256: file.sha256.clone(),
+            };
+            let manifest: Vec<Artifact> = files.into_iter().map(artifact).collect();
             row.attempt = 1;
             row.started_at = Some(now);
-            row.manifest = Some(to_json(
-                "manifest",
-                &[Artifact {
-                    name: file.file_name.clone(),
-                    size: file.size.unsigned_abs(),
-                    sha256: file.sha256.clone(),
-                }],
-            )?);
+            row.manifest = Some(to_json("manifest", &manifest)?);
         }
         all.push(row);
     }

@@ -24,7 +24,7 @@ use crate::tasks::{TaskRow, TaskState};
 
 pub use change::{accept_source, cancel, delete};
 pub use create::{NewBuild, Target, create, create_all, create_claimed};
-pub use source::{Import, Recipe, Source, Srpm, StoredFile, UNVERIFIED_ORIGIN, is_spec};
+pub use source::{Import, Recipe, Source, Srpm, StoredFile, StoredRpm, UNVERIFIED_ORIGIN, is_spec};
 
 /// What a submitter may choose for one build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

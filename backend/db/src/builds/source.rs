@@ -42,6 +42,15 @@ pub struct StoredFile {
     pub size: i64,
 }
 
+/// A package that was built elsewhere, of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRpm {
+    /// The file.
+    pub file: StoredFile,
+    /// RPM tag Arch.
+    pub arch: String,
+}
+
 /// Somebody else's repository, and what is taken of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
@@ -75,6 +84,8 @@ pub enum Source {
         /// Its version and release.
         version: String,
     },
+    /// Packages that were built elsewhere, of any sources; each goes into the targets that take its architecture.
+    Rpms(Vec<StoredRpm>),
     /// Packages of somebody else's repository, which a builder fetches.
     Import(Import),
 }
@@ -86,7 +97,7 @@ impl Source {
             Self::Upload(_) | Self::Spec(_) => "upload",
             Self::Link(_) => "link",
             Self::Recipe(recipe) => recipe.kind,
-            Self::Rpm { .. } => "rpm_upload",
+            Self::Rpm { .. } | Self::Rpms(_) => "rpm_upload",
             Self::Import(_) => "import",
         }
     }
@@ -94,7 +105,7 @@ impl Source {
     /// Why a build of it fails at once, as long as source builds do not run in machines of their own.
     pub fn refusal(&self) -> Option<String> {
         match self {
-            Self::Upload(_) | Self::Rpm { .. } | Self::Import(_) => None,
+            Self::Upload(_) | Self::Rpm { .. } | Self::Rpms(_) | Self::Import(_) => None,
             Self::Link(url) if !is_spec(url) => None,
             Self::Link(_) | Self::Spec(_) => Some(
                 "a bare spec file needs its sources downloaded, which is a source build, and this service does not run \
@@ -118,6 +129,10 @@ impl Source {
                 "pkg": file.file_name, "sha256": file.sha256, "size": file.size, "origin": UNVERIFIED_ORIGIN,
             }),
             Self::Link(url) => json!({"url": url}),
+            Self::Rpms(all) => {
+                let names: Vec<&FileName> = all.iter().map(|rpm| &rpm.file.file_name).collect();
+                json!({"pkgs": names, "origin": UNVERIFIED_ORIGIN})
+            }
             Self::Import(Import {
                 url,
                 packages,

@@ -1,6 +1,8 @@
 //! Packages that were built elsewhere: taken in, marked as such, and published with the project's signature.
 
-use db::builds::{Source, StoredFile};
+use std::collections::HashSet;
+
+use db::builds::{Source, StoredFile, StoredRpm};
 use db::projects::Project;
 use protocol::{BuildId, ChrootName};
 use repodata::Nevra;
@@ -26,6 +28,57 @@ pub(super) fn check_taken(config: &Config) -> Result<(), Error> {
     ))
 }
 
+fn check_batch(request: &BuildRequest) -> Result<(), Error> {
+    if request.after_build.is_some() || request.with_build.is_some() {
+        return Err(Error::Invalid(
+            "after_build_id, with_build_id: An uploaded package is published at once and cannot be part of a batch"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Makes a build of many received binary packages. Each goes into the chosen chroots that take its architecture; one that
+/// goes nowhere was sent by mistake.
+pub(super) async fn submit_set(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    received: &[Received],
+) -> Result<BuildId, Error> {
+    check_batch(request)?;
+    let mut plan = plan(app, Some(actor), project, request, None, 1).await?;
+    let mut files = Vec::with_capacity(received.len());
+    let mut names = HashSet::new();
+    for one in received {
+        let nevra = source::look_into_rpm(app, one).await?.nevra;
+        if !plan.chroots.iter().any(|chroot| chroot.takes_arch(&nevra.arch)) {
+            return Err(Error::Invalid(format!(
+                "pkgs: {nevra} was built for {}, which none of the chosen chroots is for",
+                nevra.arch
+            )));
+        }
+        if !names.insert(nevra.file_name()) {
+            return Err(Error::Invalid(format!("pkgs: {nevra} came twice")));
+        }
+        take_in(app, one).await?;
+        files.push(StoredRpm {
+            file: StoredFile {
+                sha256: one.hashed.sha256.clone(),
+                file_name: nevra.file_name().parse()?,
+                size: i64::try_from(one.hashed.size).unwrap_or(i64::MAX),
+            },
+            arch: nevra.arch,
+        });
+    }
+    // No chroot gets a snapshot without a change.
+    plan.chroots
+        .retain(|chroot| files.iter().any(|rpm| chroot.takes_arch(&rpm.arch)));
+    let (source, targets) = (Source::Rpms(files), plan.targets(None));
+    insert(app, Some(actor), project, &plan, &source, &targets, None).await
+}
+
 /// Makes a build of a received binary package.
 pub(super) async fn submit_rpm(
     app: &App,
@@ -34,12 +87,7 @@ pub(super) async fn submit_rpm(
     request: &BuildRequest,
     received: &Received,
 ) -> Result<BuildId, Error> {
-    if request.after_build.is_some() || request.with_build.is_some() {
-        return Err(Error::Invalid(
-            "after_build_id, with_build_id: An uploaded package is published at once and cannot be part of a batch"
-                .to_owned(),
-        ));
-    }
+    check_batch(request)?;
     let plan = plan(app, Some(actor), project, request, None, 1).await?;
     let ([chroot], true) = (plan.chroots.as_slice(), plan.options.chroots_named) else {
         return Err(Error::Invalid(

@@ -22,7 +22,9 @@ pub use end::{cancel_build, delete_build, delete_builds};
 pub use import::{project_of_dir, submit_import};
 pub use plan::check_before_build;
 pub use submit::{resubmit, submit_source, submit_url};
-pub use upload::{Received, Uploaded, discard_upload, receive_upload, submit_upload};
+pub use upload::{
+    Received, Uploaded, check_count, discard_upload, receive_upload, submit_upload, submit_uploads,
+};
 
 /// What all ways to submit have in common.
 #[derive(Debug, Clone, Default)]

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use db::builds::{Source, StoredFile, is_spec};
 use db::projects::Project;
 use futures_util::Stream;
+use protocol::builder_api::MAX_ARTIFACTS;
 use protocol::{BuildId, FileName};
 use storage::{Hashed, StorageKey};
 
 use super::BuildRequest;
-use super::foreign::{check_taken, submit_rpm};
+use super::foreign::{check_taken, submit_rpm, submit_set};
 use super::plan::plan;
 use super::submit::insert;
 use crate::access::Actor;
@@ -39,17 +40,24 @@ pub struct Received {
     pub(crate) hashed: Hashed,
 }
 
+impl Received {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.hashed.size
+    }
+}
+
 /// Takes in a file, as a stream: memory does not grow with its size. The file comes before the form that says where it
 /// belongs, so permissions are checked afterwards, by [`submit_upload`]; only users can upload at all.
 ///
 /// # Errors
 /// 403 for binary packages when this service takes none, 400 for a name that is no such package's and for a stream that
-/// breaks off, 413 above `max_upload_bytes`.
+/// breaks off, 413 above the limit, or above `max_upload_bytes`.
 pub async fn receive_upload<S, E>(
     app: &App,
     actor: &Actor,
     what: Uploaded,
-    file_name: &str,
+    (file_name, limit): (&str, u64),
     stream: S,
 ) -> Result<Received, Error>
 where
@@ -68,7 +76,7 @@ where
     let key = StorageKey::Incoming(name);
     let hashed = match app
         .storage
-        .put_stream(&key, stream, app.config.max_upload_bytes)
+        .put_stream(&key, stream, limit.min(app.config.max_upload_bytes))
         .await
     {
         Ok(hashed) => hashed,
@@ -83,6 +91,19 @@ where
         file_name,
         hashed,
     })
+}
+
+/// Whether one more file than so many can be taken in one request.
+///
+/// # Errors
+/// 400 when it cannot.
+pub fn check_count(received: usize) -> Result<(), Error> {
+    if received < MAX_ARTIFACTS {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "pkgs: At most {MAX_ARTIFACTS} packages are taken at once"
+    )))
 }
 
 /// Drops a received file that no build will use.
@@ -126,6 +147,29 @@ pub(super) async fn take_in(app: &App, received: &Received) -> Result<(), Error>
     blobs::claim(app, sha256).await?;
     let blob = StorageKey::Blob(sha256.clone());
     Ok(app.storage.copy(&received.key, &blob).await?)
+}
+
+/// Makes one build of many received binary packages: one snapshot for each chroot that some of them go into.
+///
+/// # Errors
+/// As [`submit_upload`]; the whole is refused where one file is.
+pub async fn submit_uploads(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    request: &BuildRequest,
+    mut received: Vec<Received>,
+) -> Result<BuildId, Error> {
+    if received.len() == 1
+        && let Some(one) = received.pop()
+    {
+        return submit_upload(app, actor, project, request, one).await;
+    }
+    let result = submit_set(app, actor, project, request, &received).await;
+    for file in &received {
+        discard_upload(app, file).await;
+    }
+    result
 }
 
 async fn submit_source(

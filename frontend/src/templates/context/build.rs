@@ -71,6 +71,10 @@ pub struct Import {
     pub packages: Field,
     /// A key, or its URL.
     pub gpgkey: Field,
+    /// What is wrong with uploaded files.
+    pub file_error: Option<String>,
+    /// Largest upload, for people.
+    pub max_upload: String,
     /// Whether this service takes any.
     pub taken: bool,
 }
