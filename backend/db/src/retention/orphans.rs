@@ -20,7 +20,8 @@ pub struct Orphans {
 /// Number, parent, whole list, what came, what went.
 type Step = (i64, i64, Option<Vec<i64>>, Vec<i64>, Vec<i64>);
 
-/// Packages of deleted builds that none of these snapshots has and no open request names.
+/// Packages of deleted builds that none of these snapshots has, and that neither an open request nor the repository of a
+/// build or a batch names.
 ///
 /// # Errors
 /// When the query fails.
@@ -36,13 +37,15 @@ pub async fn orphans(conn: &mut Connection, repository: i64, kept: &[i64]) -> Db
     }
     let wanted: BTreeSet<i64> = withdrawn.iter().map(|(id, _)| *id).collect();
     let mut held = held(conn, repository, kept, &wanted).await?;
-    let asked: Vec<(Option<i64>,)> = Prepared::<(Nullable<BigInt>,)>::new(
-        "SELECT unnest(added) FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL AND refusal IS NULL",
-        [Bind::from(repository)],
+    let named: Vec<(Option<i64>,)> = Prepared::<(Nullable<BigInt>,)>::new(
+        "SELECT unnest(added) FROM snapshot_requests
+             WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL AND refusal IS NULL
+         UNION ALL SELECT unnest(content) FROM mini_repositories WHERE repository_id = ?",
+        [Bind::from(repository), Bind::from(repository)],
     )
     .load(conn)
     .await?;
-    held.extend(asked.into_iter().filter_map(|(id,)| id));
+    held.extend(named.into_iter().filter_map(|(id,)| id));
     let mut orphans = Orphans::default();
     for (id, size) in withdrawn.into_iter().filter(|(id, _)| !held.contains(id)) {
         orphans.ids.push(id);

@@ -264,6 +264,15 @@ async fn packages_are_orphans_when_no_snapshot_has_them() {
     execute(conn, &asked).await.unwrap();
     assert_eq!(orphans(conn, &[141]).await, (vec![2, 4], 600));
     execute(conn, "DELETE FROM snapshot_requests").await.unwrap();
+    let of_batch = format!(
+        "WITH batch AS (INSERT INTO batches DEFAULT VALUES RETURNING id)
+         INSERT INTO mini_repositories (repository_id, name, batch_id, revision, fingerprint, content, made_at)
+         SELECT {}, 'batches/1', id, 1, 'ab', '{{2}}', now() FROM batch",
+        base.id
+    );
+    execute(conn, &of_batch).await.unwrap();
+    assert_eq!(orphans(conn, &[141]).await, (vec![1, 4], 500));
+    execute(conn, "DELETE FROM mini_repositories").await.unwrap();
 
     // They go when that has been known for a while, and not while the project is being forked.
     execute(conn, "UPDATE snapshots SET purged_at = now() WHERE number < 141")
