@@ -26,10 +26,10 @@ pub async fn write(context: &Context, project: &Project, repository: i64) -> Res
         let Some(now) = db::repositories::by_id(&mut conn, repository).await? else {
             return Ok(());
         };
-        drop(conn);
         if written == Some(now.generation) {
-            return Ok(());
+            return Ok(db::pointers::follow(&mut conn, repository, (context.clock)()).await?);
         }
+        drop(conn);
         for (name, snapshot) in built_in(project, &now) {
             put(context, project, &now, name, snapshot).await?;
         }
@@ -46,17 +46,20 @@ pub(crate) async fn run(context: &Context, repository: i64) -> Result<(), JobErr
             return Ok(());
         };
         let pointers = db::pointers::of_repository(&mut conn, repository).await?;
+        let consistent = PointerName::consistent();
+        let is_at = db::pointers::find(&mut conn, repository, &consistent).await?;
         let project = db::projects::by_id(&mut conn, now.project).await?;
-        drop(conn);
         let Some(project) = project.filter(|project| project.deleted_at.is_none()) else {
             return Ok(());
         };
         if written == Some(now.generation) {
-            return Ok(());
+            return Ok(db::pointers::follow(&mut conn, repository, (context.clock)()).await?);
         }
+        drop(conn);
         let own = pointers.into_iter().filter(|pointer| !pointer.name.is_built_in());
         let mut all = built_in(&project, &now);
         all.extend(own.map(|pointer| (pointer.name, pointer.snapshot)));
+        all.extend(is_at.map(|snapshot| (consistent, snapshot)));
         let names: HashSet<PointerName> = all.iter().map(|(name, _)| name.clone()).collect();
         for (name, snapshot) in all {
             put(context, &project, &now, name, snapshot).await?;

@@ -40,6 +40,12 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     }
     drop(conn);
     publish_without(context, &project, &ready).await?;
+    // Of what is gone nothing is failing any more.
+    let mut conn = context.conn().await?;
+    for repository in db::repositories::of_project(&mut conn, project.id).await? {
+        db::pointers::follow(&mut conn, repository.id, (context.clock)()).await?;
+    }
+    drop(conn);
     context.faults.pass("remove_builds.before_objects");
     for build in &ready {
         remove_objects(context, &project, build).await?;

@@ -94,13 +94,65 @@ struct Row {
     actor: Option<String>,
 }
 
+/// Lets `consistent` go on to what users see, if that is newer, and no package's newest build is failing in the repository's
+/// directory and chroot. A job writes the object that clients read.
+///
+/// # Errors
+/// When the query fails.
+pub async fn follow(conn: &mut Connection, repository: i64, now: DateTime<Utc>) -> DbResult<()> {
+    let name = PointerName::consistent();
+    conn.transaction::<_, DbError, _>(async |conn| {
+        // Whoever moves a pointer of this repository takes turns here.
+        let users: Option<i64> = repositories::table
+            .find(repository)
+            .select(repositories::current_snapshot)
+            .for_update()
+            .first(conn)
+            .await
+            .optional()?;
+        let Some(users) = users else { return Ok(()) };
+        let is_at = find(conn, repository, &name).await?.unwrap_or(0);
+        if users <= is_at || is_failing(conn, repository).await? {
+            return Ok(());
+        }
+        let moved = Move {
+            repository,
+            name: name.clone(),
+            from: is_at,
+            to: Some(users),
+            actor: None,
+            cause: "no package is failing",
+        };
+        if swap(conn, &moved, now).await? {
+            jobs::enqueue(conn, &Job::WritePointers { repository }, now).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn is_failing(conn: &mut Connection, repository: i64) -> DbResult<bool> {
+    let failing: Vec<(i64,)> = Prepared::<(BigInt,)>::new(
+        "SELECT t.id FROM repositories r
+             JOIN newest_builds n ON n.project_id = r.project_id AND n.dirname = r.dirname AND r.chroot = ANY (n.chroots)
+             JOIN tasks t ON t.build_id = n.build_id AND t.kind = 'rpm' AND t.chroot = r.chroot AND t.state = 'failed'
+         WHERE r.id = ? LIMIT 1",
+        [Bind::from(repository)],
+    )
+    .load(conn)
+    .await?;
+    Ok(!failing.is_empty())
+}
+
 /// All pointers of a repository that name a snapshot, by name; `devel` where builds see another one than users.
+/// `consistent`, which nobody made, is none of them.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn of_repository(conn: &mut Connection, repository: i64) -> DbResult<Vec<Pointer>> {
     let rows: Vec<Row> = diesel::sql_query(
         "SELECT p.name, p.snapshot, p.moved_at, p.actor FROM pointers p WHERE p.repository_id = $1
+             AND p.name <> 'consistent'
          UNION ALL
          SELECT b.name, b.snapshot, m.moved_at, m.actor
          FROM repositories r, LATERAL (VALUES ('latest', r.current_snapshot),

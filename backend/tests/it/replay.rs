@@ -117,7 +117,7 @@ async fn the_history_alone_gives_every_pointer_and_every_snapshot() {
     assert_eq!(pointers.remove("devel"), pointers.get("latest").copied());
     let listed = api.get(&at("/pointer/list")).await;
     let listed = listed["items"].as_array().unwrap().iter();
-    let listed: BTreeMap<String, i64> = listed
+    let mut listed: BTreeMap<String, i64> = listed
         .map(|p| {
             (
                 p["name"].as_str().unwrap().to_owned(),
@@ -125,6 +125,9 @@ async fn the_history_alone_gives_every_pointer_and_every_snapshot() {
             )
         })
         .collect();
+    // Nobody made it, so it is not among them.
+    let consistent = api.get(&format!("{}/consistent", at("/snapshot/show"))).await;
+    listed.insert("consistent".to_owned(), consistent["number"].as_i64().unwrap());
     assert_eq!(pointers, listed);
     assert_eq!(house.snapshot("alice/tools").await, pointers["latest"]);
     // Whatever somebody did is in the history of changes as well.

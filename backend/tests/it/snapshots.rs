@@ -314,3 +314,42 @@ async fn pointers_of_several_repositories_move_in_one_call_or_not_at_all() {
     let (code, _) = bob.post("/pointer/move-many", wish(&[first])).await;
     assert_eq!(code, 403);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consistent_stays_behind_while_a_package_is_failing() {
+    let (house, api, tools) = three().await;
+    let stays = async || {
+        house.settle().await;
+        let shown = api
+            .get(&format!("/snapshot/show/alice/tools/{CHROOT}/consistent"))
+            .await;
+        shown["number"].as_i64().unwrap()
+    };
+    assert_eq!(stays().await, 4);
+    let failed = house.fail(&tools, "tools", "broken").await;
+    house.build(&tools, "tools", "motd", "4.0").await;
+    house.build(&tools, "tools", "motd", "5.0").await;
+    assert_eq!((house.snapshot("alice/tools").await, stays().await), (6, 4));
+    let follower = machine(&house, "consistent").await;
+    assert_eq!(follower.sees().await, ["motd-1.0", "motd-2.0", "other-1.0"]);
+    // The next build of the package is good.
+    house.build(&tools, "tools", "broken", "2.0").await;
+    assert_eq!((house.snapshot("alice/tools").await, stays().await), (7, 7));
+    assert_eq!(follower.sees().await.len(), 6);
+    house.fail(&tools, "tools", "other").await;
+    house.build(&tools, "tools", "motd", "6.0").await;
+    assert_eq!(stays().await, 7);
+    // Or the failing build is deleted.
+    let other = house.fail(&tools, "tools", "other").await;
+    for build in [other.0 - 2, other.0] {
+        api.done(&format!("/build/delete/{build}"), json!({})).await;
+    }
+    assert_eq!((house.snapshot("alice/tools").await, stays().await), (8, 8));
+    // Going back moves what is served, and nothing else.
+    api.done(&at("/snapshot/rollback"), json!({"to": 2})).await;
+    assert_eq!(stays().await, 8);
+    let listed = api.get(&at("/pointer/list")).await;
+    assert_eq!(names(&listed["items"]), ["latest"]);
+    let page = house.page(&format!("/coprs/alice/tools/build/{failed}/")).await;
+    assert!(page.contains("failed"), "{page}");
+}

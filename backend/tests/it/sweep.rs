@@ -127,7 +127,7 @@ async fn address(house: &House, build: protocol::BuildId, name: &str) -> String 
 }
 
 /// What publications leave that die.
-async fn leave(house: &House) {
+async fn leave(house: &House, number: i64) {
     let (owner, dir, chroot) = names();
     let (o, d, c) = (owner.clone(), dir.clone(), chroot.clone());
     let (o2, d2, c2) = (owner.clone(), dir.clone(), chroot.clone());
@@ -148,7 +148,7 @@ async fn leave(house: &House) {
             owner: o2,
             dir: d2,
             chroot: c2,
-            number: 999,
+            number,
             file: RepomdFile::Xml,
         },
     ];
@@ -163,6 +163,9 @@ async fn packages_and_metadata_go_after_the_last_snapshot_that_has_them() {
     let tools = tools(&house).await;
     let repository = repository(&house, &tools).await;
     let build = house.build(&tools, "tools", "a", "1.0").await;
+    let died = db::snapshots::reserve(&mut *house.conn().await, repository)
+        .await
+        .unwrap();
     house.build(&tools, "tools", "b", "1.0").await;
     let path = address(&house, build, "a").await;
     let alice = house.copr("alice").await;
@@ -170,7 +173,7 @@ async fn packages_and_metadata_go_after_the_last_snapshot_that_has_them() {
         .await
         .expect_code(0);
     house.settle().await;
-    leave(&house).await;
+    leave(&house, died).await;
     let users = Machine::new(&house, "alice", "tools").await;
     let latest = house.snapshot("alice/tools").await;
     let old = Machine::at(&house, "alice", "tools", &(latest - 1).to_string()).await;

@@ -268,6 +268,11 @@ impl PointerName {
         Self("devel".to_owned())
     }
 
+    /// The newest publication at which no package's newest build was failing.
+    pub fn consistent() -> Self {
+        Self("consistent".to_owned())
+    }
+
     /// What builds go to that nobody but the service moves: `latest` and the names that follow publications.
     pub fn is_reserved(&self) -> bool {
         matches!(self.as_str(), "latest" | "devel" | "current" | "consistent")

@@ -83,6 +83,8 @@ pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, E
         let Repository { dir, chroot, .. } = &place.repository;
         let of = (&place.project.owner, dir, chroot);
         pointers::at(&mut conn, of, &PointerName::latest(), time).await?
+    } else if bare == PointerName::consistent().as_str() {
+        pointers::find(&mut conn, id, &PointerName::consistent()).await?
     } else {
         let all = pointers::of_repository(&mut conn, id).await?;
         let bare = if bare == CURRENT { "latest" } else { bare };

@@ -93,6 +93,7 @@ impl Ground {
             "projectname" | "project" | "project_dirname" | "dirname" | "dir" => json!(self.project),
             "chrootname" | "chroot" => json!(CHROOT),
             "chroots" => json!([CHROOT]),
+            "repositories" => json!([format!("alice/{}/{CHROOT}", self.project)]),
             "build_id" | "id" => json!(self.build),
             "builds" => json!([self.build.parse::<i64>().unwrap()]),
             "package_name" | "packagename" | "package" => json!("hello"),
