@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
-use crate::house::{CHROOT, House, run};
+use crate::house::{CHROOT, House, eventually, run};
 use crate::machine::Machine;
 use crate::weather::{Forecast, Weather};
 
@@ -126,9 +126,17 @@ async fn a_thousand_publications_and_nobody_notices() {
     let one = tokio::spawn(toggle(Arc::clone(&api), "first", TIMES));
     let two = tokio::spawn(toggle(api, "second", TIMES));
     let mut read = 0;
+    let mut seen = 4;
     while !one.is_finished() || !two.is_finished() {
         assert_eq!(digests(&house, 4).await, before, "after {read} times");
         read += 1;
+        // Reading leaves time for what it watches.
+        eventually("the next publications", async || {
+            let on = house.snapshot("alice/tools").await >= seen + 20;
+            (on || one.is_finished() || two.is_finished()).then_some(())
+        })
+        .await;
+        seen = house.snapshot("alice/tools").await;
     }
     one.await.unwrap();
     two.await.unwrap();

@@ -183,7 +183,7 @@ fn of_pages() -> Vec<Asked> {
         page(below("package/package-00007/"), 4),
         page(below("monitor/?q=07"), 3),
         page(below("monitor/?sort=-package"), 3),
-        page(below("snapshots/"), 4),
+        page(below("snapshots/"), 5),
     ]
 }
 
