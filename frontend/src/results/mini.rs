@@ -62,22 +62,6 @@ impl Gateway {
         Ok(pointer.map(|pointer| pointer.snapshot))
     }
 
-    /// What the page of a build's folder lists of its repository.
-    pub(super) async fn metadata_of_build(&self, index: &StorageKey) -> Result<Vec<Line>, GatewayError> {
-        let StorageKey::ResultIndex {
-            owner,
-            dir,
-            chroot,
-            build_dir,
-        } = index.clone()
-        else {
-            return Ok(Vec::new());
-        };
-        let place = Place { owner, dir, chroot };
-        let served = self.served_revision(&place, &Mini::Build(build_dir)).await?;
-        Ok(served.map(|_| Line::directory("repodata")).into_iter().collect())
-    }
-
     async fn mini_file(&self, request: &HttpRequest, key: StorageKey) -> Result<HttpResponse, GatewayError> {
         let StorageKey::MiniFile { file, .. } = &key else {
             return Err(GatewayError::NotFound);

@@ -301,9 +301,11 @@ impl Gateway {
         let name = match wanted {
             Wanted::File(name) => name,
             Wanted::Listing(base) => {
-                let mut lines = self.metadata_of_build(key).await?;
+                // Not the metadata of the build's repository: `copr-cli download-build` fetches whatever is listed.
                 let files = index.files.iter();
-                lines.extend(files.map(|file| Line::file(&file.name, Some(file.size))));
+                let lines: Vec<_> = files
+                    .map(|file| Line::file(&file.name, Some(file.size)))
+                    .collect();
                 return Ok(page(title, &base, &lines, None));
             }
         };
