@@ -136,7 +136,15 @@ fn rpmsign(home: &Path, packages: &[PathBuf], folder: &Path) -> anyhow::Result<f
     }
     let mut rpmsign = Command::new("rpmsign");
     rpmsign
-        .args(["--addsign", "--define", "_gpg_name bench", "--define"])
+        // Not every distribution says where gpg is.
+        .args([
+            "--addsign",
+            "--define",
+            "__gpg /usr/bin/gpg",
+            "--define",
+            "_gpg_name bench",
+            "--define",
+        ])
         .arg(format!("_gpg_path {}", home.display()))
         .args(paths);
     let begin = Instant::now();
