@@ -165,7 +165,7 @@ impl House {
         let signer = signer(dir.path(), signer_listen, life).await;
         let url = format!("http://{signer_listen}");
         let keys = keys::Client::new(&url, keys::Secret::new(SECRET)).unwrap();
-        chroot(&pool).await;
+        chroot(&pool, CHROOT, ".deb12").await;
         let (listen, results_listen) = (free(), free());
         let config = frontend::Config {
             listen,
@@ -623,10 +623,11 @@ fn request() -> ClaimRequest {
     }
 }
 
-async fn chroot(pool: &db::Pool) {
+/// A chroot with nothing in it.
+pub async fn chroot(pool: &db::Pool, name: &str, dist: &str) {
     let definition = ChrootDefinition {
-        name: CHROOT.parse().unwrap(),
-        dist: ".deb12".to_owned(),
+        name: name.parse().unwrap(),
+        dist: dist.to_owned(),
         package_manager: PackageManager::Dnf,
         metadata_compression: MetadataCompression::Gzip,
         buildroot: BuildRoot { packages: Vec::new() },

@@ -1,12 +1,10 @@
 //! Packages go from one project into another.
 
-use db::chroots::Chroot;
 use db::jobs::Job;
-use protocol::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManager};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::house::{CHROOT, House, run};
+use crate::house::{CHROOT, House, chroot, run};
 use crate::keys::{fingerprints, verified_by};
 use crate::machine::Machine;
 
@@ -15,30 +13,11 @@ const OTHER: &str = "fedora-42-x86_64";
 /// Of the same distribution by another name.
 const SAME: &str = "mydebian-12-x86_64";
 
-async fn chroot(house: &House, name: &str, dist: &str) {
-    let definition = ChrootDefinition {
-        name: name.parse().unwrap(),
-        dist: dist.to_owned(),
-        package_manager: PackageManager::Dnf,
-        metadata_compression: MetadataCompression::Gzip,
-        buildroot: BuildRoot { packages: Vec::new() },
-        repos: Vec::new(),
-    };
-    let chroot = Chroot {
-        definition,
-        description: "For tests".to_owned(),
-        active: true,
-    };
-    db::chroots::upsert(&mut *house.conn().await, &chroot)
-        .await
-        .unwrap();
-}
-
 /// Alice's project with two versions of `motd` and one of `other`, and another that has nothing.
 async fn two() -> (House, Api) {
     let house = House::new().await;
-    chroot(&house, OTHER, ".fc42").await;
-    chroot(&house, SAME, ".deb12").await;
+    chroot(&house.context.pool, OTHER, ".fc42").await;
+    chroot(&house.context.pool, SAME, ".deb12").await;
     let alice = house.copr("alice").await;
     let tools = house.make(&alice, "alice", "tools").await;
     for (name, version) in [("motd", "1.0"), ("motd", "2.0"), ("other", "1.0")] {

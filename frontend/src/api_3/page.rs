@@ -10,6 +10,22 @@ use crate::api_3::written::Written;
 use crate::error::Error;
 use crate::operations::projects::shown;
 
+/// `before` and `limit` of a list that goes back by number, newest first: `most` items unless fewer are asked for.
+///
+/// # Errors
+/// 400 when one is no number.
+pub(super) fn window(query: &Query, most: i64) -> Result<(Option<i64>, i64), Error> {
+    let number = |name: &str| -> Result<Option<i64>, Error> {
+        let wrong = |_| Error::Invalid(format!("{name}: Not a valid integer value"));
+        query
+            .get(name)?
+            .map(|text| text.parse().map_err(wrong))
+            .transpose()
+    };
+    let limit = number("limit")?.unwrap_or(most).clamp(0, most);
+    Ok((number("before")?, limit))
+}
+
 /// Part of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page {

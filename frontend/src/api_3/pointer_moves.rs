@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api_3::input::Query;
+use crate::api_3::page::window;
 use crate::api_3::route::{ApiRoute, Field, GET, Kind, public};
 use crate::app::App;
 use crate::error::Error;
@@ -68,15 +69,8 @@ async fn moves(
     query: Query,
 ) -> Result<Json<Moves>, Error> {
     let place = snapshots::find(&app, &at.0, &at.1, &at.2).await?;
-    let number = |name: &str| -> Result<Option<i64>, Error> {
-        let wrong = |_| Error::Invalid(format!("{name}: Not a valid integer value"));
-        query
-            .get(name)?
-            .map(|text| text.parse().map_err(wrong))
-            .transpose()
-    };
-    let limit = number("limit")?.unwrap_or(MOST).clamp(0, MOST);
-    let rows = snapshots::moves(&app, &place, number("before")?, limit).await?;
+    let (before, limit) = window(&query, MOST)?;
+    let rows = snapshots::moves(&app, &place, before, limit).await?;
     Ok(Json(Moves {
         items: rows.into_iter().map(Moved::from).collect(),
     }))

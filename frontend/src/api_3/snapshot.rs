@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api_3::input::{Fields, Query};
+use crate::api_3::page::window;
 use crate::api_3::route::{Action, ApiRoute, Field, GET, Kind, POST, public, token};
 use crate::app::App;
 use crate::auth::Signed;
@@ -264,15 +265,8 @@ async fn find_snapshot(app: &App, at: &AtSnapshot) -> Result<(Place, Row), Error
 
 async fn list(app: web::Data<App>, at: At, query: Query) -> Result<Json<Snapshots>, Error> {
     let place = find(&app, &at).await?;
-    let number = |name: &str| -> Result<Option<i64>, Error> {
-        let wrong = |_| Error::Invalid(format!("{name}: Not a valid integer value"));
-        query
-            .get(name)?
-            .map(|text| text.parse().map_err(wrong))
-            .transpose()
-    };
-    let limit = number("limit")?.unwrap_or(MOST).clamp(0, MOST);
-    let rows = snapshots::list(&app, &place, number("before")?, limit).await?;
+    let (before, limit) = window(&query, MOST)?;
+    let rows = snapshots::list(&app, &place, before, limit).await?;
     let pointers = snapshots::pointers_of(&app, &place).await?;
     let items = rows.into_iter().map(|row| snapshot(&app, &place, &pointers, row));
     Ok(Json(Snapshots {

@@ -5,7 +5,7 @@ use db::builds::Import;
 use db::projects::Project;
 
 use super::form::{Posted, about, about_none};
-use super::submit::{MAX_PARTS, chroot_choices, drain, small, ticked};
+use super::submit::{MAX_PARTS, begin, chroot_choices, drain, small, ticked};
 use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
@@ -77,15 +77,7 @@ pub async fn upload(
     req: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
-    let mut parts = Parts::new(&req, payload);
-    let first = parts.field().await?;
-    let csrf = match first {
-        Some(part) if part.name() == Some("csrf") => Some(small(part).await?),
-        _ => None,
-    };
-    visitor.check_csrf(csrf.as_deref())?;
-    let project = find_project(&app, &path.0, &path.1).await?;
-    visitor.actor.may_build(&project)?;
+    let (mut parts, project) = begin(&app, &visitor, &path, Parts::new(&req, payload)).await?;
     let mut request = BuildRequest::default();
     let mut received = Vec::new();
     let taken = take(&app, &visitor, &project, &mut request, &mut parts, &mut received).await;

@@ -43,15 +43,7 @@ pub async fn upload(
     req: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
-    let mut parts = Parts::new(&req, payload);
-    let first = parts.field().await?;
-    let csrf = match first {
-        Some(part) if part.name() == Some("csrf") => Some(small(part).await?),
-        _ => None,
-    };
-    visitor.check_csrf(csrf.as_deref())?;
-    let project = find_project(&app, &path.0, &path.1).await?;
-    visitor.actor.may_build(&project)?;
+    let (mut parts, project) = begin(&app, &visitor, &path, Parts::new(&req, payload)).await?;
     let mut request = BuildRequest::default();
     match take(&app, &visitor, &project, &mut request, &mut parts).await {
         Ok(path) => Ok(redirect(&path)),
@@ -63,6 +55,24 @@ pub async fn upload(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Reads the session's mark, which comes first, and finds the project if the visitor may build in it.
+pub(super) async fn begin(
+    app: &App,
+    visitor: &Visitor,
+    (owner, name): &(String, String),
+    mut parts: Parts,
+) -> Result<(Parts, Project), Error> {
+    let first = parts.field().await?;
+    let csrf = match first {
+        Some(part) if part.name() == Some("csrf") => Some(small(part).await?),
+        _ => None,
+    };
+    visitor.check_csrf(csrf.as_deref())?;
+    let project = find_project(app, owner, name).await?;
+    visitor.actor.may_build(&project)?;
+    Ok((parts, project))
 }
 
 async fn take(

@@ -8,6 +8,20 @@ use crate::house::{CHROOT, House, Person};
 
 const PLAN: &str = "/retention/alice/tools/debian-12-x86_64";
 
+/// That of `alice/tools`.
+async fn repository(house: &House) -> db::repositories::Repository {
+    let mut conn = house.pool.get().await.unwrap();
+    let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
+    let project = db::projects::find(&mut conn, &owner, &name)
+        .await
+        .unwrap()
+        .unwrap();
+    let dir = protocol::DirName::from(project.name.clone());
+    db::repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
+        .await
+        .unwrap()
+}
+
 /// Publishes an empty snapshot.
 async fn publish(house: &House, repository: &Repository) {
     let mut conn = house.pool.get().await.unwrap();
@@ -51,18 +65,7 @@ async fn a_dry_run_lists_what_goes() {
         house.person("admin", true).await,
     );
     house.project(&alice, "tools").await;
-    let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
-    let repository = {
-        let mut conn = house.pool.get().await.unwrap();
-        let project = db::projects::find(&mut conn, &owner, &name)
-            .await
-            .unwrap()
-            .unwrap();
-        let dir = protocol::DirName::from(project.name.clone());
-        db::repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
-            .await
-            .unwrap()
-    };
+    let repository = repository(&house).await;
     for _ in 0..3 {
         publish(&house, &repository).await;
     }
@@ -132,18 +135,7 @@ async fn a_project_keeps_more_or_less_within_limits() {
     edit(&alice, json!({"keep_snapshots": 2, "keep_days": 30}))
         .await
         .ok();
-    let repository = {
-        let mut conn = house.pool.get().await.unwrap();
-        let (owner, name) = ("alice".parse().unwrap(), "tools".parse().unwrap());
-        let project = db::projects::find(&mut conn, &owner, &name)
-            .await
-            .unwrap()
-            .unwrap();
-        let dir = protocol::DirName::from(project.name.clone());
-        db::repositories::ensure(&mut conn, project.id, &dir, &CHROOT.parse().unwrap())
-            .await
-            .unwrap()
-    };
+    let repository = repository(&house).await;
     for _ in 0..3 {
         publish(&house, &repository).await;
     }
