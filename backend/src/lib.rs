@@ -17,6 +17,7 @@ mod fault;
 mod fork_project;
 mod groups;
 mod headers;
+mod holder;
 mod inspect;
 mod make_snapshot;
 mod members;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::JobError;
 use crate::fault::Faults;
+use crate::holder::Holder;
 use crate::metadata::Metadata;
 use crate::settle::settle;
 use crate::{
@@ -55,11 +56,7 @@ pub async fn run(
     parts: Parts,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), std::io::Error> {
-    // Whatever an earlier process left in passing is of no use to anybody.
-    if config.scratch_dir.exists() {
-        fs_err::tokio::remove_dir_all(&config.scratch_dir).await?;
-    }
-    fs_err::tokio::create_dir_all(&config.scratch_dir).await?;
+    let holder = Arc::new(Holder::enter(&config.scratch_dir).await?);
     let context = Arc::new(Context {
         pool: parts.pool,
         storage: parts.storage,
@@ -79,6 +76,7 @@ pub async fn run(
     for _ in 0..config.workers.max(1) {
         loops.spawn(work(
             context.clone(),
+            holder.clone(),
             parts.listener.clone(),
             lease,
             stopped.clone(),
@@ -142,10 +140,16 @@ async fn expire_leases(context: &Context) -> Result<usize, JobError> {
     Ok(db::tasks::expire_leases(&mut conn, (context.clock)()).await?)
 }
 
-async fn work(context: Arc<Context>, listener: Listener, lease: TimeDelta, mut stop: watch::Receiver<bool>) {
+async fn work(
+    context: Arc<Context>,
+    holder: Arc<Holder>,
+    listener: Listener,
+    lease: TimeDelta,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut hints = listener.subscribe(Topic::Jobs);
     while !*stop.borrow() {
-        match claim(&context, lease).await {
+        match claim(&context, &holder, lease).await {
             Ok(Some(claimed)) => run_one(&context, claimed, lease).await,
             Ok(None) => {
                 tokio::select! { () = hints.wait(POLL) => {}, _ = stop.changed() => {} }
@@ -160,9 +164,11 @@ async fn work(context: Arc<Context>, listener: Listener, lease: TimeDelta, mut s
     }
 }
 
-async fn claim(context: &Context, lease: TimeDelta) -> Result<Option<Claimed>, JobError> {
+async fn claim(context: &Context, holder: &Holder, lease: TimeDelta) -> Result<Option<Claimed>, JobError> {
     let mut conn = context.conn().await?;
-    Ok(jobs::claim(&mut conn, (context.clock)(), lease).await?)
+    let now = (context.clock)();
+    let holder = holder.number(&mut conn, now).await?;
+    Ok(jobs::claim(&mut conn, holder, now, lease).await?)
 }
 
 async fn run_one(context: &Context, claimed: Claimed, lease: TimeDelta) {

@@ -234,13 +234,54 @@ struct Row {
     payload: serde_json::Value,
 }
 
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = BigInt)]
+    holder: i64,
+}
+
+/// Who runs jobs: one process, from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HolderId(pub i64);
+
+/// A number for a process that begins to run jobs. What the one before it in its place had not finished is free at once;
+/// nobody has to wait until its leases end. Should that one live, it finds its leases lost.
+///
+/// # Errors
+/// When the query fails.
+pub async fn begin(
+    conn: &mut Connection,
+    before: Option<HolderId>,
+    now: DateTime<Utc>,
+) -> DbResult<HolderId> {
+    if let Some(HolderId(before)) = before {
+        diesel::sql_query(
+            "UPDATE jobs SET lease_expires_at = $2 - interval '1 second'
+             WHERE holder = $1 AND lease_expires_at >= $2 AND failed_at IS NULL",
+        )
+        .bind::<BigInt, _>(before)
+        .bind::<Timestamptz, _>(now)
+        .execute(conn)
+        .await?;
+    }
+    let Holder { holder } = diesel::sql_query("SELECT nextval('job_holders') AS holder")
+        .get_result(conn)
+        .await?;
+    Ok(HolderId(holder))
+}
+
 /// Claims the most urgent job that is due and that nobody holds.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn claim(conn: &mut Connection, now: DateTime<Utc>, lease: TimeDelta) -> DbResult<Option<Claimed>> {
+pub async fn claim(
+    conn: &mut Connection,
+    holder: HolderId,
+    now: DateTime<Utc>,
+    lease: TimeDelta,
+) -> DbResult<Option<Claimed>> {
     let row: Option<Row> = diesel::sql_query(
-        "UPDATE jobs SET attempt = attempt + 1, lease_expires_at = $2 WHERE id = (
+        "UPDATE jobs SET attempt = attempt + 1, lease_expires_at = $2, holder = $3 WHERE id = (
              SELECT id FROM jobs WHERE failed_at IS NULL AND run_at <= $1
                  AND (lease_expires_at IS NULL OR lease_expires_at < $1)
              ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -248,6 +289,7 @@ pub async fn claim(conn: &mut Connection, now: DateTime<Utc>, lease: TimeDelta) 
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(now + lease)
+    .bind::<BigInt, _>(holder.0)
     .get_result(conn)
     .await
     .optional()?;

@@ -167,7 +167,7 @@ diesel::table! {
     jobs (id) {
         id -> BigInt, kind -> Text, payload -> Jsonb, priority -> Integer, attempt -> Integer, run_at -> Timestamptz,
         lease_expires_at -> Nullable<Timestamptz>, last_error -> Nullable<Text>, failed_at -> Nullable<Timestamptz>,
-        created_at -> Timestamptz, trouble_of -> Nullable<BigInt>,
+        created_at -> Timestamptz, trouble_of -> Nullable<BigInt>, holder -> Nullable<BigInt>,
     }
 }
 diesel::table! {

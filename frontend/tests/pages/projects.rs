@@ -279,7 +279,7 @@ async fn a_publication_that_does_not_get_on_is_said_until_it_does() {
     let mut conn = house.conn().await;
     jobs::enqueue(&mut conn, &job, now).await.unwrap();
     let claimed = loop {
-        let claimed = jobs::claim(&mut conn, now, TimeDelta::days(1))
+        let claimed = jobs::claim(&mut conn, jobs::HolderId(1), now, TimeDelta::days(1))
             .await
             .unwrap()
             .unwrap();

@@ -4,7 +4,7 @@ use db::jobs::{self, Job};
 use db::{audit, builds, events, quotas, removals, tasks};
 use protocol::Outcome;
 
-use crate::support::{after, claimer, lease, pool, project, start, upload};
+use crate::support::{HOLDER, after, claimer, lease, pool, project, start, upload};
 
 #[tokio::test]
 async fn a_deleted_build_stays_in_its_projects_history() {
@@ -76,7 +76,7 @@ async fn one_job_looks_after_all_deleted_builds_of_a_project() {
         ids.push(upload(&mut conn, project).await);
     }
     // Projects are set up by jobs, too.
-    while let Some(claimed) = jobs::claim(&mut conn, start(), lease()).await.unwrap() {
+    while let Some(claimed) = jobs::claim(&mut conn, HOLDER, start(), lease()).await.unwrap() {
         jobs::done(&mut conn, &claimed).await.unwrap();
     }
     builds::delete(&mut conn, &ids[..3], "admin", after(1))
@@ -86,7 +86,7 @@ async fn one_job_looks_after_all_deleted_builds_of_a_project() {
         .await
         .unwrap();
     let mut claimed = Vec::new();
-    while let Some(job) = jobs::claim(&mut conn, after(3), lease()).await.unwrap() {
+    while let Some(job) = jobs::claim(&mut conn, HOLDER, after(3), lease()).await.unwrap() {
         claimed.push(job.job);
     }
     let job = |project: i64| Job::RemoveBuilds { project };

@@ -6,10 +6,10 @@ use db::directories::{expire_one, is_being_removed, touch};
 use db::jobs::{self, Claimed, Job};
 use protocol::DirName;
 
-use crate::support::{after, pool, project, start};
+use crate::support::{HOLDER, after, pool, project, start};
 
 async fn claim(conn: &mut db::Connection) -> Claimed {
-    let claimed = jobs::claim(conn, after(20), TimeDelta::days(1)).await;
+    let claimed = jobs::claim(conn, HOLDER, after(20), TimeDelta::days(1)).await;
     claimed.unwrap().unwrap()
 }
 

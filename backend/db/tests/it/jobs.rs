@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use db::jobs::{self, Job, Trouble};
 
-use crate::support::{after, pool, project, start};
+use crate::support::{HOLDER, after, pool, project, start};
 
 fn set_up(project: i64) -> Job {
     let directory = None;
@@ -30,9 +30,20 @@ async fn a_lost_lease_is_claimed_again_and_the_loser_changes_nothing() {
     let mut conn = pool.get().await.unwrap();
     let lease = TimeDelta::seconds(30);
     jobs::enqueue(&mut conn, &set_up(7), start()).await.unwrap();
-    let first = jobs::claim(&mut conn, start(), lease).await.unwrap().unwrap();
-    assert!(jobs::claim(&mut conn, after(29), lease).await.unwrap().is_none());
-    let second = jobs::claim(&mut conn, after(31), lease).await.unwrap().unwrap();
+    let first = jobs::claim(&mut conn, HOLDER, start(), lease)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        jobs::claim(&mut conn, HOLDER, after(29), lease)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let second = jobs::claim(&mut conn, HOLDER, after(31), lease)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (second.id, second.attempt, &second.job),
         (first.id, 2, &first.job)
@@ -43,10 +54,52 @@ async fn a_lost_lease_is_claimed_again_and_the_loser_changes_nothing() {
     jobs::retry(&mut conn, &second, after(60), "not yet", None)
         .await
         .unwrap();
-    assert!(jobs::claim(&mut conn, after(59), lease).await.unwrap().is_none());
-    let third = jobs::claim(&mut conn, after(61), lease).await.unwrap().unwrap();
+    assert!(
+        jobs::claim(&mut conn, HOLDER, after(59), lease)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let third = jobs::claim(&mut conn, HOLDER, after(61), lease)
+        .await
+        .unwrap()
+        .unwrap();
     jobs::done(&mut conn, &third).await.unwrap();
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_dead_process_held_is_free_when_the_next_begins() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let lease = TimeDelta::seconds(30);
+    let (dead, other) = (
+        jobs::begin(&mut conn, None, start()).await.unwrap(),
+        jobs::begin(&mut conn, None, start()).await.unwrap(),
+    );
+    assert_ne!(dead, other);
+    for project in [7, 8] {
+        jobs::enqueue(&mut conn, &set_up(project), start()).await.unwrap();
+    }
+    let lost = jobs::claim(&mut conn, dead, start(), lease)
+        .await
+        .unwrap()
+        .unwrap();
+    let held = jobs::claim(&mut conn, other, start(), lease)
+        .await
+        .unwrap()
+        .unwrap();
+    // The same job may wait again meanwhile.
+    jobs::enqueue(&mut conn, &lost.job, after(1)).await.unwrap();
+    let next = jobs::begin(&mut conn, Some(dead), after(1)).await.unwrap();
+    let mut claimed = Vec::new();
+    while let Some(job) = jobs::claim(&mut conn, next, after(1), lease).await.unwrap() {
+        claimed.push((job.id, job.attempt));
+    }
+    assert_eq!(claimed.len(), 2, "{claimed:?}");
+    assert!(claimed.contains(&(lost.id, 2)), "{claimed:?}");
+    assert!(!jobs::extend(&mut conn, &lost, after(31)).await.unwrap());
+    assert!(jobs::extend(&mut conn, &held, after(31)).await.unwrap());
 }
 
 #[tokio::test]
@@ -55,7 +108,7 @@ async fn a_given_up_job_stays_visible_and_does_not_block_a_new_one() {
     let mut conn = pool.get().await.unwrap();
     let job = Job::RemoveProject { project: 7 };
     jobs::enqueue(&mut conn, &job, start()).await.unwrap();
-    let claimed = jobs::claim(&mut conn, start(), TimeDelta::seconds(30))
+    let claimed = jobs::claim(&mut conn, HOLDER, start(), TimeDelta::seconds(30))
         .await
         .unwrap()
         .unwrap();
@@ -79,7 +132,7 @@ async fn urgent_jobs_come_first() {
         .unwrap();
     jobs::enqueue(&mut conn, &set_up(2), start()).await.unwrap();
     let mut kinds = Vec::new();
-    while let Some(claimed) = jobs::claim(&mut conn, start(), TimeDelta::seconds(30))
+    while let Some(claimed) = jobs::claim(&mut conn, HOLDER, start(), TimeDelta::seconds(30))
         .await
         .unwrap()
     {
@@ -94,11 +147,11 @@ async fn troubles_belong_to_jobs() {
     let pool = pool(2).await;
     let mut conn = pool.get().await.unwrap();
     let (_, project) = project(&mut conn, "alice", "tools").await;
-    let claimed = jobs::claim(&mut conn, start(), TimeDelta::days(1)).await;
+    let claimed = jobs::claim(&mut conn, HOLDER, start(), TimeDelta::days(1)).await;
     let set_up = claimed.unwrap().unwrap();
     let publish = Job::PublishTask { task: 1, attempt: 1 };
     jobs::enqueue(&mut conn, &publish, start()).await.unwrap();
-    let claimed = jobs::claim(&mut conn, start(), TimeDelta::days(1)).await;
+    let claimed = jobs::claim(&mut conn, HOLDER, start(), TimeDelta::days(1)).await;
     let publish = claimed.unwrap().unwrap();
     let of = Some(project.id);
     jobs::retry(&mut conn, &set_up, after(1), "no signer", of)
@@ -129,7 +182,7 @@ async fn troubles_belong_to_jobs() {
     jobs::set_aside(&mut conn, project.id, None).await.unwrap();
     let left = jobs::troubles(&mut conn, project.id).await.unwrap();
     assert_eq!(left, [trouble("no signer", true, false)]);
-    let again = jobs::claim(&mut conn, after(2), TimeDelta::days(1)).await;
+    let again = jobs::claim(&mut conn, HOLDER, after(2), TimeDelta::days(1)).await;
     jobs::done(&mut conn, &again.unwrap().unwrap()).await.unwrap();
     assert!(jobs::troubles(&mut conn, project.id).await.unwrap().is_empty());
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (0, 1));

@@ -6,7 +6,7 @@ use db::rpms::{self, SameNevra};
 use db::snapshots::{self, Audience, NewSnapshot};
 use db::{jobs, tasks};
 
-use crate::support::{CHROOT, claimer, lease, pool, project, rpm, start, upload};
+use crate::support::{CHROOT, HOLDER, claimer, lease, pool, project, rpm, start, upload};
 
 #[tokio::test]
 async fn published_packages_are_not_replaced_by_a_second_worker() {
@@ -70,7 +70,10 @@ async fn a_removal_is_seen_until_its_job_is_done() {
     );
     db::projects::delete(conn, &old, "alice", start()).await.unwrap();
     assert!(being_removed(conn).await.unwrap());
-    while let Some(job) = jobs::claim(conn, start(), TimeDelta::seconds(30)).await.unwrap() {
+    while let Some(job) = jobs::claim(conn, HOLDER, start(), TimeDelta::seconds(30))
+        .await
+        .unwrap()
+    {
         jobs::done(conn, &job).await.unwrap();
     }
     assert!(!db::projects::is_worked_on(conn, old.id).await.unwrap());

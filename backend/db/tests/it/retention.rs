@@ -11,7 +11,9 @@ use db::snapshots::{self, Audience, NewSnapshot};
 use db::testing::execute;
 use protocol::{DirName, PointerName};
 
-use crate::support::{CHROOT, after, claimer, lease, pool, project, start, until_somebody_waits, upload};
+use crate::support::{
+    CHROOT, HOLDER, after, claimer, lease, pool, project, start, until_somebody_waits, upload,
+};
 
 const DAY: i64 = 86_400;
 
@@ -208,7 +210,10 @@ async fn each_repository_gets_its_turn() {
             .unwrap(),
         0
     );
-    let job = jobs::claim(conn, after(101), lease()).await.unwrap().unwrap();
+    let job = jobs::claim(conn, HOLDER, after(101), lease())
+        .await
+        .unwrap()
+        .unwrap();
     let wanted = Job::Retain {
         project: project.id,
         repository: base.id,
@@ -224,7 +229,12 @@ async fn each_repository_gets_its_turn() {
             .unwrap(),
         1
     );
-    assert!(jobs::claim(conn, after(202), lease()).await.unwrap().is_none());
+    assert!(
+        jobs::claim(conn, HOLDER, after(202), lease())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]

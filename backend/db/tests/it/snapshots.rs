@@ -9,7 +9,7 @@ use db::{DbError, jobs, tasks};
 use diesel_async::SimpleAsyncConnection as _;
 use protocol::{BuildId, DirName, PointerName};
 
-use crate::support::{CHROOT, claimer, lease, pool, project, rpm, start, upload};
+use crate::support::{CHROOT, HOLDER, claimer, lease, pool, project, rpm, start, upload};
 
 async fn repository(conn: &mut db::Connection) -> Repository {
     let (_, project) = project(conn, "alice", "tools").await;
@@ -185,9 +185,14 @@ async fn pointers_move_by_compare_and_swap() {
     assert_eq!((base.current_snapshot, base.devel_snapshot), (2, 2));
     assert_eq!(publish(conn, &base, &Audience::Everybody, (&[9], &[])).await.0, 7);
     assert_eq!(snapshots::content(conn, base.id, 7).await.unwrap(), [1, 2, 9]);
-    let job = jobs::claim(conn, start() + TimeDelta::seconds(300), TimeDelta::seconds(30))
-        .await
-        .unwrap();
+    let job = jobs::claim(
+        conn,
+        HOLDER,
+        start() + TimeDelta::seconds(300),
+        TimeDelta::seconds(30),
+    )
+    .await
+    .unwrap();
     assert!(job.is_some(), "somebody has to write the objects");
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use db::batches::BatchOf;
 use db::builds::{BuildOptions, NewBuild, Source, Srpm, Target};
 use db::chroots::Chroot;
+use db::jobs::HolderId;
 use db::projects::{NewProject, Project, ProjectSettings};
 use db::rpms::NewRpm;
 use db::testing::{Cluster, execute};
@@ -17,6 +18,9 @@ use protocol::builder_api::ClaimRequest;
 use protocol::{BuildId, BuildRoot, ChrootDefinition, DirName, MetadataCompression, PackageManager};
 
 pub const CHROOT: &str = "debian-12-x86_64";
+
+/// A process that runs jobs.
+pub const HOLDER: HolderId = HolderId(1);
 
 /// The time at which tests begin.
 pub fn start() -> DateTime<Utc> {

@@ -10,7 +10,7 @@ use db::tasks::{self, TaskState};
 use protocol::builder_api::Phase;
 use protocol::{DirName, FailureKind, Outcome};
 
-use crate::support::{CHROOT, after, build, claimer, lease, pool, project, start, upload};
+use crate::support::{CHROOT, HOLDER, after, build, claimer, lease, pool, project, start, upload};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_claimers_get_each_of_fifty_tasks_once() {
@@ -243,7 +243,10 @@ async fn builds_wait_until_the_earlier_project_of_the_name_is_gone() {
     assert_eq!(task.unwrap().build, free, "nothing was removed for the other one");
     let task = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap();
     assert!(task.is_none());
-    while let Some(job) = jobs::claim(conn, start(), TimeDelta::seconds(30)).await.unwrap() {
+    while let Some(job) = jobs::claim(conn, HOLDER, start(), TimeDelta::seconds(30))
+        .await
+        .unwrap()
+    {
         jobs::done(conn, &job).await.unwrap();
     }
     let task = tasks::claim(conn, &claimer("b"), start(), lease()).await.unwrap();
