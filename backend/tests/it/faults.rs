@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::api::Api;
 use crate::house::{CHROOT, House, eventually, run};
 use crate::machine::Machine;
+use crate::refresher::Refresher;
 use crate::weather::{Forecast, Weather};
 
 /// Machines that demand both signatures and install, over and over, from what is served.
@@ -86,10 +87,11 @@ async fn digests(house: &House, snapshot: i64) -> BTreeMap<String, String> {
     all
 }
 
-/// Takes a package back and brings it again, so many times.
-async fn toggle(api: Arc<Api>, package: &'static str, times: usize) {
+/// Takes a package back and brings it again, at least so many times, until nobody needs it any more; how often it did.
+async fn toggle(api: Arc<Api>, package: &'static str, times: usize, needed: Arc<AtomicBool>) -> usize {
     let place = format!("alice/tools/{CHROOT}");
-    for _ in 0..times {
+    let mut done = 0;
+    while done < times || needed.load(Ordering::Relaxed) {
         api.done(&format!("/snapshot/yank/{place}"), json!({ "packages": package }))
             .await;
         api.done(
@@ -97,7 +99,9 @@ async fn toggle(api: Arc<Api>, package: &'static str, times: usize) {
             json!({"pointer": "latest", "from": "4", "packages": package}),
         )
         .await;
+        done += 1;
     }
+    done
 }
 
 /// A project with three packages in its fourth snapshot.
@@ -112,7 +116,9 @@ async fn stocked(house: &House) -> db::projects::Project {
 }
 
 /// O01, O07: two backends make a thousand publications of one repository, two at a time. Who reads an old snapshot never
-/// sees a change, who installs never a failure, and none of the publications is lost.
+/// sees a change, who installs or only reads metadata never a failure, and none of the publications is lost.
+///
+/// `KOPER_TRIALS=10000` has it go on until metadata was read so many times.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_publications_and_nobody_notices() {
     const TIMES: usize = 250;
@@ -121,10 +127,15 @@ async fn a_thousand_publications_and_nobody_notices() {
     stocked(&house).await;
     let before = digests(&house, 4).await;
     assert!(before.len() >= 2 + 3 + 3, "{before:?}");
+    let trials = std::env::var("KOPER_TRIALS").map_or(500, |trials| trials.parse().unwrap());
+    a_wrong_key_is_noticed(&house).await;
     let users = Users::start(&house, 1, "third").await;
+    let machine = Machine::new(&house, "alice", "tools").await;
+    let mut refresher = Refresher::start(&house, machine, "alice", "tools");
     let api = Arc::new(house.api("alice").await);
-    let one = tokio::spawn(toggle(Arc::clone(&api), "first", TIMES));
-    let two = tokio::spawn(toggle(api, "second", TIMES));
+    let needed = Arc::new(AtomicBool::new(true));
+    let one = tokio::spawn(toggle(Arc::clone(&api), "first", TIMES, Arc::clone(&needed)));
+    let two = tokio::spawn(toggle(api, "second", TIMES, Arc::clone(&needed)));
     let mut read = 0;
     let mut seen = 4;
     while !one.is_finished() || !two.is_finished() {
@@ -137,13 +148,21 @@ async fn a_thousand_publications_and_nobody_notices() {
         })
         .await;
         seen = house.snapshot("alice/tools").await;
+        needed.store(
+            refresher.times() < trials && !refresher.has_failed(),
+            Ordering::Relaxed,
+        );
     }
-    one.await.unwrap();
-    two.await.unwrap();
+    let toggled = one.await.unwrap() + two.await.unwrap();
     let installed = users.end().await;
+    let refreshed = refresher.end().await.unwrap();
     house.settle().await;
     assert!(installed > 3 && read > 10, "{installed} and {read} times");
-    println!("installed {installed} times, read {read} times");
+    assert!(
+        refreshed.times >= trials && refreshed.moved > trials / 10,
+        "{refreshed:?}"
+    );
+    println!("installed {installed} times, read an old snapshot {read} times, read metadata: {refreshed:?}");
     let users = Machine::new(&house, "alice", "tools").await;
     assert_eq!(users.sees().await, ["first-1.0", "second-1.0", "third-1.0"]);
     // Each has changed what its parent had by one package.
@@ -160,7 +179,28 @@ async fn a_thousand_publications_and_nobody_notices() {
         number = snapshot.parent;
         publications += 1;
     }
-    assert_eq!(publications, 4 * TIMES);
+    assert_eq!(publications, 2 * toggled);
+    assert!(publications >= 1000);
+}
+
+/// Metadata that another key has signed is refused: the trials can fail.
+async fn a_wrong_key_is_noticed(house: &House) {
+    let alice = house.copr("alice").await;
+    house.make(&alice, "alice", "other").await;
+    let machine = Machine::new(house, "alice", "tools").await;
+    let file = machine.path("repos/project.repo");
+    let text = fs_err::read_to_string(&file).unwrap();
+    let wrong = text.replace("alice/tools/pubkey.gpg", "alice/other/pubkey.gpg");
+    assert_ne!(wrong, text);
+    fs_err::write(&file, wrong).unwrap();
+    let refresher = Refresher::start(house, machine, "alice", "tools");
+    let said = eventually_fails(refresher).await;
+    assert!(said.contains("GPG"), "{said}");
+}
+
+async fn eventually_fails(mut refresher: Refresher) -> String {
+    eventually("the refusal", async || refresher.has_failed().then_some(())).await;
+    refresher.end().await.unwrap_err()
 }
 
 async fn repository(house: &House) -> i64 {
@@ -189,7 +229,7 @@ async fn a_store_in_bad_weather() {
             .build(&tools, "tools", "motd", &format!("{version}.0"))
             .await;
     }
-    toggle(Arc::clone(&api), "first", 5).await;
+    toggle(Arc::clone(&api), "first", 5, Arc::default()).await;
     let place = format!("alice/tools/{CHROOT}");
     api.done(
         &format!("/pointer/move/{place}"),

@@ -49,9 +49,13 @@ impl Machine {
         Self::with(&lines.collect::<Vec<_>>().join("\n"))
     }
 
+    /// A path of the machine.
+    pub fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
     /// Runs dnf; what it says, and whether it succeeded.
     pub async fn dnf(&self, arguments: &[&str]) -> (bool, String) {
-        let path = |name: &str| self.dir.path().join(name).display().to_string();
         let mut command = Command::new("dnf");
         command
             .args([
@@ -61,16 +65,16 @@ impl Machine {
                 "--setopt=install_weak_deps=False",
                 "--disableplugin=*",
             ])
-            .arg(format!("--installroot={}", path("root")));
+            .arg(format!("--installroot={}", self.path("root")));
         for (key, folder) in [
             ("reposdir", "repos"),
             ("cachedir", "cache"),
             ("logdir", "log"),
             ("persistdir", "persist"),
         ] {
-            command.arg(format!("--setopt={key}={}", path(folder)));
+            command.arg(format!("--setopt={key}={}", self.path(folder)));
         }
-        command.args(arguments).env("HOME", path("home"));
+        command.args(arguments).env("HOME", self.path("home"));
         let output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();

@@ -23,6 +23,7 @@ mod mock_config;
 mod monitor;
 mod packit;
 mod promote;
+mod refresher;
 mod replay;
 mod retention;
 mod same_nevra;
