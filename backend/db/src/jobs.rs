@@ -270,7 +270,7 @@ pub async fn begin(
     Ok(HolderId(holder))
 }
 
-/// Claims the most urgent job that is due and that nobody holds.
+/// Claims the most urgent job that is due and that nobody holds. One that this release does not know is passed over.
 ///
 /// # Errors
 /// When the query fails.
@@ -280,27 +280,34 @@ pub async fn claim(
     now: DateTime<Utc>,
     lease: TimeDelta,
 ) -> DbResult<Option<Claimed>> {
-    let row: Option<Row> = diesel::sql_query(
-        "UPDATE jobs SET attempt = attempt + 1, lease_expires_at = $2, holder = $3 WHERE id = (
-             SELECT id FROM jobs WHERE failed_at IS NULL AND run_at <= $1
-                 AND (lease_expires_at IS NULL OR lease_expires_at < $1)
-             ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
-         ) RETURNING id, attempt, payload",
-    )
-    .bind::<Timestamptz, _>(now)
-    .bind::<Timestamptz, _>(now + lease)
-    .bind::<BigInt, _>(holder.0)
-    .get_result(conn)
-    .await
-    .optional()?;
-    row.map(|r| {
-        Ok(Claimed {
-            id: r.id,
-            attempt: r.attempt,
-            job: from_json("job", r.payload)?,
-        })
-    })
-    .transpose()
+    loop {
+        let row: Option<Row> = diesel::sql_query(
+            "UPDATE jobs SET attempt = attempt + 1, lease_expires_at = $2, holder = $3 WHERE id = (
+                 SELECT id FROM jobs WHERE failed_at IS NULL AND run_at <= $1
+                     AND (lease_expires_at IS NULL OR lease_expires_at < $1)
+                 ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
+             ) RETURNING id, attempt, payload",
+        )
+        .bind::<Timestamptz, _>(now)
+        .bind::<Timestamptz, _>(now + lease)
+        .bind::<BigInt, _>(holder.0)
+        .get_result(conn)
+        .await
+        .optional()?;
+        let Some(Row { id, attempt, payload }) = row else {
+            return Ok(None);
+        };
+        match from_json("job", payload) {
+            Ok(job) => return Ok(Some(Claimed { id, attempt, job })),
+            // Of a newer release, which runs it when it is back. Until the lease ends nobody stumbles over it again.
+            Err(error) => {
+                diesel::update(jobs::table.find(id))
+                    .set(jobs::last_error.eq(error.to_string()))
+                    .execute(conn)
+                    .await?;
+            }
+        }
+    }
 }
 
 /// Extends the lease; false when it was lost.

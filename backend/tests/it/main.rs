@@ -32,3 +32,4 @@ mod sweep;
 mod transfer;
 mod trouble;
 mod weather;
+mod zypper;

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use db::jobs::{self, Job, Trouble};
+use db::testing::execute;
 
 use crate::support::{HOLDER, after, pool, project, start};
 
@@ -118,6 +119,28 @@ async fn a_given_up_job_stays_visible_and_does_not_block_a_new_one() {
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (0, 1));
     jobs::enqueue(&mut conn, &job, after(2)).await.unwrap();
     assert_eq!(jobs::count(&mut conn).await.unwrap(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_job_of_another_release_is_passed_over() {
+    let pool = pool(2).await;
+    let mut conn = pool.get().await.unwrap();
+    let unknown = "INSERT INTO jobs (kind, payload, priority, run_at, created_at)
+        VALUES ('dance', '{\"kind\": \"dance\"}', 99, '2026-11-21T00:00:00Z', '2026-11-21T00:00:00Z')";
+    execute(&mut conn, unknown).await.unwrap();
+    jobs::enqueue(&mut conn, &set_up(7), start()).await.unwrap();
+    let lease = TimeDelta::seconds(30);
+    let claimed = jobs::claim(&mut conn, HOLDER, start(), lease).await.unwrap();
+    assert_eq!(claimed.unwrap().job, set_up(7));
+    assert!(
+        jobs::claim(&mut conn, HOLDER, start(), lease)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(jobs::count(&mut conn).await.unwrap(), (2, 0));
+    let told = "DO $$ BEGIN ASSERT (SELECT last_error LIKE '%dance%' FROM jobs WHERE kind = 'dance'); END $$";
+    execute(&mut conn, told).await.unwrap();
 }
 
 #[tokio::test]
