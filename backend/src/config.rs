@@ -42,6 +42,8 @@ pub struct Retention {
     pub snapshots: u32,
     /// Those that a pointer named within so many days are kept.
     pub days: u32,
+    /// Those that have an address by the commit of a build are kept for so many days.
+    pub commit_days: u32,
     /// Hours between the decision that something goes and its end, at least one: whoever is in the middle of it can end.
     pub grace_hours: u32,
     /// Most that a project may set for `snapshots`, but for administrators.
@@ -56,6 +58,7 @@ impl Retention {
         Policy {
             snapshots: self.snapshots,
             days: self.days,
+            commit_days: self.commit_days,
             grace: TimeDelta::hours(i64::from(self.grace_hours)),
             most_snapshots: self.most_snapshots,
             most_days: self.most_days,
@@ -68,6 +71,7 @@ impl Default for Retention {
         Self {
             snapshots: 20,
             days: 14,
+            commit_days: 30,
             grace_hours: 24,
             most_snapshots: 1_000,
             most_days: 3_650,

@@ -189,6 +189,7 @@ fn location_at(config: &Config, owner: &OwnerName, dir: &DirName, chroot: &str, 
         None => location(config, owner, dir, chroot),
         Some(At::Number(number)) => format!("baseurl={url}@{number}/\n"),
         Some(At::Pointer(name)) => format!("mirrorlist={url}@{name}/mirrorlist\n"),
+        Some(At::Commit(commit)) => format!("mirrorlist={url}{}/mirrorlist\n", commit.folder()),
         Some(At::Time(time)) => format!("mirrorlist={url}@{}/mirrorlist\n", time.format("%Y%m%dT%H%M%SZ")),
     }
 }
@@ -352,6 +353,24 @@ mod tests {
                 && batch.contains("\nrepo_gpgcheck=1\n"),
             "{batch}"
         );
+    }
+
+    #[test]
+    fn a_commit_has_a_mirrorlist_of_its_own() {
+        let spec = spec("alice", "tools", &["debian-12-x86_64"]);
+        let text = RepoFile {
+            config: &Config::default(),
+            spec: &spec,
+            dir: &"tools".parse().unwrap(),
+            chroot: &spec.chroots[0],
+            arch: None,
+            at: Some(&At::Commit("ab".repeat(20).parse().unwrap())),
+            mini: None,
+            dependencies: &[],
+        }
+        .text();
+        let url = format!("/alice/tools/debian-12-$basearch/ab/ab/{}/mirrorlist\n", "ab".repeat(20));
+        assert!(text.contains(&url), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod builders;
 pub mod builds;
 pub mod chroots;
+pub mod commits;
 pub mod connect;
 pub mod directories;
 pub mod doomed;

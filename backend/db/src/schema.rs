@@ -82,7 +82,7 @@ diesel::table! {
         source -> Jsonb, package_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, scratch -> Bool, state -> Text,
         started_at -> Nullable<Timestamptz>, ended_at -> Nullable<Timestamptz>, chroots -> Array<Text>,
         chroot_states -> Array<Text>,
-        forked_from -> Nullable<BigInt>, promoted_from -> Nullable<Jsonb>,
+        forked_from -> Nullable<BigInt>, promoted_from -> Nullable<Jsonb>, commit -> Nullable<Text>,
     }
 }
 diesel::table! {
@@ -136,6 +136,9 @@ diesel::table! {
         repository_id -> BigInt, name -> Text, task_id -> Nullable<BigInt>, batch_id -> Nullable<BigInt>, revision -> BigInt,
         fingerprint -> Text, content -> Array<BigInt>, made_at -> Timestamptz,
     }
+}
+diesel::table! {
+    commit_snapshots (repository_id, build_id) { repository_id -> BigInt, build_id -> BigInt, commit -> Text, snapshot -> BigInt, }
 }
 diesel::table! {
     pointers (repository_id, name) {

@@ -9,6 +9,7 @@ use diesel::{
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PointerName;
 
+use crate::commits;
 use crate::connect::{Connection, DbError, DbResult};
 use crate::gates;
 use crate::pointers::{self, Move};
@@ -311,6 +312,7 @@ pub async fn publish(conn: &mut Connection, new: &NewSnapshot<'_>, now: DateTime
         .set(rpms::since_snapshot.eq(new.number))
         .execute(conn)
         .await?;
+        commits::record(conn, new).await?;
         if !matches!(new.audience, Audience::Pointer(_)) {
             gates::seen(conn, new.repository.id, now).await?;
         }

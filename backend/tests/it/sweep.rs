@@ -15,6 +15,7 @@ use crate::machine::Machine;
 const KEPT: Retention = Retention {
     snapshots: 1,
     days: 0,
+    commit_days: 30,
     grace_hours: 24,
     most_snapshots: 9,
     most_days: 9,

@@ -17,7 +17,7 @@ pub mod verdict;
 pub use chroot::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManager, RepositorySource};
 pub use identity::ServiceIdentity;
 pub use names::{
-    BuildId, BuilderName, ChrootName, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
+    BuildId, BuilderName, ChrootName, CommitId, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
     PointerName, ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
 pub use pattern::fnmatch;

@@ -345,6 +345,27 @@ impl Sha256 {
     }
 }
 
+name!(
+    /// A commit of a source repository, whole: 40 or 64 lower-case hexadecimal digits, as git names one by SHA-1 or SHA-256.
+    CommitId, "commit", "use the whole hash, 40 or 64 lower-case hexadecimal digits",
+    |s| matches!(s.len(), 40 | 64) && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+);
+
+impl CommitId {
+    /// A commit as people and programs write it: capitals count as small letters, and white space around it as nothing.
+    ///
+    /// # Errors
+    /// For what is no whole hash.
+    pub fn typed(text: &str) -> Result<Self, NameError> {
+        text.trim().to_ascii_lowercase().parse()
+    }
+
+    /// The folder that is called after it, below others that few names share: `<aa>/<bb>/<sha>`.
+    pub fn folder(&self) -> String {
+        format!("{}/{}/{self}", &self.0[..2], &self.0[2..4])
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
@@ -411,6 +432,20 @@ mod tests {
         assert_eq!(chroot.name_release(), "opensuse-leap-15.6");
         for bad in ["fedora", "fedora-44", "fedora--x86_64", "../a-b-c", "a-b-c/d"] {
             assert!(bad.parse::<ChrootName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn commits_are_whole() {
+        let sha1 = "0123456789abcdef0123456789ABCDEF01234567";
+        let commit = CommitId::typed(&format!(" {sha1}\n")).unwrap();
+        assert_eq!(commit.as_str(), sha1.to_lowercase());
+        assert_eq!(commit.folder(), format!("01/23/{commit}"));
+        assert!(CommitId::typed(&"a".repeat(64)).is_ok());
+        assert!(sha1.parse::<CommitId>().is_err(), "one spelling in addresses");
+        for bad in ["", "main", &"a".repeat(39), &"a".repeat(41), &"g".repeat(40), &"é".repeat(20)] {
+            let said = CommitId::typed(bad).unwrap_err().to_string();
+            assert!(said.contains("use the whole hash"), "{said}");
         }
     }
 

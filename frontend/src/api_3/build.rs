@@ -124,6 +124,7 @@ pub(super) async fn written(app: &App, id: BuildId) -> Answer {
     let line = models::build_line(&app.config, &found.owner, &found.project, &found.line);
     let build = models::Build {
         promoted_from: found.promoted_from.as_ref().map(Into::into),
+        commit: found.commit.as_deref(),
         ..line
     };
     Written::new(&build, BUILD_BYTES)

@@ -364,6 +364,7 @@ impl Fields {
             after_build: self.number("after_build_id")?,
             with_build: self.number("with_build_id")?,
             pointer: self.text("pointer")?,
+            commit: self.text("commit")?,
             options: BuildOptions {
                 // What is negative fails the check of the range as 0 does.
                 timeout_s: timeout.map(|t| u64::try_from(t).unwrap_or(0)),
@@ -374,6 +375,7 @@ impl Fields {
                 packit_forge_project: self.text("packit_forge_project")?.filter(|t| !t.is_empty()),
                 scratch: self.flag("scratch")?.unwrap_or(false),
                 pointer: None,
+                commit: None,
                 chroots_named: false,
                 chroots_excluded: Vec::new(),
             },

@@ -202,6 +202,9 @@ pub(super) struct Build<'a> {
     /// Where its packages come from, if they were promoted from another repository. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promoted_from: Option<PromotedFrom<'a>>,
+    /// The commit that its source is, if its submitter said so. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<&'a str>,
 }
 
 /// Where the packages of a promoted build come from.
@@ -265,6 +268,7 @@ pub(super) fn build_line<'a>(
         chroots: &line.chroots,
         is_background: line.background,
         promoted_from: None,
+        commit: None,
     }
 }
 

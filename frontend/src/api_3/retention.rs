@@ -30,6 +30,8 @@ struct Kept {
     snapshots: u32,
     /// What a pointer named within so many days.
     days: u32,
+    /// What a commit has an address for, within so many days.
+    commit_days: u32,
     /// Hours between the decision that something goes and its end.
     grace_hours: i64,
 }
@@ -39,6 +41,7 @@ impl Kept {
         Self {
             snapshots: policy.snapshots,
             days: policy.days,
+            commit_days: policy.commit_days,
             grace_hours: policy.grace.num_hours(),
         }
     }

@@ -290,7 +290,7 @@ pub(super) mod fields {
         ]
     }
     /// Options of everything that makes builds.
-    pub const BUILD: [Field; 15] = [
+    pub const BUILD: [Field; 16] = [
         OWNER,
         PROJECT,
         Field::new(
@@ -342,6 +342,12 @@ pub(super) mod fields {
             Kind::Text,
             "Who gets the packages and what the build sees: those who follow this pointer, such as `candidate`, in place \
              of everybody. `latest` is everybody, also where the project's setting `build_pointer` names another.",
+        ),
+        Field::new(
+            "commit",
+            Kind::Text,
+            "The commit that the source is, its whole hash. What is built of it can be installed by that, as \
+             `…/<chroot>/<aa>/<bb>/<hash>/`.",
         ),
     ];
 }

@@ -3,7 +3,7 @@
 use actix_web::web::{self, Json, Path};
 use db::pointers::Pointer as PointerRow;
 use db::snapshots::{Package as PackageRow, Snapshot as Row};
-use protocol::{BuildId, PointerName};
+use protocol::{BuildId, CommitId, PointerName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Vec<ApiRoute> {
                 Field::new("before", Kind::Number, "Only those with smaller numbers."),
             ]),
         public(GET, "/snapshot/show/{owner}/{dir}/{chroot}/{snapshot}", show)
-            .about("A snapshot, and its difference to its parent."),
+            .about("A snapshot, and its difference to its parent: by number, pointer or time, or by a commit that was built."),
         public(
             GET,
             "/snapshot/packages/{owner}/{dir}/{chroot}/{snapshot}",
@@ -168,6 +168,8 @@ struct Snapshot {
     removed: usize,
     /// Pointers that name it.
     pointers: Vec<String>,
+    /// Builds of commits whose packages it was the first to have.
+    commits: Vec<Commit>,
     /// SHA-256 of its `repomd.xml`.
     repomd_sha256: String,
     /// Fingerprint of the key that signed that; `null` where that was not written down.
@@ -176,8 +178,41 @@ struct Snapshot {
     url: String,
 }
 
-fn snapshot(app: &App, place: &Place, pointers: &[PointerRow], row: Row) -> Snapshot {
-    let names = pointers.iter().filter(|p| p.snapshot == row.number);
+/// What was built of a commit, and what was there already.
+#[derive(Serialize, JsonSchema)]
+struct Commit {
+    /// Its whole hash.
+    commit: String,
+    /// The build, which may have been deleted.
+    build_id: i64,
+    /// The repository, as long as that is the newest good build of it.
+    url: String,
+}
+
+/// What is said of snapshots besides what they are.
+struct Known {
+    pointers: Vec<PointerRow>,
+    /// By the snapshots' numbers.
+    commits: Vec<(i64, BuildId, CommitId)>,
+}
+
+impl Known {
+    async fn of(app: &App, place: &Place, rows: &[Row]) -> Result<Self, Error> {
+        Ok(Self {
+            pointers: snapshots::pointers_of(app, place).await?,
+            commits: snapshots::commits_of(app, place, rows).await?,
+        })
+    }
+}
+
+fn snapshot(app: &App, place: &Place, known: &Known, row: Row) -> Snapshot {
+    let names = known.pointers.iter().filter(|p| p.snapshot == row.number);
+    let commits = known.commits.iter().filter(|(number, ..)| *number == row.number);
+    let commits = commits.map(|(_, build, commit)| Commit {
+        commit: commit.to_string(),
+        build_id: build.0,
+        url: format!("{}{}/", base(app, place), commit.folder()),
+    });
     Snapshot {
         number: row.number,
         parent: row.parent,
@@ -188,19 +223,23 @@ fn snapshot(app: &App, place: &Place, pointers: &[PointerRow], row: Row) -> Snap
         added: row.added.len(),
         removed: row.removed.len(),
         pointers: names.map(|p| p.name.to_string()).collect(),
+        commits: commits.collect(),
         repomd_sha256: row.repomd_sha256,
         signed_by: row.signed_by,
         url: url(app, place, &row.number.to_string()),
     }
 }
 
+/// The address of the repository.
+fn base(app: &App, place: &Place) -> String {
+    let repository = &place.repository;
+    app.config
+        .repository_url(&place.project.owner, &repository.dir, &repository.chroot)
+}
+
 /// The address of what stands behind an `@`.
 fn url(app: &App, place: &Place, at: &str) -> String {
-    let repository = &place.repository;
-    let base = app
-        .config
-        .repository_url(&place.project.owner, &repository.dir, &repository.chroot);
-    format!("{base}@{at}/")
+    format!("{}@{at}/", base(app, place))
 }
 
 /// A package of a snapshot.
@@ -267,8 +306,8 @@ async fn list(app: web::Data<App>, at: At, query: Query) -> Result<Json<Snapshot
     let place = find(&app, &at).await?;
     let (before, limit) = window(&query, MOST)?;
     let rows = snapshots::list(&app, &place, before, limit).await?;
-    let pointers = snapshots::pointers_of(&app, &place).await?;
-    let items = rows.into_iter().map(|row| snapshot(&app, &place, &pointers, row));
+    let known = Known::of(&app, &place, &rows).await?;
+    let items = rows.into_iter().map(|row| snapshot(&app, &place, &known, row));
     Ok(Json(Snapshots {
         items: items.collect(),
     }))
@@ -301,9 +340,9 @@ impl From<Difference> for Diff {
 async fn show(app: web::Data<App>, at: AtSnapshot) -> Result<Json<Shown>, Error> {
     let (place, row) = find_snapshot(&app, &at).await?;
     let difference = snapshots::difference(&app, &place, row.parent, row.number).await?;
-    let pointers = snapshots::pointers_of(&app, &place).await?;
+    let known = Known::of(&app, &place, std::slice::from_ref(&row)).await?;
     Ok(Json(Shown {
-        snapshot: snapshot(&app, &place, &pointers, row),
+        snapshot: snapshot(&app, &place, &known, row),
         difference: difference.into(),
     }))
 }
@@ -355,10 +394,7 @@ struct Pointers {
 
 async fn pointers(app: web::Data<App>, at: At) -> Result<Json<Pointers>, Error> {
     let place = find(&app, &at).await?;
-    let repository = &place.repository;
-    let base = app
-        .config
-        .repository_url(&place.project.owner, &repository.dir, &repository.chroot);
+    let base = base(&app, &place);
     let items = snapshots::pointers_of(&app, &place)
         .await?
         .into_iter()

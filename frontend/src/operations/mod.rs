@@ -4,6 +4,7 @@ mod blobs;
 pub mod bootstrap;
 pub mod build_repos;
 pub mod builds;
+pub mod commits;
 pub mod export;
 pub mod forks;
 pub mod gates;

@@ -24,7 +24,7 @@ use crate::error::Error;
 pub use choose::Choice;
 pub use into::{other, promote_into};
 pub use many::{Goal, move_many};
-pub use read::{Difference, Place, difference, find, list, moves, packages, pointers_of, resolve};
+pub use read::{Difference, Place, commits_of, difference, find, list, moves, packages, pointers_of, resolve};
 use read::{content, current, named};
 
 /// Longest reason, in bytes.
@@ -266,7 +266,7 @@ async fn anew(
     })
 }
 
-fn purged(number: i64, at: DateTime<Utc>) -> Error {
+pub(super) fn purged(number: i64, at: DateTime<Utc>) -> Error {
     Error::Gone(format!(
         "Snapshot {number} was removed on {}, as nothing named it any more; name a newer one.",
         at.format("%Y-%m-%d")

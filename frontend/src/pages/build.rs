@@ -6,6 +6,7 @@ use db::minis::Shown;
 use db::projects::Project;
 use db::promotions::Origin;
 use db::tasks::{TaskRow, TaskState};
+use protocol::ChrootName;
 
 use super::form::Posted;
 use super::visitor::Visitor;
@@ -15,8 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::live_log::SOURCE;
 use crate::operations::builds::{cancel_build, delete_build, find_build, resubmit};
-use crate::operations::gates;
-use crate::operations::minis;
+use crate::operations::{commits, gates, minis};
 use crate::templates::context::{Build, BuildDelete, Link, LiveLog, MiniRepository, ResultLine};
 
 /// The short address that `copr-cli` prints.
@@ -36,6 +36,7 @@ pub async fn show(
     let mut conn = app.conn().await?;
     let rpms = db::rpms::of_build(&mut conn, build.id.0).await?;
     let repositories = repositories(&app.config, &mut conn, &build, &project).await?;
+    let by_commit = by_commit(&app.config, &mut conn, &build, &project).await?;
     drop(conn);
     let is_final = build.is_final();
     let mut frame = visitor.frame();
@@ -54,6 +55,8 @@ pub async fn show(
         took: views::took(started, ended),
         scratch: build.options.scratch,
         pointer: build.options.flow().map(ToString::to_string),
+        commit: build.options.commit.as_ref().map(ToString::to_string),
+        by_commit,
         may_rebuild: is_final && visitor.actor.may_build(&project).is_ok(),
         may_delete: !project.settings.persistent && visitor.actor.may_edit(&project).is_ok(),
         may_cancel: !is_final && visitor.actor.may_cancel(&project, &build).is_ok(),
@@ -180,6 +183,33 @@ async fn repositories(
         }
     };
     Ok(found.iter().map(line).collect())
+}
+
+/// The repositories that had the build's packages first, by its commit.
+async fn by_commit(
+    config: &Config,
+    conn: &mut db::Connection,
+    build: &Row,
+    project: &Project,
+) -> Result<Vec<MiniRepository>, Error> {
+    let Some(commit) = &build.options.commit else {
+        return Ok(Vec::new());
+    };
+    let chroots = db::commits::chroots_of(conn, build.id).await?;
+    let short: String = commit.as_str().chars().take(12).collect();
+    let line = |chroot: &ChrootName| {
+        let repo_url = commits::repo_url(config, (&project.owner, &build.dir, chroot), commit);
+        MiniRepository {
+            what: format!("commit {short}"),
+            chroot: chroot.to_string(),
+            command: format!(
+                "sudo curl -o /etc/yum.repos.d/{}-{short}.repo '{repo_url}'",
+                project.name
+            ),
+            repo_url,
+        }
+    };
+    Ok(chroots.iter().map(line).collect())
 }
 
 fn source(app: &App, build: &Row, project: &Project) -> Link {

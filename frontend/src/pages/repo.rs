@@ -7,7 +7,7 @@ use protocol::ChrootName;
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::projects::shown;
-use crate::operations::{minis, repo_specs};
+use crate::operations::{commits, minis, repo_specs};
 use crate::repo_file::{RepoFile, file_name};
 use crate::results::At;
 
@@ -34,9 +34,12 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
     };
     let arch = asked("arch");
     let at = asked("at").filter(|at| at != "latest" && at != "current");
-    let at = at
-        .map(|at| At::parse(&at).ok_or_else(|| no_snapshot(&at)))
-        .transpose()?;
+    let at = match asked("commit") {
+        Some(commit) => Some(At::Commit(commits::typed(&commit)?)),
+        None => at
+            .map(|at| At::parse(&at).ok_or_else(|| no_snapshot(&at)))
+            .transpose()?,
+    };
     let of = match (asked("build"), asked("batch")) {
         (Some(build), _) => Some(minis::Of::Build(build)),
         (None, batch) => batch.map(minis::Of::Batch),
@@ -67,6 +70,10 @@ async fn serve(app: &App, req: &HttpRequest, owner: &str) -> Result<HttpResponse
     let Some(chroot) = chroots().find(wanted) else {
         return Ok(no_such_chroot(&spec.chroots, name_release, arch.as_deref()));
     };
+    if let Some(At::Commit(commit)) = &at {
+        let of: Vec<&ChrootName> = chroots().filter(wanted).collect();
+        commits::check(&mut conn, (&spec.owner, &dir), &of, commit).await?;
+    }
     let dependencies = repo_specs::dependencies(&mut conn, &spec).await?;
     drop(conn);
     let file = RepoFile {

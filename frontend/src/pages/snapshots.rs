@@ -5,7 +5,7 @@ use db::pointers::Pointer;
 use db::projects::Project;
 use db::repositories::Repository;
 use db::snapshots::{Package, Snapshot};
-use protocol::PointerName;
+use protocol::{BuildId, CommitId, PointerName};
 use serde::Deserialize;
 
 use super::form::{Posted, about, about_none};
@@ -13,10 +13,11 @@ use super::visitor::Visitor;
 use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::commits::repo_url;
 use crate::operations::gates;
 use crate::operations::projects::find_project;
 use crate::operations::snapshots::{self as operations, Changed, Choice, Intent, Place};
-use crate::templates::context::Field;
+use crate::templates::context::{Field, Link};
 use crate::templates::snapshots::{
     Compared, PackageName, PointerLine, RepositoryChoice, SnapshotLine, Snapshots,
 };
@@ -165,9 +166,10 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     if let Some(to) = asked.to {
         page.compared = Some(compared(app, place, asked.from, to).await?);
     }
+    let commits = operations::commits_of(app, place, &rows).await?;
     page.snapshots = rows
         .into_iter()
-        .map(|row| snapshot_line(app, place, &pointers, row, &base))
+        .map(|row| snapshot_line(app, place, (&pointers, &commits), row, &base))
         .collect();
     page.pointers = pointers
         .into_iter()
@@ -184,12 +186,24 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     Ok(())
 }
 
-fn snapshot_line(app: &App, place: &Place, pointers: &[Pointer], row: Snapshot, base: &str) -> SnapshotLine {
+fn snapshot_line(
+    app: &App,
+    place: &Place,
+    (pointers, commits): (&[Pointer], &[(i64, BuildId, CommitId)]),
+    row: Snapshot,
+    base: &str,
+) -> SnapshotLine {
     let Place { project, repository } = place;
     let url = app
         .config
         .repository_url(&project.owner, &repository.dir, &repository.chroot);
     let names = pointers.iter().filter(|p| p.snapshot == row.number);
+    let of = (&project.owner, &repository.dir, &repository.chroot);
+    let commits = commits.iter().filter(|(number, ..)| *number == row.number);
+    let commits = commits.map(|(_, _, commit)| Link {
+        text: commit.as_str().chars().take(12).collect(),
+        href: Some(repo_url(&app.config, of, commit)),
+    });
     SnapshotLine {
         parent: row.parent,
         at: views::moment(row.created_at, app.now()),
@@ -199,6 +213,7 @@ fn snapshot_line(app: &App, place: &Place, pointers: &[Pointer], row: Snapshot, 
         added: row.added.len(),
         removed: row.removed.len(),
         pointers: names.map(|p| p.name.to_string()).collect(),
+        commits: commits.collect(),
         diff_url: format!("{base}&to={}#difference", row.number),
         url: format!("{url}@{}/", row.number),
         current: row.number == repository.current_snapshot,

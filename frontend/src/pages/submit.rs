@@ -93,6 +93,7 @@ async fn take(
                 request.options.scratch = true;
             }
             Some("pointer") => request.pointer = Some(small(part).await?),
+            Some("commit") => request.commit = Some(small(part).await?),
             Some("pkgs") => {
                 let name = part
                     .content_disposition()
@@ -164,6 +165,7 @@ pub async fn url(
     };
     request.options.scratch = form.ticked("scratch");
     request.pointer = Some(form.text("pointer"));
+    request.commit = Some(form.text("commit"));
     let typed = form.text("urls");
     let urls: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
     let result = match ticked(&request) {
@@ -201,7 +203,7 @@ async fn page(
     let chroots = chroot_choices(app, project, sent).await?;
     Ok(Submit {
         project: visitor.head(project),
-        error: about_none(message, &["chroots", "pkgs", "pointer"]),
+        error: about_none(message, &["chroots", "pkgs", "pointer", "commit"]),
         chroots,
         chroots_error: about(message, "chroots"),
         file_error: about(message, "pkgs"),
@@ -210,6 +212,10 @@ async fn page(
         pointer: Field {
             value: sent.and_then(|s| s.pointer.clone()).unwrap_or_default(),
             error: about(message, "pointer"),
+        },
+        commit: Field {
+            value: sent.and_then(|s| s.commit.clone()).unwrap_or_default(),
+            error: about(message, "commit"),
         },
         usual: project
             .settings

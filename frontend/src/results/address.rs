@@ -164,13 +164,16 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
             };
             let (at, directory, rest) = match rest {
                 [at, rest @ ..] if at.starts_with('@') => (At::parse(&at[1..])?, *at, rest),
+                [a, b, sha, rest @ ..] if let Some(at) = At::commit([a, b, sha]) => (at, *sha, rest),
                 ["devel", rest @ ..] => (At::Pointer(PointerName::devel()), "devel", rest),
                 rest => (At::Pointer(PointerName::latest()), *chroot, rest),
             };
             let item = item(directory, rest)?;
             // A snapshot is where a mirrorlist leads; and `latest.json` tells where a pointer is.
             let sensible = match (&at, &item) {
-                (At::Number(_), Item::Mirrorlist) | (At::Number(_) | At::Time(_), Item::Latest) => false,
+                (At::Number(_), Item::Mirrorlist) | (At::Number(_) | At::Time(_) | At::Commit(_), Item::Latest) => {
+                    false
+                }
                 // A small repository is not part of a snapshot.
                 (At::Pointer(name), Item::Mini(..)) => *name == PointerName::latest() && directory == *chroot,
                 (_, Item::Mini(..)) => false,
@@ -346,6 +349,45 @@ mod tests {
         assert_eq!(item("/devel"), Some(Item::Listing("devel/".to_owned())));
         assert_eq!(item("/devel/latest.json"), None);
         assert_eq!(item("/devel/devel/mirrorlist"), None);
+    }
+
+    #[test]
+    fn a_commit_is_three_folders() {
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        let item = |path: &str| match Address::parse(&format!("/results/a/b/debian-12-x86_64/{path}")) {
+            Some(Address::Repository { at, item, .. }) => Some((at, item)),
+            _ => None,
+        };
+        let at = || At::Commit(sha.parse().unwrap());
+        let base = format!("01/23/{sha}");
+        for (path, wanted) in [
+            ("", Item::Listing(format!("{sha}/"))),
+            ("/", Item::Listing(String::new())),
+            ("/mirrorlist", Item::Mirrorlist),
+            ("/repodata/repomd.xml", Item::Repomd(RepomdFile::Xml)),
+            ("/comps.xml", Item::Comps),
+            (
+                "/00000012-hello/a-1.rpm",
+                Item::Build("00000012-hello".parse().unwrap(), Wanted::File("a-1.rpm".parse().unwrap())),
+            ),
+        ] {
+            assert_eq!(item(&format!("{base}{path}")), Some((at(), wanted)), "{path}");
+        }
+        let other = "f".repeat(64);
+        assert!(item(&format!("ff/ff/{other}/")).is_some());
+        let capitals = format!("01/23/{}/", sha.to_uppercase());
+        for bad in [
+            "01/",
+            "01/23/",
+            &format!("01/24/{sha}/"),
+            &format!("{base}/latest.json"),
+            &format!("{base}/00000012-hello/repodata/repomd.xml"),
+            &format!("{base}/batches/7/mirrorlist"),
+            &format!("@7/{base}/"),
+            &capitals,
+        ] {
+            assert_eq!(item(bad), None, "{bad}");
+        }
     }
 
     #[test]

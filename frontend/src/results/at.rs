@@ -1,7 +1,7 @@
 //! Which snapshot of a repository is meant: what stands behind an `@` in an address.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use protocol::PointerName;
+use protocol::{CommitId, PointerName};
 
 /// Which snapshot of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum At {
     Pointer(PointerName),
     /// The one that `latest` named then.
     Time(DateTime<Utc>),
+    /// The one that first had the packages of the newest good build of a commit.
+    Commit(CommitId),
 }
 
 impl At {
@@ -34,5 +36,11 @@ impl At {
             .map(|time| time.and_utc())
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()));
         time.filter(|_| text.ends_with('Z')).map(Self::Time)
+    }
+
+    /// What three folders name: `<aa>/<bb>/<sha>`. Nothing else in a repository is called by two hexadecimal digits.
+    pub fn commit(folders: [&str; 3]) -> Option<Self> {
+        let commit: CommitId = folders[2].parse().ok()?;
+        (commit.folder() == folders.join("/")).then_some(Self::Commit(commit))
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum GatewayError {
     NotFound,
     #[error("snapshot {number} was removed on {}: this service keeps a repository's past for a limited time; what pointers such as `latest` name is always there", .at.format("%Y-%m-%d"))]
     Purged { number: i64, at: DateTime<Utc> },
+    #[error("{0}")]
+    NoCommit(String),
     #[error("the object store does not answer at the moment; try again in a few seconds")]
     Unavailable,
     #[error("the object store holds something unreadable here; the log of the service says what")]
@@ -31,7 +33,7 @@ impl GatewayError {
     /// The answer; what the store said goes to the log only.
     pub fn respond(&self, path: &str) -> HttpResponse {
         let mut response = match self {
-            Self::NotFound => HttpResponse::NotFound(),
+            Self::NotFound | Self::NoCommit(_) => HttpResponse::NotFound(),
             Self::Purged { .. } => HttpResponse::Gone(),
             Self::Unavailable => HttpResponse::ServiceUnavailable(),
             Self::Store(error) => {

@@ -1,7 +1,7 @@
 //! The result gateway: repositories, packages and logs over HTTP, read from the object store alone.
 //!
 //! Clients see the store through it, so it outlives the database: it asks nothing else, but for the log of a build that
-//! runs, for which snapshot was the latest at some time, and whether one that is not there was removed. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
+//! runs, for which snapshot was the latest at some time or has a commit, and whether one that is not there was removed. A pointer is read again for every request, because a client that saw *succeeded* must find its package. While the store does not answer, the
 //! gateway does: it holds requests and retries until its patience ends.
 //!
 //! What is served was written by users. Nothing here redirects, and every answer forbids scripts and sniffing.
@@ -34,6 +34,7 @@ use url::Url;
 
 use crate::results::address::Address;
 pub(crate) use crate::results::at::At;
+pub(crate) use crate::results::past::no_commit;
 use crate::results::cache::Cache;
 use crate::results::error::GatewayError;
 pub(crate) use crate::results::served::Served;

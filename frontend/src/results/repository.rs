@@ -65,6 +65,11 @@ impl Gateway {
                 Some(number)
             }
             At::Time(time) => Some(self.at_time(&place, time).await?),
+            At::Commit(commit) => {
+                let number = self.at_commit(&place, &commit).await?;
+                fixed = Some((place.clone(), number));
+                Some(number)
+            }
             At::Pointer(name) => {
                 pointer = self.json(&place.pointer(&name)).await?;
                 if pointer.is_none() && name != PointerName::latest() {

@@ -283,6 +283,7 @@ impl Submit {
             urls: if wrong_input { wrong() } else { Field::default() },
             scratch: wrong_input,
             pointer: if wrong_input { wrong() } else { Field::default() },
+            commit: if wrong_input { wrong() } else { Field::default() },
             usual: "latest".to_owned(),
             max_upload: "4 GiB".to_owned(),
             cli: "copr-cli build tools hello-1.0-1.src.rpm".to_owned(),
@@ -431,6 +432,17 @@ impl Build {
             took: full.then(|| "41 s".to_owned()),
             scratch: full,
             pointer: full.then(|| "candidate".to_owned()),
+            commit: full.then(|| "ab".repeat(20)),
+            by_commit: if full {
+                vec![MiniRepository {
+                    what: "commit abababababab".to_owned(),
+                    chroot: "debian-12-x86_64".to_owned(),
+                    repo_url: "http://127.0.0.1:5080/coprs/alice/tools/repo/debian-12/?commit=ab".to_owned(),
+                    command: "sudo curl -o /etc/yum.repos.d/tools-ab.repo '…'".to_owned(),
+                }]
+            } else {
+                Vec::new()
+            },
             may_cancel: full,
             may_rebuild: full,
             may_delete: full,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::{Field, Moment, ProjectHead, TestLine};
+use super::context::{Field, Link, Moment, ProjectHead, TestLine};
 
 /// A repository to choose.
 #[derive(Debug, Clone, Serialize)]
@@ -53,6 +53,8 @@ pub struct SnapshotLine {
     pub removed: usize,
     /// Pointers that name it.
     pub pointers: Vec<String>,
+    /// Commits whose builds it was the first to have: the first digits of each, and its `.repo` file.
+    pub commits: Vec<Link>,
     /// URL of this page with its difference to its parent.
     pub diff_url: String,
     /// Its own repository.
@@ -175,6 +177,10 @@ mod samples {
                         added: 1,
                         removed: 0,
                         pointers: if full { vec![HOSTILE.to_owned()] } else { vec![] },
+                        commits: vec![Link {
+                            text: HOSTILE.to_owned(),
+                            href: Some("/coprs/alice/tools/repo/debian-12/?commit=ab".to_owned()),
+                        }],
                         diff_url: "?to=7".to_owned(),
                         url: "http://127.0.0.1/results/".to_owned(),
                         current: number == 7,

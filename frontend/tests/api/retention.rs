@@ -73,7 +73,7 @@ async fn a_dry_run_lists_what_goes() {
     let plan = ask(&house, &alice, PLAN).await;
     assert_eq!(
         plan["policy"],
-        json!({"snapshots": 1, "days": 0, "grace_hours": 24})
+        json!({"snapshots": 1, "days": 0, "commit_days": 30, "grace_hours": 24})
     );
     assert_eq!(
         (&plan["kept"], &plan["packages"], &plan["bytes"]),
@@ -143,7 +143,10 @@ async fn a_project_keeps_more_or_less_within_limits() {
     let plan = ask(&house, &alice, PLAN).await;
     assert_eq!(
         (&plan["policy"], &plan["kept"]),
-        (&json!({"snapshots": 2, "days": 30, "grace_hours": 24}), &json!(3))
+        (
+            &json!({"snapshots": 2, "days": 30, "commit_days": 30, "grace_hours": 24}),
+            &json!(3)
+        )
     );
     edit(&alice, json!({"keep_days": 0})).await.ok();
     assert_eq!(ask(&house, &alice, PLAN).await["kept"], 2);
@@ -174,6 +177,6 @@ async fn a_project_keeps_more_or_less_within_limits() {
         .ok();
     assert_eq!(
         ask(&house, &alice, PLAN).await["policy"],
-        json!({"snapshots": 1, "days": 0, "grace_hours": 24})
+        json!({"snapshots": 1, "days": 0, "commit_days": 30, "grace_hours": 24})
     );
 }

@@ -17,7 +17,7 @@ const SIZE: Size = Size {
 };
 
 /// What the seeder leaves out; half of the projects are not for everybody's lists.
-const MORE: [&str; 14] = [
+const MORE: [&str; 15] = [
     "UPDATE projects SET settings = settings || '{\"unlisted_on_hp\": true}' WHERE id % 2 = 0",
     "INSERT INTO users (name, created_at) SELECT 'more-' || n, now() FROM generate_series(1, 20000) n",
     "INSERT INTO api_tokens (user_id, login, token_sha256, created_at, name) \
@@ -41,10 +41,12 @@ const MORE: [&str; 14] = [
         SELECT id, n, n - 1, now(), 'more', 0, '', '{}' FROM repositories, generate_series(1, 10) n",
     "INSERT INTO pointer_moves (repository_id, name, to_snapshot, moved_at, cause) \
         SELECT repository_id, 'latest', number, created_at, cause FROM snapshots",
+    "INSERT INTO commit_snapshots (repository_id, build_id, commit, snapshot) \
+        SELECT repository_id, number, repeat('ab', 20), number FROM snapshots",
 ];
 
 /// Tables that grow with the service: nobody may read the whole of one.
-const LARGE: [&str; 18] = [
+const LARGE: [&str; 19] = [
     "builds",
     "tasks",
     "packages",
@@ -53,6 +55,7 @@ const LARGE: [&str; 18] = [
     "rpms",
     "snapshots",
     "pointer_moves",
+    "commit_snapshots",
     "project_chroots",
     "repositories",
     "users",
@@ -126,7 +129,7 @@ fn of_api() -> Vec<Asked> {
         api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
         api(
             format!("/snapshot/list/{OWNER}/{PROJECT}/fedora-44-x86_64?limit=100"),
-            4,
+            5,
         ),
         api(format!("/pointer/list/{OWNER}/{PROJECT}/fedora-44-x86_64"), 3),
         api(
@@ -183,7 +186,7 @@ fn of_pages() -> Vec<Asked> {
         page(below("package/package-00007/"), 4),
         page(below("monitor/?q=07"), 3),
         page(below("monitor/?sort=-package"), 3),
-        page(below("snapshots/"), 5),
+        page(below("snapshots/"), 6),
     ]
 }
 

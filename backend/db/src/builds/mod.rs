@@ -13,7 +13,7 @@ use diesel::{
     SelectableHelper as _,
 };
 use diesel_async::RunQueryDsl as _;
-use protocol::{BuildId, DirName, PackageName, PointerName};
+use protocol::{BuildId, CommitId, DirName, PackageName, PointerName};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::{Connection, DbResult, from_json, parse};
@@ -50,6 +50,9 @@ pub struct BuildOptions {
     /// Who gets the packages: those who follow this pointer. `None` and `latest` for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<PointerName>,
+    /// The commit that its source is, as the submitter says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
     /// Whether the submitter named chroots, which then count more than the package's denylist.
     pub chroots_named: bool,
     /// Chroots that the submitter left out, names or patterns.

@@ -199,9 +199,18 @@ pub struct Found {
     pub line: Line,
     /// Where its packages come from, if they were promoted.
     pub promoted_from: Option<Origin>,
+    /// The commit that its source is.
+    pub commit: Option<String>,
 }
 
-type FoundRow = (String, String, Option<String>, Option<Parsed<Origin>>, Row);
+type FoundRow = (
+    String,
+    String,
+    Option<String>,
+    Option<Parsed<Origin>>,
+    Option<String>,
+    Row,
+);
 
 /// A build of a live project.
 ///
@@ -209,17 +218,18 @@ type FoundRow = (String, String, Option<String>, Option<Parsed<Origin>>, Row);
 /// When the query fails.
 pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<Found>> {
     let text = format!(
-        "SELECT p.owner, p.name, u.name, b.promoted_from, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
+        "SELECT p.owner, p.name, u.name, b.promoted_from, b.commit, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
          LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ? AND p.deleted_at IS NULL"
     );
     let query =
-        Prepared::<(Text, Text, Nullable<Text>, Nullable<Jsonb>, Types)>::new(text, [Bind::from(id.0)]);
+        Prepared::<(Text, Text, Nullable<Text>, Nullable<Jsonb>, Nullable<Text>, Types)>::new(text, [Bind::from(id.0)]);
     let found: Option<FoundRow> = query.get_result(conn).await.optional()?;
-    Ok(found.map(|(owner, project, submitter, origin, row)| Found {
+    Ok(found.map(|(owner, project, submitter, origin, commit, row)| Found {
         owner,
         project,
         line: row.line(submitter),
         promoted_from: origin.map(|Parsed(origin)| origin),
+        commit,
     }))
 }
 

@@ -95,6 +95,8 @@ struct FactsRow {
     purge_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Text)]
     cause: String,
+    #[diesel(sql_type = Bool)]
+    of_commit: bool,
 }
 
 /// Snapshots of a repository whose files are there, by number.
@@ -104,7 +106,9 @@ struct FactsRow {
 pub async fn facts(conn: &mut Connection, repository: i64) -> DbResult<Vec<Facts>> {
     let rows: Vec<FactsRow> = diesel::sql_query(
         "SELECT s.number, s.created_at, s.purge_at, s.cause, (SELECT max(m.moved_at) FROM pointer_moves m
-             WHERE m.repository_id = s.repository_id AND m.from_snapshot = s.number) AS left_at
+             WHERE m.repository_id = s.repository_id AND m.from_snapshot = s.number) AS left_at,
+             EXISTS (SELECT 1 FROM commit_snapshots c WHERE c.repository_id = s.repository_id AND c.snapshot = s.number)
+                 AS of_commit
          FROM snapshots s WHERE s.repository_id = $1 AND s.purged_at IS NULL ORDER BY s.number",
     )
     .bind::<BigInt, _>(repository)
@@ -116,6 +120,7 @@ pub async fn facts(conn: &mut Connection, repository: i64) -> DbResult<Vec<Facts
         left_at: row.left_at,
         purge_at: row.purge_at,
         cause: row.cause,
+        of_commit: row.of_commit,
     };
     Ok(rows.into_iter().map(facts).collect())
 }
@@ -217,7 +222,7 @@ pub async fn decide(
         let object = format!("repository:{owner}/{}/{}", repository.dir, repository.chroot);
         let detail = serde_json::json!({
             "project_id": repository.project, "snapshots": due, "keep_snapshots": policy.snapshots,
-            "keep_days": policy.days,
+            "keep_days": policy.days, "keep_commit_days": policy.commit_days,
         });
         audit::record(conn, now, "service", "snapshot.purge", &object, detail).await
     })

@@ -13,6 +13,8 @@ pub struct Policy {
     pub snapshots: u32,
     /// Those that a pointer named within so many days are kept.
     pub days: u32,
+    /// Those that have an address by a commit are kept for so many days.
+    pub commit_days: u32,
     /// Time between the decision that something goes and its end; at least [`Policy::LEAST_GRACE`] counts.
     pub grace: TimeDelta,
     /// Most that a project may set for [`Policy::snapshots`], but for administrators.
@@ -26,6 +28,7 @@ impl Default for Policy {
         Self {
             snapshots: 20,
             days: 14,
+            commit_days: 30,
             grace: TimeDelta::hours(24),
             most_snapshots: 1_000,
             most_days: 3_650,
@@ -46,6 +49,8 @@ pub struct Facts {
     pub purge_at: Option<DateTime<Utc>>,
     /// Why it was made.
     pub cause: String,
+    /// Whether it has an address by the commit of a build.
+    pub of_commit: bool,
 }
 
 /// What uses snapshots at the moment.
@@ -104,6 +109,11 @@ impl Policy {
         earlier(now, days)
     }
 
+    /// Since when what a commit names is kept.
+    fn commits_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        earlier(now, TimeDelta::days(i64::from(self.commit_days)))
+    }
+
     /// What somebody asked of snapshots before this, and that is done, is forgotten.
     pub fn forgotten_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.kept_since(now).min(self.start_of_grace(now))
@@ -115,6 +125,7 @@ impl Policy {
         let kept_since = uses
             .oldest_build
             .map_or(kept_since, |build| kept_since.min(build));
+        let commits_since = self.commits_since(now);
         let mut newest_first: Vec<&Facts> = snapshots.iter().collect();
         newest_first.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.number));
         let mut verdict = Verdict::default();
@@ -124,7 +135,8 @@ impl Policy {
                 .map_or(snapshot.created_at, |left| left.max(snapshot.created_at));
             let kept = newer < self.snapshots as usize
                 || uses.named.contains(&snapshot.number)
-                || last_used >= kept_since;
+                || last_used >= kept_since
+                || (snapshot.of_commit && snapshot.created_at >= commits_since);
             let list = match (kept, snapshot.purge_at) {
                 (true, None) => &mut verdict.keep,
                 (true, Some(_)) => &mut verdict.spare,
@@ -162,6 +174,7 @@ mod tests {
             left_at: (number < count).then(|| at((number + 1 - count) * DAY)),
             purge_at: None,
             cause: String::new(),
+            of_commit: false,
         };
         (1..=count).map(one).collect()
     }
@@ -246,11 +259,15 @@ mod tests {
                 if next(3) == 0 {
                     snapshot.purge_at = Some(at(next(200) as i64 - 100));
                 }
+                snapshot.of_commit = next(5) == 0;
                 if next(4) == 0 {
                     snapshot.left_at = Some(at(-(next(50) as i64) * DAY));
                 }
             }
-            let policy = policy(next(10) as u32, next(20) as u32);
+            let policy = Policy {
+                commit_days: next(25) as u32,
+                ..policy(next(10) as u32, next(20) as u32)
+            };
             let uses = Uses {
                 named: (0..next(4)).map(|_| next(40) as i64).collect(),
                 oldest_build: (next(2) == 0).then(|| at(-(next(30) as i64) * DAY)),
@@ -268,6 +285,8 @@ mod tests {
                 assert!(count - number >= i64::from(policy.snapshots));
                 assert!(used < at(-i64::from(policy.days) * DAY));
                 assert!(uses.oldest_build.is_none_or(|build| used < build));
+                let young = facts.created_at >= at(-i64::from(policy.commit_days) * DAY);
+                assert!(!(facts.of_commit && young));
             }
             let judged = gone.len() + verdict.spare.len() + verdict.keep.len();
             assert_eq!(judged, all.len());

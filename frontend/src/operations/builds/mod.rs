@@ -41,6 +41,8 @@ pub struct BuildRequest {
     pub with_build: Option<i64>,
     /// The pointer that it goes to, as somebody named it; `None` or empty: as the project is set.
     pub pointer: Option<String>,
+    /// The commit that the source is, as somebody wrote it; `None` or empty: as the options say.
+    pub commit: Option<String>,
     /// Choices.
     pub options: BuildOptions,
 }

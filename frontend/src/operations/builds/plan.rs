@@ -10,6 +10,7 @@ use super::{BuildRequest, Plan, batch};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::commits;
 use crate::operations::bootstrap::{BOOTSTRAPS_OF_BUILD, ISOLATIONS_OR_UNCHANGED, wrong_choice};
 use crate::operations::project_settings::{allows, pointer_name};
 use crate::operations::projects::shown;
@@ -70,6 +71,7 @@ pub(super) async fn plan(
     }
     let mut options = request.options.clone();
     options.pointer = pointer(actor, project, request)?;
+    options.commit = commits::maybe(request.commit.as_deref())?.or(options.commit);
     options.chroots_named = !request.chroots.is_empty();
     options.chroots_excluded.clone_from(&request.exclude_chroots);
     if let Some(package) = package {

@@ -3,7 +3,7 @@
 use db::builds::{self, Build, NewBuild, Recipe, Source, Target};
 use db::package_edit::Package;
 use db::projects::Project;
-use protocol::{BuildId, ChrootName};
+use protocol::{BuildId, ChrootName, CommitId};
 
 use super::foreign::check_taken;
 use super::plan::plan;
@@ -63,7 +63,12 @@ pub async fn submit_source(
     recipe: Recipe,
     package: Option<&Package>,
 ) -> Result<BuildId, Error> {
-    let plan = plan(app, actor, project, request, package, 1).await?;
+    let mut plan = plan(app, actor, project, request, package, 1).await?;
+    // What is fetched counts more than what is said.
+    let fetched = recipe.fields.get("committish").and_then(|value| value.as_str());
+    if let Some(commit) = fetched.and_then(|text| CommitId::typed(text).ok()) {
+        plan.options.commit = Some(commit);
+    }
     let (source, targets) = (Source::Recipe(recipe), plan.targets(None));
     insert(
         app,

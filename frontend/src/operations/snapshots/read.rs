@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use db::commits;
 use db::pointers::{self, Moment, Pointer};
 use db::projects::Project;
 use db::repositories::Repository;
 use db::snapshots::{self, Package, Snapshot, Wanted};
-use protocol::{ChrootName, DirName, PointerName};
+use protocol::{BuildId, ChrootName, CommitId, DirName, PointerName};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::operations::commits::sentence;
 use crate::operations::projects::{find_project, shown};
+use crate::results::no_commit;
 
 /// The newest publication, by another name.
 const CURRENT: &str = "current";
@@ -61,15 +64,15 @@ pub async fn find(app: &App, owner: &str, dir: &str, chroot: &str) -> Result<Pla
     Ok(Place { project, repository })
 }
 
-/// The snapshot that a text names: a number, with or without `@`, the name of a pointer, or a time at which `latest`
-/// named it.
+/// The snapshot that a text names: a number, with or without `@`, the name of a pointer, a time at which `latest`
+/// named it, or a commit, of which it was the first to have the newest good build.
 ///
 /// # Errors
 /// 404 when there is none.
 pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, Error> {
     let missing = || {
         Error::NotFound(format!(
-            "{} has no snapshot '{}'; name its number, a pointer, or a time such as 2026-11-21T10:00:00Z.",
+            "{} has no snapshot '{}'; name its number, a pointer, a commit, or a time such as 2026-11-21T10:00:00Z.",
             place.shown(),
             shown(text)
         ))
@@ -83,6 +86,16 @@ pub async fn resolve(app: &App, place: &Place, text: &str) -> Result<Snapshot, E
         let Repository { dir, chroot, .. } = &place.repository;
         let of = (&place.project.owner, dir, chroot);
         pointers::at(&mut conn, of, &PointerName::latest(), time).await?
+    } else if let Ok(commit) = CommitId::typed(bare) {
+        let Repository { dir, chroot, .. } = &place.repository;
+        let of = (&place.project.owner, dir, chroot);
+        match commits::find(&mut conn, of, &commit).await? {
+            Some(found) => Some(found.snapshot),
+            None => {
+                let newest = commits::newest_build(&mut conn, of, &commit).await?;
+                return Err(Error::NotFound(sentence(&no_commit(newest, &commit, chroot))));
+            }
+        }
     } else if bare == PointerName::consistent().as_str() {
         pointers::find(&mut conn, id, &PointerName::consistent()).await?
     } else {
@@ -118,6 +131,19 @@ pub async fn moves(app: &App, place: &Place, before: Option<i64>, limit: i64) ->
 /// When the database fails.
 pub async fn list(app: &App, place: &Place, before: Option<i64>, limit: i64) -> Result<Vec<Snapshot>, Error> {
     Ok(snapshots::list(&mut *app.conn().await?, place.repository.id, before, limit).await?)
+}
+
+/// Commits whose builds are in some snapshots for the first time: the snapshot, the build, the commit.
+///
+/// # Errors
+/// When the database fails.
+pub async fn commits_of(
+    app: &App,
+    place: &Place,
+    rows: &[Snapshot],
+) -> Result<Vec<(i64, BuildId, CommitId)>, Error> {
+    let numbers: Vec<i64> = rows.iter().map(|row| row.number).collect();
+    Ok(commits::of_snapshots(&mut *app.conn().await?, place.repository.id, &numbers).await?)
 }
 
 /// Packages of a snapshot, by name.

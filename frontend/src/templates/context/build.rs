@@ -46,6 +46,8 @@ pub struct Submit {
     pub scratch: bool,
     /// The pointer that they go to.
     pub pointer: Field,
+    /// The commit that the source is.
+    pub commit: Field,
     /// The one where none is named.
     pub usual: String,
     /// Largest upload, for people.
@@ -277,6 +279,10 @@ pub struct Build {
     pub scratch: bool,
     /// The pointer that they go to in place of what everybody sees.
     pub pointer: Option<String>,
+    /// The commit that its source is.
+    pub commit: Option<String>,
+    /// Where what was built of that can be installed from, with what was there already.
+    pub by_commit: Vec<MiniRepository>,
     /// Whether the visitor may cancel it now.
     pub may_cancel: bool,
     /// Whether it has ended and the visitor may build its source again.

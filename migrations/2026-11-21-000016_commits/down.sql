@@ -1,0 +1,3 @@
+DROP TABLE commit_snapshots;
+DROP INDEX builds_commit;
+ALTER TABLE builds DROP COLUMN commit;
