@@ -8,6 +8,7 @@ use protocol::{ChrootName, FailureKind, PackageName};
 use repodata::{Nevra, RpmFile, SourceFacts, tag};
 
 use crate::error::JobError;
+use crate::software;
 
 fn bad(message: String) -> JobError {
     JobError::package(FailureKind::BadResult, message)
@@ -30,6 +31,8 @@ pub(crate) struct Expectation {
 pub(crate) struct Inspected {
     pub rpm: RpmFile,
     pub nevra: Nevra,
+    /// What it has for the catalogue of software.
+    pub software: Option<Vec<u8>>,
 }
 
 /// Parses a file and checks payload, name, architecture and identity.
@@ -63,7 +66,9 @@ pub(crate) fn rpm(path: &Path, artifact: &Artifact, expected: &Expectation) -> R
     if let Some(package) = &expected.package {
         source_package(&rpm, &nevra, package)?;
     }
-    Ok(Inspected { rpm, nevra })
+    reader.seek(SeekFrom::Start(rpm.header_end()))?;
+    let software = software::of_package(&rpm, &mut reader, name.as_str())?;
+    Ok(Inspected { rpm, nevra, software })
 }
 
 fn architecture(rpm: &RpmFile, nevra: &Nevra, expected: &Expectation) -> Result<(), JobError> {

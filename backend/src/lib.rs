@@ -41,6 +41,7 @@ mod set_up_project;
 mod settle;
 mod sign;
 mod snapshot;
+mod software;
 mod store_log;
 mod store_snapshot;
 

@@ -13,6 +13,7 @@ use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore, Zc
 
 use crate::error::JobError;
 use crate::members::Members;
+use crate::software::{self, Catalogue, Software};
 
 /// Seconds that a frame which no snapshot names counts as stored. Those who tidy up leave it alone for much longer.
 const TRUST: i64 = 3600;
@@ -44,6 +45,7 @@ pub(crate) struct Held {
     frames: Frames,
     /// Frames that the store has, and when they were written: seconds since 1970.
     stored: HashMap<Digest, i64>,
+    software: Software,
 }
 
 /// How the next snapshot differs from its parent, and from what is kept.
@@ -69,6 +71,8 @@ pub(crate) struct Made {
     pub zchunks: Vec<Zchunk>,
     /// What to write first: the frames that the store may lack.
     pub frames: Vec<(Digest, Bytes)>,
+    /// What packages have of software, where that is wanted.
+    pub catalogue: Option<Catalogue>,
 }
 
 impl Next {
@@ -92,6 +96,7 @@ impl Held {
             buckets: Buckets::new(compression).map_err(JobError::fail)?,
             frames: Frames::default(),
             stored: HashMap::new(),
+            software: Software::default(),
         })
     }
 
@@ -174,7 +179,9 @@ impl Held {
     ) -> Result<Made, JobError> {
         if !next.follows {
             self.stored.retain(|_, written| now - *written < TRUST);
+            self.software.distrust();
         }
+        self.software.remove(&next.gone);
         let gone: Vec<String> = next.gone.iter().map(hex::encode).collect();
         self.buckets
             .change(&mut self.frames, &gone, missing)
@@ -193,7 +200,24 @@ impl Held {
             frames: new.map(|(digest, bytes)| (*digest, bytes.clone())).collect(),
             plans,
             zchunks: Vec::new(),
+            catalogue: None,
         })
+    }
+
+    /// Adds the catalogue of software to what was made, with what the packages that came have; of a repository of that name,
+    /// if it is wanted. Costs nothing where no package that has software came or went.
+    ///
+    /// # Errors
+    /// When what is stored of a package cannot be read.
+    pub fn add_catalogue(
+        &mut self,
+        made: &mut Made,
+        new: Vec<(Digest, software::New)>,
+        origin: Option<&str>,
+    ) -> Result<(), JobError> {
+        self.software.add(new);
+        made.catalogue = self.software.catalogue(origin)?;
+        Ok(())
     }
 
     /// Makes zchunk files of what was made, of the same frames. The checksum of each reads the whole file, as its header
@@ -218,16 +242,18 @@ impl Held {
     /// Remembers that all frames are in the store, some since `now`.
     pub fn are_stored(&mut self, new: &[Digest], now: i64) {
         self.stored.extend(new.iter().map(|digest| (*digest, now)));
+        self.software.is_stored();
     }
 
     /// Forgets what the store has, so that all of it is written again.
     pub fn distrust(&mut self) {
         self.stored.clear();
+        self.software.distrust();
     }
 
     fn bytes(&self) -> usize {
         let frames: usize = self.frames.0.values().map(Bytes::len).sum();
-        frames + self.members.len() * size_of::<(i64, Digest)>()
+        frames + self.software.bytes() + self.members.len() * size_of::<(i64, Digest)>()
     }
 }
 

@@ -207,9 +207,11 @@ async fn prepare(
     let scratch = tempfile::Builder::new()
         .prefix("publish-")
         .tempdir_in(&context.scratch_dir)?;
-    let mut unsigned = Vec::new();
+    let (mut unsigned, mut software) = (Vec::new(), Vec::new());
     for (index, artifact) in task.manifest.iter().enumerate() {
-        unsigned.push(fetch(context, (build, task), index, artifact, &expected, scratch.path()).await?);
+        let (one, of_one) = fetch(context, (build, task), index, artifact, &expected, scratch.path()).await?;
+        software.extend(of_one.map(|packed| (one.sha256.clone(), packed)));
+        unsigned.push(one);
     }
     let known = if build.is_set() {
         leave_out_known(context, repository, task, &mut unsigned).await?
@@ -239,6 +241,7 @@ async fn prepare(
     files.extend(result_files::of_success(context, build, &rows, spec).await?);
     context.faults.pass("publish_task.after_store");
     let mut conn = context.conn().await?;
+    db::software::insert(&mut conn, &software, (context.clock)()).await?;
     let same = project.settings.same_nevra();
     if let Err(error) = db::rpms::insert(&mut conn, task.id.0, &rows, same).await {
         let waited = (task.id.0, &unsigned_digests[..]);
@@ -294,6 +297,7 @@ pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
     }
 }
 
+/// Fetches a package and looks into it; besides, what it has for the catalogue of software.
 async fn fetch(
     context: &Context,
     (build, task): (&Build, &TaskRow),
@@ -301,7 +305,7 @@ async fn fetch(
     artifact: &Artifact,
     expected: &Expectation,
     scratch: &Path,
-) -> Result<Unsigned, JobError> {
+) -> Result<(Unsigned, Option<Vec<u8>>), JobError> {
     let index = u32::try_from(index).map_err(JobError::fail)?;
     let key = if build.source_kind != "rpm_upload" {
         StorageKey::Quarantine {
@@ -339,12 +343,13 @@ async fn fetch(
     let inspected = context
         .compute(move || inspect::rpm(&file, &name, &expectation))
         .await?;
-    Ok(Unsigned {
+    let unsigned = Unsigned {
         path,
         sha256: hashed.sha256.to_string(),
         rpm: inspected.rpm,
         nevra: inspected.nevra.to_string(),
-    })
+    };
+    Ok((unsigned, inspected.software))
 }
 
 /// A package above the limit is its packager's trouble, and stays that; other trouble of the store passes.

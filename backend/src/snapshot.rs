@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::JobError;
 use crate::groups::Groups;
 use crate::metadata::{Held, Next};
+use crate::software;
 use crate::store_snapshot::Stored;
 
 /// Why a snapshot is made.
@@ -29,7 +30,7 @@ pub enum Cause {
     Removal(protocol::BuildId, usize),
     /// Somebody asked for it.
     Regenerate,
-    /// The groups of packages changed.
+    /// The groups of packages changed, or what else is in the metadata besides packages.
     Groups,
     /// Packages of another project, named here.
     Fork(String),
@@ -48,7 +49,7 @@ impl fmt::Display for Cause {
             Self::Removal(build, 0) => write!(f, "build {build} deleted"),
             Self::Removal(build, more) => write!(f, "build {build} and {more} more deleted"),
             Self::Regenerate => f.write_str("regenerate"),
-            Self::Groups => f.write_str("groups"),
+            Self::Groups => f.write_str("groups or settings"),
             Self::Fork(from) => write!(f, "fork of {from}"),
             Self::Request(why) => f.write_str(why),
             Self::Key(key) => write!(f, "signed with key {key}"),
@@ -187,7 +188,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         db::snapshot_requests::made(&mut conn, request, parent).await?;
         return Ok(Try::Published(parent));
     }
-    let stored = db::rpms::fragments(&mut conn, &next.missing).await?;
+    let mut stored = db::rpms::fragments(&mut conn, &next.missing).await?;
     if stored.len() < next.missing.len() {
         // What no snapshot names was removed in between.
         return Ok(Try::Overtaken);
@@ -200,10 +201,14 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         held.distrust();
     }
     let (content, added, removed) = next.take_lists();
+    let origin = software::origin(project.owner.as_str(), base.dir.as_str());
+    let origin = project.settings.appstream.then_some(origin);
     let (held, made) = context
         .compute(move || {
+            let software = software::take(&mut stored)?;
             let missing = read(stored)?;
             let mut made = held.advance(number, next, &missing, timestamp)?;
+            held.add_catalogue(&mut made, software, origin.as_deref())?;
             if wanted == Some(MetadataCompression::Zchunk) {
                 held.add_zchunks(&mut made)?;
             }

@@ -369,7 +369,10 @@ mod tests {
             dependencies: &[],
         }
         .text();
-        let url = format!("/alice/tools/debian-12-$basearch/ab/ab/{}/mirrorlist\n", "ab".repeat(20));
+        let url = format!(
+            "/alice/tools/debian-12-$basearch/ab/ab/{}/mirrorlist\n",
+            "ab".repeat(20)
+        );
         assert!(text.contains(&url), "{text}");
     }
 

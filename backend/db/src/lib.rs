@@ -40,6 +40,7 @@ mod schema;
 pub mod seed;
 pub mod snapshot_requests;
 pub mod snapshots;
+pub mod software;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -10,7 +10,7 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 
 use crate::connect::{Connection, DbError, DbResult};
 use crate::read::{Bind, Prepared};
-use crate::schema::{repositories, rpms, tasks};
+use crate::schema::{package_software, repositories, rpms, tasks};
 
 /// A package to publish.
 #[derive(Debug, Clone, Insertable)]
@@ -251,11 +251,16 @@ pub async fn published_in(conn: &mut Connection, task: i64) -> DbResult<Option<i
 }
 
 /// The part of a row that metadata is made of.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = rpms)]
+#[derive(Queryable)]
 pub struct StoredFragments {
     /// RPM tag Name.
     pub name: String,
+    /// RPM tag Epoch, 0 if absent.
+    pub epoch: i32,
+    /// RPM tag Version.
+    pub version: String,
+    /// RPM tag Release.
+    pub release: String,
     /// SHA-256 of the signed file, which is the pkgid.
     pub sha256: String,
     /// zstd-compressed fragment.
@@ -264,6 +269,8 @@ pub struct StoredFragments {
     pub filelists_xml: Vec<u8>,
     /// zstd-compressed fragment.
     pub other_xml: Vec<u8>,
+    /// A JSON list of what it has for the catalogue of software, compressed by zstd, if anything.
+    pub software: Option<Vec<u8>>,
 }
 
 /// A package as snapshots name it: `rpms.id` and the SHA-256 of the signed file.
@@ -339,10 +346,22 @@ pub(crate) async fn drop_scratch(conn: &mut Connection, builds: &[i64]) -> DbRes
 /// # Errors
 /// When the query fails.
 pub async fn fragments(conn: &mut Connection, ids: &[i64]) -> DbResult<Vec<StoredFragments>> {
+    let software = package_software::table.on(rpms::unsigned_sha256.eq(package_software::unsigned_sha256));
     Ok(rpms::table
+        .left_join(software)
         .filter(rpms::id.eq_any(ids))
         .order(rpms::id)
-        .select(StoredFragments::as_select())
+        .select((
+            rpms::name,
+            rpms::epoch,
+            rpms::version,
+            rpms::release,
+            rpms::sha256,
+            rpms::primary_xml,
+            rpms::filelists_xml,
+            rpms::other_xml,
+            package_software::components.nullable(),
+        ))
         .load(conn)
         .await?)
 }

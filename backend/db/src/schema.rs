@@ -111,6 +111,9 @@ diesel::table! {
     }
 }
 diesel::table! {
+    package_software (unsigned_sha256) { unsigned_sha256 -> Text, components -> Binary, claimed_at -> Timestamptz, }
+}
+diesel::table! {
     loose_blobs (sha256) { sha256 -> Text, since -> Nullable<Timestamptz>, deleting_at -> Nullable<Timestamptz>, }
 }
 diesel::table! { removed_packages (id) { id -> BigInt, } }
@@ -203,6 +206,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     tasks,
     log_chunks,
     rpms,
+    package_software,
     snapshots,
     jobs,
     audit,

@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), JobError> {
     delete_condemned(context).await?;
     let now = (context.clock)();
     let before = context.retention.start_of_grace(now);
+    db::software::forget(&mut *context.conn().await?, before).await?;
     let suspects = db::blobs::suspects(&mut *context.conn().await?, before, now).await?;
     if !suspects.is_empty() {
         let mut unlisted: HashSet<String> = suspects.iter().cloned().collect();

@@ -124,7 +124,10 @@ async fn a_commit_is_installed_with_what_was_there_when_it_was_built() {
         house.results_url
     );
     Machine::with(&plain).install("motd").await;
-    assert_eq!(repo_file(&house, &commit('a').as_str().to_uppercase()).await.0, 200);
+    assert_eq!(
+        repo_file(&house, &commit('a').as_str().to_uppercase()).await.0,
+        200
+    );
     let shown = api
         .get(&format!("/snapshot/show/alice/tools/{CHROOT}/{}", commit('a')))
         .await;
@@ -136,7 +139,10 @@ async fn a_commit_is_installed_with_what_was_there_when_it_was_built() {
     assert_eq!(listed["items"][0]["commits"], json!([]));
     let page = house.page(&format!("/coprs/alice/tools/build/{first}/")).await;
     let address = format!("?commit={}", commit('a'));
-    assert!(page.contains("Install this commit") && page.contains(&address), "{page}");
+    assert!(
+        page.contains("Install this commit") && page.contains(&address),
+        "{page}"
+    );
     let page = house.page("/coprs/alice/tools/snapshots/").await;
     assert!(page.contains(&address), "{page}");
 

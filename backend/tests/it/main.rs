@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod api;
+mod appstream;
 mod commits;
 mod deletion;
 mod devel;

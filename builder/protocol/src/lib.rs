@@ -17,8 +17,8 @@ pub mod verdict;
 pub use chroot::{BuildRoot, ChrootDefinition, MetadataCompression, PackageManager, RepositorySource};
 pub use identity::ServiceIdentity;
 pub use names::{
-    BuildId, BuilderName, ChrootName, CommitId, DirName, FileName, GroupName, NameError, OwnerName, PackageName,
-    PointerName, ProjectName, ProjectPattern, Sha256, TaskId, UserName,
+    BuildId, BuilderName, ChrootName, CommitId, DirName, FileName, GroupName, NameError, OwnerName,
+    PackageName, PointerName, ProjectName, ProjectPattern, Sha256, TaskId, UserName,
 };
 pub use pattern::fnmatch;
 pub use repo_entry::{RepoEntry, RepoEntryError, RepoTarget};

@@ -443,7 +443,14 @@ mod tests {
         assert_eq!(commit.folder(), format!("01/23/{commit}"));
         assert!(CommitId::typed(&"a".repeat(64)).is_ok());
         assert!(sha1.parse::<CommitId>().is_err(), "one spelling in addresses");
-        for bad in ["", "main", &"a".repeat(39), &"a".repeat(41), &"g".repeat(40), &"é".repeat(20)] {
+        for bad in [
+            "",
+            "main",
+            &"a".repeat(39),
+            &"a".repeat(41),
+            &"g".repeat(40),
+            &"é".repeat(20),
+        ] {
             let said = CommitId::typed(bad).unwrap_err().to_string();
             assert!(said.contains("use the whole hash"), "{said}");
         }

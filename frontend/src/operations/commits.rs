@@ -62,7 +62,11 @@ pub async fn check(
 pub(in crate::operations) fn sentence(why: &str) -> String {
     let mut letters = why.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
-    format!("{}{}.", first.map(String::from).unwrap_or_default(), letters.as_str())
+    format!(
+        "{}{}.",
+        first.map(String::from).unwrap_or_default(),
+        letters.as_str()
+    )
 }
 
 /// URL of the `.repo` file of a commit.

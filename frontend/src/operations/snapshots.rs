@@ -24,7 +24,9 @@ use crate::error::Error;
 pub use choose::Choice;
 pub use into::{other, promote_into};
 pub use many::{Goal, move_many};
-pub use read::{Difference, Place, commits_of, difference, find, list, moves, packages, pointers_of, resolve};
+pub use read::{
+    Difference, Place, commits_of, difference, find, list, moves, packages, pointers_of, resolve,
+};
 use read::{content, current, named};
 
 /// Longest reason, in bytes.

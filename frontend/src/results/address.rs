@@ -171,9 +171,8 @@ fn results(owner: OwnerName, dir: DirName, rest: &[&str]) -> Option<Address> {
             let item = item(directory, rest)?;
             // A snapshot is where a mirrorlist leads; and `latest.json` tells where a pointer is.
             let sensible = match (&at, &item) {
-                (At::Number(_), Item::Mirrorlist) | (At::Number(_) | At::Time(_) | At::Commit(_), Item::Latest) => {
-                    false
-                }
+                (At::Number(_), Item::Mirrorlist)
+                | (At::Number(_) | At::Time(_) | At::Commit(_), Item::Latest) => false,
                 // A small repository is not part of a snapshot.
                 (At::Pointer(name), Item::Mini(..)) => *name == PointerName::latest() && directory == *chroot,
                 (_, Item::Mini(..)) => false,
@@ -368,7 +367,10 @@ mod tests {
             ("/comps.xml", Item::Comps),
             (
                 "/00000012-hello/a-1.rpm",
-                Item::Build("00000012-hello".parse().unwrap(), Wanted::File("a-1.rpm".parse().unwrap())),
+                Item::Build(
+                    "00000012-hello".parse().unwrap(),
+                    Wanted::File("a-1.rpm".parse().unwrap()),
+                ),
             ),
         ] {
             assert_eq!(item(&format!("{base}{path}")), Some((at(), wanted)), "{path}");

@@ -34,9 +34,9 @@ use url::Url;
 
 use crate::results::address::Address;
 pub(crate) use crate::results::at::At;
-pub(crate) use crate::results::past::no_commit;
 use crate::results::cache::Cache;
 use crate::results::error::GatewayError;
+pub(crate) use crate::results::past::no_commit;
 pub(crate) use crate::results::served::Served;
 
 /// How long a request waits for a store that does not answer; dnf gives up after 30 s without data.

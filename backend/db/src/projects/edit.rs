@@ -81,12 +81,13 @@ pub async fn edit(
         if let Some(chroots) = edit.chroots {
             set_chroots_in(conn, project.id, &project.name, chroots, now).await?;
         }
-        if devel == (true, false) {
+        let leaves_devel = devel == (true, false);
+        if leaves_devel || before.settings.appstream != settings.appstream {
             let job = Job::Republish {
                 project: project.id,
                 chroot: None,
                 repository: None,
-                release: true,
+                release: leaves_devel,
             };
             jobs::enqueue(conn, &job, now).await?;
         }

@@ -221,16 +221,20 @@ pub async fn find(conn: &mut Connection, id: BuildId) -> DbResult<Option<Found>>
         "SELECT p.owner, p.name, u.name, b.promoted_from, b.commit, {COLUMNS} FROM builds b JOIN projects p ON p.id = b.project_id \
          LEFT JOIN users u ON u.id = b.submitter WHERE b.id = ? AND p.deleted_at IS NULL"
     );
-    let query =
-        Prepared::<(Text, Text, Nullable<Text>, Nullable<Jsonb>, Nullable<Text>, Types)>::new(text, [Bind::from(id.0)]);
+    let query = Prepared::<(Text, Text, Nullable<Text>, Nullable<Jsonb>, Nullable<Text>, Types)>::new(
+        text,
+        [Bind::from(id.0)],
+    );
     let found: Option<FoundRow> = query.get_result(conn).await.optional()?;
-    Ok(found.map(|(owner, project, submitter, origin, commit, row)| Found {
-        owner,
-        project,
-        line: row.line(submitter),
-        promoted_from: origin.map(|Parsed(origin)| origin),
-        commit,
-    }))
+    Ok(
+        found.map(|(owner, project, submitter, origin, commit, row)| Found {
+            owner,
+            project,
+            line: row.line(submitter),
+            promoted_from: origin.map(|Parsed(origin)| origin),
+            commit,
+        }),
+    )
 }
 
 /// Some builds of live projects with the names of owner and project, by number.

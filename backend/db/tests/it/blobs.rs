@@ -40,6 +40,7 @@ async fn every_column_that_names_a_blob_is_known() {
         // Of what is no blob.
         "api_tokens.token_sha256",
         "login_links.token_sha256",
+        "package_software.unsigned_sha256",
         "promoted_packages.unsigned_sha256",
         "rpms.unsigned_sha256",
         "sessions.token_sha256",
