@@ -27,7 +27,7 @@ async fn the_timeline_shows_what_changed_and_where_pointers_are() {
         .page(&format!("{path}snapshots/?chroot={CHROOT}&from=1&to=2"))
         .await;
     assert!(
-        compared.contains("From 1 to 2") && compared.contains("hello-1-1.noarch"),
+        compared.contains("From snapshot 1 to 2") && compared.contains("hello-1-1.noarch"),
         "{compared}"
     );
     let back = alice.page(&format!("{path}snapshots/?from=2&to=1")).await;

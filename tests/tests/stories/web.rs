@@ -76,15 +76,19 @@ fn hyper_util_connector() -> hyper_util::client::legacy::connect::HttpConnector 
 async fn a_packager_does_it_all_in_the_browser() {
     let service = Service::shared().unwrap();
     let browser = Browser::start().await.unwrap();
-    let told = story(&service, &browser.client).await;
-    let pictures = screenshots(&browser.client, &service).await;
+    let seen = see(&service, &browser.client).await;
     browser.stop().await;
-    let build = told.unwrap();
-    pictures.unwrap();
-    assert_eq!(end(&service, build).await, "succeeded");
+    seen.unwrap();
     let machine = Machine::new(&service, "webber", "by-web").await.unwrap();
     machine.run(&["install", "motd-koper"]).unwrap();
     assert_eq!(machine.chroot("motd-koper").unwrap().trim(), "hello from koper");
+}
+
+/// Goes through the story, and looks at all pages once the build is there.
+async fn see(service: &Service, page: &Client) -> anyhow::Result<()> {
+    let build = story(service, page).await?;
+    assert_eq!(end(service, build).await, "succeeded");
+    screenshots(page, service, build).await
 }
 
 async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
@@ -156,20 +160,24 @@ async fn story(service: &Service, page: &Client) -> anyhow::Result<u64> {
 }
 
 /// Pictures of each page at phone and desktop width, for people to look at, kept where `KOPER_TEST_PICTURES` says.
-async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
+async fn screenshots(page: &Client, service: &Service, build: u64) -> anyhow::Result<()> {
+    let of_build = format!("coprs/webber/by-web/build/{build}/");
     let pages = [
         "",
         "coprs/add/",
         "coprs/webber/by-web/",
         "coprs/webber/by-web/add_build/",
+        "coprs/webber/by-web/import/",
         "coprs/webber/by-web/builds/",
-        "coprs/webber/by-web/snapshots/?to=1",
+        &of_build,
+        "coprs/webber/by-web/snapshots/?to=2",
         "coprs/webber/by-web/keys/",
+        "coprs/webber/by-web/edit/",
         "api/",
     ];
     for (width, height) in [(390, 844), (1280, 900)] {
-        page.set_window_size(width, height).await?;
         for path in pages {
+            page.set_window_size(width, height).await?;
             page.goto(&format!("{}/{path}", service.url())).await?;
             let wide = page
                 .execute(
@@ -182,6 +190,12 @@ async fn screenshots(page: &Client, service: &Service) -> anyhow::Result<()> {
                 "/{path} is wider than {width} pixels by {wide}"
             );
             if let Some(folder) = std::env::var_os("KOPER_TEST_PICTURES") {
+                let tall = page
+                    .execute("return document.documentElement.scrollHeight", Vec::new())
+                    .await?;
+                let tall = tall.as_u64().and_then(|tall| u32::try_from(tall).ok());
+                // The window's frame takes some of its height.
+                page.set_window_size(width, tall.unwrap_or(height) + 200).await?;
                 let name = format!(
                     "{}-{width}.png",
                     path.trim_end_matches('/').replace(['/', '?'], "_")
