@@ -63,9 +63,11 @@ pub(crate) async fn run(context: &Context, repository: i64) -> Result<(), JobErr
         let names: HashSet<PointerName> = all.iter().map(|(name, _)| name.clone()).collect();
         for (name, snapshot) in all {
             put(context, &project, &now, name, snapshot).await?;
+            context.faults.pass("write_pointers.after_one");
         }
         context.faults.pass("write_pointers.before_removal");
         remove_others(context, &project, &now, &names).await?;
+        context.faults.pass("write_pointers.before_end");
         written = Some(now.generation);
     }
 }

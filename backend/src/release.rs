@@ -9,5 +9,12 @@ use crate::error::JobError;
 /// When the database cannot be reached.
 pub async fn release(context: &Context) -> Result<usize, JobError> {
     let mut conn = context.conn().await?;
-    Ok(db::gates::release(&mut conn, (context.clock)()).await?)
+    let now = (context.clock)();
+    if !db::gates::any_due(&mut conn, now).await? {
+        return Ok(0);
+    }
+    context.faults.pass("release.before_requests");
+    let released = db::gates::release(&mut conn, now).await?;
+    context.faults.pass("release.after_requests");
+    Ok(released)
 }

@@ -160,6 +160,18 @@ struct Due {
     object: String,
 }
 
+/// Whether the time of some result has come.
+///
+/// # Errors
+/// When the query fails.
+pub async fn any_due(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<bool> {
+    let due = test_results::table
+        .filter(test_results::release_at.le(now))
+        .filter(test_results::released_at.is_null())
+        .filter(test_results::passed.eq(true));
+    Ok(diesel::select(diesel::dsl::exists(due)).get_result(conn).await?)
+}
+
 /// Asks for the snapshots that give users what passed its test long enough ago, unless a test of the same build, or of a
 /// snapshot, failed since. Returns how many.
 ///

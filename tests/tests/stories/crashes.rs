@@ -1,5 +1,6 @@
 //! kill -9 anywhere: nothing is lost, and clients never see a broken repository.
 
+mod gates;
 mod keys;
 mod minis;
 mod promote;
@@ -257,6 +258,7 @@ async fn a_backend_killed_while_pointers_move() {
 fn the_backend_dies_in_each_of_its_places() {
     let stories = [
         include_str!("crashes.rs"),
+        include_str!("crashes/gates.rs"),
         include_str!("crashes/keys.rs"),
         include_str!("crashes/promote.rs"),
         include_str!("crashes/minis.rs"),

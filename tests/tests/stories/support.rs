@@ -88,6 +88,26 @@ pub async fn snapshot(service: &Service, project: &str) -> u64 {
     json["snapshot"].as_u64().unwrap()
 }
 
+/// Asks the service's database; the service's own clock cannot be moved.
+pub fn sql(service: &Service, text: &str) -> String {
+    let up = fs_err::read_to_string(service.data().join("up.json")).unwrap();
+    let up: serde_json::Value = serde_json::from_str(&up).unwrap();
+    let asked = std::process::Command::new("psql")
+        .args([
+            up["database_url"].as_str().unwrap(),
+            "-qAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            text,
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(asked.status.success(), "{said}");
+    String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+}
+
 /// What a packager reads of a failed build: the build page's text.
 pub async fn page(service: &Service, build: u64) -> anyhow::Result<String> {
     Ok(reqwest::get(format!("{}/coprs/build/{build}", service.url()))

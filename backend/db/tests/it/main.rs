@@ -8,6 +8,7 @@ mod changes;
 mod deletion;
 mod directories;
 mod events;
+mod gates;
 mod jobs;
 mod keys;
 mod locks;

@@ -368,6 +368,22 @@ async fn several_pointers_move_together_or_not_at_all() {
             .is_err()
     );
     nothing(conn).await;
+    // The connection breaks there.
+    conn.batch_execute(
+        "CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); RETURN NEW; END'",
+    )
+    .await
+    .unwrap();
+    {
+        let other = &mut *pool.get().await.unwrap();
+        assert!(
+            pointers::shift_all(other, &with_third(third, Some(0)), now)
+                .await
+                .is_err()
+        );
+    }
+    nothing(conn).await;
     conn.batch_execute("DROP TRIGGER fault ON pointers")
         .await
         .unwrap();

@@ -1,33 +1,12 @@
 //! kill -9 while what need not be kept goes.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use testkit::{CHROOT, Client, Copr, Service};
 
 use super::{survives, turn};
-use crate::support::{project, snapshot};
-
-/// Asks the service's database; the service's own clock cannot be moved.
-fn sql(service: &Service, text: &str) -> String {
-    let up = fs_err::read_to_string(service.data().join("up.json")).unwrap();
-    let up: serde_json::Value = serde_json::from_str(&up).unwrap();
-    let asked = Command::new("psql")
-        .args([
-            up["database_url"].as_str().unwrap(),
-            "-qAt",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            text,
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
-    assert!(asked.status.success(), "{said}");
-    String::from_utf8_lossy(&asked.stdout).trim().to_owned()
-}
+use crate::support::{project, snapshot, sql};
 
 /// Something for each step: metadata that is being deleted, and a package that is gone but for its place in lists. Its
 /// fragment is a zstd frame of one raw block.
