@@ -138,5 +138,5 @@ async fn copy(context: &Context, from: &Project, to: &Project, piece: &Piece) ->
     let mut conn = context.conn().await?;
     db::rpms::insert(&mut conn, task.id.0, &rows, to.settings.same_nevra())
         .await
-        .map_err(|e| duplicate(e, &rows))
+        .map_err(|e| duplicate(e, false))
 }

@@ -81,7 +81,7 @@ async fn copy(
     let mut conn = context.conn().await?;
     db::rpms::insert(&mut conn, piece.task.0, &rows, to.settings.same_nevra())
         .await
-        .map_err(|e| duplicate(e, &rows))
+        .map_err(|e| duplicate(e, false))
 }
 
 /// Where the results of the original build are, and where those of the copy go.

@@ -254,7 +254,7 @@ async fn prepare(
                 "another import is just bringing the same packages",
             ));
         }
-        return Err(duplicate(error, &rows));
+        return Err(duplicate(error, build.is_foreign()));
     }
     Ok(Prepared {
         files,
@@ -281,20 +281,29 @@ async fn leave_out_known(
     Ok(ids.filter(|id| served.binary_search(id).is_err()).collect())
 }
 
-pub(crate) fn duplicate(error: DbError, rows: &[NewRpm]) -> JobError {
-    match error {
-        DbError::Duplicate(_) => {
-            let names: Vec<String> = rows.iter().map(|r| r.file_name.clone()).collect();
-            JobError::package(
-                FailureKind::DuplicateNevra,
-                format!(
-                    "the repository has a package of the same name, version and release already ({}); raise Version or Release in the spec, or delete the build that made it (a setting of the project lets newer builds replace packages)",
-                    names.join(", ")
-                ),
-            )
-        }
-        other => other.into(),
+/// Most file names in one sentence.
+const NAMED: usize = 5;
+
+/// What its owner reads when a package cannot come, as there is another of the same name, version and release.
+pub(crate) fn duplicate(error: DbError, is_foreign: bool) -> JobError {
+    let DbError::Duplicate(files) = error else {
+        return error.into();
+    };
+    let all: Vec<&str> = files.split(", ").collect();
+    let mut names = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if all.len() > NAMED {
+        names = format!("{names} and {} more", all.len() - NAMED);
     }
+    let advice = if is_foreign {
+        "with other contents; nothing of this came. Delete the build that brought the other, or let newer packages replace those of the same version, which is a setting of the project (replace_same_nevra), and try again"
+    } else {
+        "; raise Version or Release in the spec, or delete the build that made it (a setting of the project lets newer builds replace packages)"
+    };
+    let space = if is_foreign { " " } else { "" };
+    let sentence = format!(
+        "the repository has a package of the same name, version and release already ({names}){space}{advice}"
+    );
+    JobError::package(FailureKind::DuplicateNevra, sentence)
 }
 
 /// Fetches a package and looks into it; besides, what it has for the catalogue of software.

@@ -309,9 +309,56 @@ async fn other_content_under_the_same_name_is_refused() {
     assert_eq!(first.state(), "succeeded", "{:?}", first.tasks);
     elsewhere.package("one", "other");
     elsewhere.index();
+    elsewhere.package("two", "second");
+    elsewhere.index();
     let message = refused(&house, &api, &elsewhere).await;
-    assert!(message.contains("already (one-1.0-1.noarch.rpm)"), "{message}");
+    for words in [
+        "already (one-1.0-1.noarch.rpm) with other contents",
+        "replace_same_nevra",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
     let machine = Machine::new(&house, "alice", "tools").await;
     machine.install("one").await;
     assert_eq!(machine.reads("one"), "first");
+}
+
+/// The same where the project lets newer packages replace others: what is there now comes, whichever it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_content_under_the_same_name_replaces_where_the_project_says_so() {
+    let (house, api, elsewhere) = alices().await;
+    let wish = json!({"replace_same_nevra": true});
+    api.done("/project/edit/alice/tools", wish).await;
+    let file = elsewhere.repo().join("packages/one.rpm");
+    elsewhere.package("two", "second");
+    elsewhere.package("one", "first");
+    let first = fs_err::read(&file).unwrap();
+    elsewhere.package("one", "other");
+    let other = fs_err::read(&file).unwrap();
+    // There and back again, and each time only once.
+    for (number, (content, reads)) in [(&first, "first"), (&other, "other"), (&first, "first")]
+        .into_iter()
+        .enumerate()
+    {
+        fs_err::write(&file, content).unwrap();
+        elsewhere.index();
+        for _ in 0..2 {
+            let build = import(&house, &api, json!({"url": elsewhere.url})).await;
+            assert_eq!(build.state(), "succeeded", "{:?}", build.tasks);
+        }
+        let snapshot = newest(&api).await;
+        let changed = if number == 0 { (2, 0) } else { (1, 1) };
+        assert_eq!(
+            (&snapshot["number"], &snapshot["added"], &snapshot["removed"]),
+            (&json!(number + 2), &json!(changed.0), &json!(changed.1)),
+            "{number}"
+        );
+        let machine = Machine::new(&house, "alice", "tools").await;
+        assert_eq!(machine.sees().await, ["one-1.0", "two-1.0"]);
+        machine.install("one").await;
+        assert_eq!(machine.reads("one"), reads, "{number}");
+    }
+    let before = Machine::at(&house, "alice", "tools", "3").await;
+    before.install("one").await;
+    assert_eq!(before.reads("one"), "other", "what was, stays");
 }

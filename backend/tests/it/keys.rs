@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use storage::StorageKey;
 use tempfile::TempDir;
 
+use crate::api::Api;
 use crate::house::{CHROOT, House, eventually, run};
 use crate::machine::Machine;
 
@@ -237,6 +238,7 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
         .done(&format!("/snapshot/rollback/alice/tools/{CHROOT}"), again)
         .await;
     assert_eq!(there.get("signed_anew"), None, "{there}");
+    several_move_only_to_what_can_be_verified(&house, &api, old_snapshot).await;
     // What lies in the folders of builds verifies as well, as soon as the frontend looks anew.
     let folder = format!("{}/alice/tools/{CHROOT}/{:08}-motd/", house.results_url, motd.0);
     let listing = text(&folder).await;
@@ -255,6 +257,40 @@ async fn machines_follow_a_new_key_and_forget_a_revoked_one() {
             .then_some(())
     })
     .await;
+}
+
+/// Together with others a pointer goes to no snapshot of a key that has ended; alone it does, and that one goes with others.
+async fn several_move_only_to_what_can_be_verified(house: &House, api: &Api, ended: i64) {
+    let tools = house.project("alice", "tools").await;
+    house.build(&tools, "tools:custom:x", "beside", "1.0").await;
+    let (tools, beside) = (
+        format!("alice/tools/{CHROOT}"),
+        format!("alice/tools:custom:x/{CHROOT}"),
+    );
+    let together = |to: i64| {
+        let repositories = [format!("{beside}@latest"), format!("{tools}@{to}")];
+        json!({"pointer": "together", "repositories": repositories})
+    };
+    let (status, refused) = api.post("/pointer/move-many", together(ended)).await;
+    let error = refused["error"].as_str().unwrap();
+    let words = format!(
+        "{tools}: the key that signed snapshot {ended} has ended; move the pointer of this repository alone, which signs it anew."
+    );
+    assert!(
+        status == 409 && error.contains(&words) && error.contains("No pointer was moved"),
+        "{status} {error}"
+    );
+    house.settle().await;
+    let served = async |repository: &str| house.status(&format!("{repository}/@together/mirrorlist")).await;
+    assert_eq!((served(&beside).await, served(&tools).await), (404, 404));
+    // As it was told.
+    let wish = json!({"pointer": "anew", "to": ended.to_string()});
+    let alone = api.done(&format!("/pointer/move/{tools}"), wish).await;
+    let anew = alone["snapshot"].as_i64().unwrap();
+    api.done("/pointer/move-many", together(anew)).await;
+    assert_eq!((served(&beside).await, served(&tools).await), (200, 200));
+    let machine = Machine::at(house, "alice", "tools", "together").await;
+    machine.install("motd").await;
 }
 
 /// A job that runs again makes no other key, and a fork has its own.

@@ -1,12 +1,14 @@
 //! Packages go from one project into another.
 
 use db::jobs::Job;
+use db::quotas::{self, Limits};
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::house::{CHROOT, House, chroot, run};
 use crate::keys::{fingerprints, verified_by};
 use crate::machine::Machine;
+use crate::sweep::blobs;
 
 /// Of the same architecture, and another distribution.
 const OTHER: &str = "fedora-42-x86_64";
@@ -246,4 +248,70 @@ async fn a_repeated_promotion_gives_the_same_packages() {
         .await;
     let error = refused["error"].as_str().unwrap();
     assert!(status == 400 && error.contains("was deleted"), "{status} {error}");
+}
+
+/// Lets an owner store so many bytes, and says how many they have.
+async fn may_store(house: &House, owner: &str, bytes: Option<i64>) -> i64 {
+    let (owner, mut conn) = (owner.parse().unwrap(), house.conn().await);
+    let limits = Limits {
+        stored_bytes: bytes,
+        ..Limits::default()
+    };
+    quotas::set_limits(&mut conn, &owner, &limits, "admin", (house.context.clock)())
+        .await
+        .unwrap();
+    quotas::usage(&mut conn, &owner, true)
+        .await
+        .unwrap()
+        .stored_bytes
+        .unwrap()
+}
+
+/// What comes into a project counts for who holds that one, whoever made it, and is refused before anything is copied.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_needs_room_where_it_goes() {
+    let (house, api) = two().await;
+    house.make(&house.copr("bob").await, "bob", "mine").await;
+    let bob = house.api("bob").await;
+    may_store(&house, "alice", Some(1)).await;
+    bob.done(&promote(), json!({"from": 2, "into": "bob/mine"})).await;
+    house.settle().await;
+    let used = may_store(&house, "bob", None).await;
+    assert!(used > 0);
+    may_store(&house, "bob", Some(used)).await;
+    let known = async || {
+        let list = api.get("/build/list?ownername=bob&projectname=mine").await;
+        let at = format!("bob/mine/{CHROOT}");
+        let snapshots = api.get(&format!("/snapshot/list/{at}")).await;
+        let pointers = api.get(&format!("/pointer/list/{at}")).await;
+        (list, snapshots, pointers, blobs(&house).await)
+    };
+    let before = known().await;
+    for (who, into, numbers) in [
+        (
+            &bob,
+            "bob/mine",
+            format!("bob is used up: {used} of {used} bytes"),
+        ),
+        (&api, "alice/prod", "of 1 bytes of packages are stored".to_owned()),
+    ] {
+        let (status, refused) = who
+            .post(&promote(), json!({"from": "latest", "into": into}))
+            .await;
+        let error = refused["error"].as_str().unwrap();
+        assert!(
+            status == 429 && error.contains(&numbers) && error.contains("Delete builds or projects"),
+            "{into}: {status} {error}"
+        );
+    }
+    house.settle().await;
+    assert_eq!(known().await, before, "nothing was copied");
+    // What is there already needs none.
+    let again = json!({"from": 2, "into": "bob/mine", "pointer": "tried"});
+    bob.done(&promote(), again).await;
+    may_store(&house, "bob", Some(used + 1)).await;
+    bob.done(&promote(), json!({"from": "latest", "into": "bob/mine"}))
+        .await;
+    let machine = Machine::new(&house, "bob", "mine").await;
+    assert_eq!(machine.sees().await.len(), 3);
 }

@@ -33,7 +33,7 @@ async fn status(house: &House, path: &str) -> u16 {
 }
 
 /// Paths of the objects of a repository's metadata.
-async fn stored(house: &House) -> BTreeSet<String> {
+pub async fn stored(house: &House) -> BTreeSet<String> {
     let (owner, dir, chroot) = names();
     let (o, d, c) = (owner.clone(), dir.clone(), chroot.clone());
     let mut paths = BTreeSet::new();
@@ -65,7 +65,7 @@ fn names() -> (protocol::OwnerName, protocol::DirName, protocol::ChrootName) {
 }
 
 /// Paths of the objects that the snapshots of a repository need, as a client finds them.
-async fn needed(house: &House, repository: i64) -> BTreeSet<String> {
+pub async fn needed(house: &House, repository: i64) -> BTreeSet<String> {
     let kept = db::retention::facts(&mut *house.conn().await, repository)
         .await
         .unwrap();
@@ -128,7 +128,7 @@ async fn address(house: &House, build: protocol::BuildId, name: &str) -> String 
 }
 
 /// What publications leave that die.
-async fn leave(house: &House, number: i64) {
+pub async fn leave(house: &House, number: i64) {
     let (owner, dir, chroot) = names();
     let (o, d, c) = (owner.clone(), dir.clone(), chroot.clone());
     let (o2, d2, c2) = (owner.clone(), dir.clone(), chroot.clone());
@@ -262,7 +262,8 @@ async fn packages_with_old_signatures_go_and_builds_list_the_new_ones() {
 }
 
 /// SHA-256 of all blobs.
-async fn blobs(house: &House) -> BTreeSet<String> {
+/// Names of all files that the service stores.
+pub async fn blobs(house: &House) -> BTreeSet<String> {
     let listed = house.context.storage.list(&StoragePrefix::Blobs);
     let listed: Vec<_> = listed.try_collect().await.unwrap();
     listed.iter().map(|object| object.name().to_owned()).collect()

@@ -120,6 +120,14 @@ impl Service {
         self.koper(&["token", user])
     }
 
+    /// What `koper retention --dry-run` prints about the repositories of an owner.
+    ///
+    /// # Errors
+    /// When the program fails.
+    pub fn retention(&self, owner: &str) -> anyhow::Result<String> {
+        self.koper(&["retention", "--dry-run", "--owner", owner])
+    }
+
     /// Kills a part as `kill -9` does, and returns the process id that it had.
     ///
     /// # Errors

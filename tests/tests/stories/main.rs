@@ -9,6 +9,7 @@ mod failures;
 mod house;
 mod lifecycle;
 mod path;
+mod retention;
 mod running;
 mod settings;
 mod support;
