@@ -150,9 +150,18 @@ async fn is_failing(conn: &mut Connection, repository: i64) -> DbResult<bool> {
 /// # Errors
 /// When the query fails.
 pub async fn of_repository(conn: &mut Connection, repository: i64) -> DbResult<Vec<Pointer>> {
+    let mut all = all(conn, repository).await?;
+    all.retain(|pointer| pointer.name != PointerName::consistent());
+    Ok(all)
+}
+
+/// The same and `consistent`.
+///
+/// # Errors
+/// When the query fails.
+pub async fn all(conn: &mut Connection, repository: i64) -> DbResult<Vec<Pointer>> {
     let rows: Vec<Row> = diesel::sql_query(
         "SELECT p.name, p.snapshot, p.moved_at, p.actor FROM pointers p WHERE p.repository_id = $1
-             AND p.name <> 'consistent'
          UNION ALL
          SELECT b.name, b.snapshot, m.moved_at, m.actor
          FROM repositories r, LATERAL (VALUES ('latest', r.current_snapshot),

@@ -166,7 +166,10 @@ async fn two_flows_do_not_see_each_other() {
         404
     );
     let left = api.get(&at("/pointer/list")).await;
-    assert_eq!(names(&left["items"]), ["flow-a", "latest"]);
+    assert_eq!(
+        names(&left["items"]),
+        ["consistent", "current", "flow-a", "latest"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,8 +351,24 @@ async fn consistent_stays_behind_while_a_package_is_failing() {
     // Going back moves what is served, and nothing else.
     api.done(&at("/snapshot/rollback"), json!({"to": 2})).await;
     assert_eq!(stays().await, 8);
+    // All are listed, with what nobody moves by hand.
     let listed = api.get(&at("/pointer/list")).await;
-    assert_eq!(names(&listed["items"]), ["latest"]);
+    assert_eq!(names(&listed["items"]), ["consistent", "current", "latest"]);
+    let base = format!("{}/alice/tools/{CHROOT}/", house.results_url);
+    for (number, (snapshot, read_only, address)) in
+        [(8, true, "@consistent/"), (2, true, "@current/"), (2, false, "")]
+            .into_iter()
+            .enumerate()
+    {
+        let pointer = &listed["items"][number];
+        let url = format!("{base}{address}");
+        assert_eq!(
+            (&pointer["snapshot"], &pointer["read_only"], &pointer["url"]),
+            (&json!(snapshot), &json!(read_only), &json!(url)),
+        );
+        let repomd = reqwest::get(format!("{url}repodata/repomd.xml")).await.unwrap();
+        assert_eq!(repomd.headers()["x-koper-snapshot"], snapshot.to_string());
+    }
     let page = house.page(&format!("/coprs/alice/tools/build/{failed}/")).await;
     assert!(page.contains("failed"), "{page}");
 }

@@ -268,9 +268,19 @@ impl PointerName {
         Self("devel".to_owned())
     }
 
+    /// [`PointerName::latest`] by another name.
+    pub fn current() -> Self {
+        Self("current".to_owned())
+    }
+
     /// The newest publication at which no package's newest build was failing.
     pub fn consistent() -> Self {
         Self("consistent".to_owned())
+    }
+
+    /// Whether nobody but the service moves it. `latest`, which publications move, goes back by hand.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.as_str(), "devel" | "current" | "consistent")
     }
 
     /// What builds go to that nobody but the service moves: `latest` and the names that follow publications.

@@ -82,6 +82,14 @@ pub(super) struct Project {
     pub repo_priority: Option<i32>,
     /// Whether a newer package of the same name, version, release and architecture replaces the other; else it is refused.
     pub replace_same_nevra: bool,
+    /// The pointer that builds go to where they name none; `null` is everybody.
+    pub build_pointer: Option<String>,
+    /// In devel mode: hours after a passed test until users get what builds have; `null`: when somebody asks for it.
+    pub release_after_hours: Option<i32>,
+    /// So many of the newest snapshots of each repository are kept; `null` is the service's rule.
+    pub keep_snapshots: Option<i32>,
+    /// Snapshots that a pointer named within so many days are kept; `null` is the service's rule.
+    pub keep_days: Option<i32>,
     /// How results are downloaded: always `backend`, plain files below `result_url`.
     pub storage: &'static str,
 }
@@ -128,6 +136,10 @@ pub(super) fn project(config: &Config, project: Shown) -> Project {
         follow_fedora_branching: s.follow_fedora_branching,
         repo_priority: s.repo_priority,
         replace_same_nevra: s.replace_same_nevra,
+        build_pointer: s.build_pointer.map(|pointer| pointer.to_string()),
+        release_after_hours: s.release_after_hours,
+        keep_snapshots: s.keep_snapshots,
+        keep_days: s.keep_days,
         storage: "backend",
     }
 }

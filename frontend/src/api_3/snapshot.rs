@@ -56,7 +56,8 @@ pub(super) fn routes() -> Vec<ApiRoute> {
                 Kind::Text,
                 "The other snapshot: number, pointer or time; its parent when absent.",
             )]),
-        public(GET, "/pointer/list/{owner}/{dir}/{chroot}", pointers).about("The pointers of a repository."),
+        public(GET, "/pointer/list/{owner}/{dir}/{chroot}", pointers)
+            .about("The pointers of a repository, also those that the service alone moves."),
         token(
             Action::Edit,
             POST,
@@ -382,6 +383,8 @@ struct Pointer {
     moved_on: i64,
     /// `null` for the service itself.
     actor: Option<String>,
+    /// Whether the service alone moves it.
+    read_only: bool,
     /// What follows it.
     url: String,
 }
@@ -395,7 +398,7 @@ struct Pointers {
 async fn pointers(app: web::Data<App>, at: At) -> Result<Json<Pointers>, Error> {
     let place = find(&app, &at).await?;
     let base = base(&app, &place);
-    let items = snapshots::pointers_of(&app, &place)
+    let items = snapshots::all_pointers(&app, &place)
         .await?
         .into_iter()
         .map(|row| Pointer {
@@ -404,6 +407,7 @@ async fn pointers(app: web::Data<App>, at: At) -> Result<Json<Pointers>, Error> 
                 "devel" => format!("{base}devel/"),
                 name => url(&app, &place, name),
             },
+            read_only: row.name.is_read_only(),
             name: row.name.to_string(),
             snapshot: row.snapshot,
             moved_on: row.moved_at.timestamp(),

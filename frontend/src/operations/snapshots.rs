@@ -25,7 +25,8 @@ pub use choose::Choice;
 pub use into::{other, promote_into};
 pub use many::{Goal, move_many};
 pub use read::{
-    Difference, Place, commits_of, difference, find, list, moves, packages, pointers_of, resolve,
+    Difference, Place, all_pointers, commits_of, difference, find, list, moves, packages, pointers_of,
+    resolve,
 };
 use read::{content, current, named};
 
@@ -82,7 +83,7 @@ fn may_move(actor: &Actor, place: &Place, pointer: &PointerName) -> Result<(), E
             "'devel' is what builds see, and only builds move it; use another pointer.".to_owned(),
         ));
     }
-    if pointer.is_reserved() && !pointer.is_built_in() {
+    if pointer.is_read_only() {
         return Err(Error::Forbidden(format!(
             "'{pointer}' follows publications by itself, and nobody moves it; use a name of your own, such as stable."
         )));

@@ -10,6 +10,7 @@ const KEYS: &[&str] = &[
     "appstream",
     "auto_prune",
     "bootstrap",
+    "build_pointer",
     "chroot_repos",
     "contact",
     "description",
@@ -22,11 +23,14 @@ const KEYS: &[&str] = &[
     "id",
     "instructions",
     "isolation",
+    "keep_days",
+    "keep_snapshots",
     "module_hotfixes",
     "name",
     "ownername",
     "packit_forge_projects_allowed",
     "persistent",
+    "release_after_hours",
     "replace_same_nevra",
     "repo_priority",
     "storage",
@@ -88,6 +92,30 @@ async fn a_project_lives_through_the_api() {
         assert_eq!(edited["additional_repos"], json!([]));
         assert_eq!(edited["description"], "Tools");
         assert_eq!(edited["chroot_repos"].as_object().unwrap().len(), 2);
+    }
+
+    // What is set here and nowhere else is shown, and part of the definition.
+    let own = [
+        ("build_pointer", json!("candidate"), json!("")),
+        ("release_after_hours", json!(0), json!(-1)),
+        ("keep_snapshots", json!(3), json!("")),
+        ("keep_days", json!(0), json!(-1)),
+    ];
+    for (name, value, never) in own {
+        assert_eq!(got[name], Value::Null, "{name}");
+        for (set, shown) in [(value.clone(), value), (never, Value::Null)] {
+            let edit = json!({name: set});
+            let edited = house
+                .send("POST", "/project/edit/alice/tools", Some(&alice), edit)
+                .await
+                .ok();
+            let again = house.get("/project?ownername=alice&projectname=tools").await.ok();
+            let definition = house.get("/project/export/alice/tools/json").await.ok();
+            for found in [&edited[name], &again[name], &definition["settings"][name]] {
+                assert_eq!(*found, shown, "{name}");
+            }
+            assert!(definition["settings"].as_object().unwrap().contains_key(name));
+        }
     }
 
     let path = "/project/delete/alice/tools";

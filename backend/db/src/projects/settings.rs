@@ -59,10 +59,8 @@ pub struct ProjectSettings {
     /// Snapshots that a pointer named within so many days are kept, in place of the service's rule.
     pub keep_days: Option<i32>,
     /// The pointer that builds go to where they name none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub build_pointer: Option<PointerName>,
     /// Hours after a passed test until users get what builds have, in devel mode; `None`: when somebody asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub release_after_hours: Option<i32>,
     /// What has a name, version, release and architecture that the repository has takes its place; else it is refused.
     pub replace_same_nevra: bool,

@@ -117,6 +117,22 @@ pub async fn pointers_of(app: &App, place: &Place) -> Result<Vec<Pointer>, Error
     Ok(pointers::of_repository(&mut *app.conn().await?, place.repository.id).await?)
 }
 
+/// The same and those that the service moves alone: `consistent`, and `current`, which is `latest` by another name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn all_pointers(app: &App, place: &Place) -> Result<Vec<Pointer>, Error> {
+    let mut all = pointers::all(&mut *app.conn().await?, place.repository.id).await?;
+    let latest = all.iter().find(|pointer| pointer.name == PointerName::latest());
+    let current = latest.map(|latest| Pointer {
+        name: PointerName::current(),
+        ..latest.clone()
+    });
+    all.extend(current);
+    all.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+    Ok(all)
+}
+
 /// Moves of a repository's pointers, newest first, of which the numbers are smaller than `before`.
 ///
 /// # Errors
