@@ -105,7 +105,8 @@ pub async fn loosen_project(conn: &mut Connection, project: i64) -> DbResult<()>
     Ok(())
 }
 
-/// Enqueues the job that looks for blobs which nothing names, unless that began after `before`.
+/// Enqueues the job that looks for blobs which nothing names, unless that began after `before`, by a clock
+/// that was not ahead by a day.
 ///
 /// # Errors
 /// When the query fails.
@@ -113,7 +114,8 @@ pub async fn look(conn: &mut Connection, before: DateTime<Utc>, now: DateTime<Ut
     conn.transaction::<_, DbError, _>(async |conn| {
         let begun = diesel::sql_query(
             "INSERT INTO chores AS c (name, begun_at) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET begun_at = $2 WHERE c.begun_at < $3",
+             ON CONFLICT (name) DO UPDATE SET begun_at = $2
+                 WHERE c.begun_at < $3 OR c.begun_at > $2 + interval '1 day'",
         )
         .bind::<Text, _>(CHORE)
         .bind::<Timestamptz, _>(now)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::{Sha256, TaskId};
 use storage::{Listed, ResultIndex, StorageKey, StoragePrefix};
@@ -22,7 +22,7 @@ const PAGE: usize = 500;
 /// a list of results names.
 pub(crate) async fn run(context: &Context) -> Result<(), JobError> {
     delete_condemned(context).await?;
-    let now = (context.clock)();
+    let now = super::now(context).await?;
     let before = context.retention.start_of_grace(now);
     db::software::forget(&mut *context.conn().await?, before).await?;
     let suspects = db::blobs::suspects(&mut *context.conn().await?, before, now).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), JobError> {
             delete_condemned(context).await?;
         }
     }
-    remove_uploads(context).await
+    remove_uploads(context, now).await
 }
 
 /// Strikes out what the lists below a prefix name, as long as there is something to strike.
@@ -118,8 +118,8 @@ async fn delete_condemned(context: &Context) -> Result<(), JobError> {
 }
 
 /// Removes what was uploaded for nothing: by users whose request broke off, and by builders for tasks that have ended.
-async fn remove_uploads(context: &Context) -> Result<(), JobError> {
-    let oldest = ((context.clock)() - LONGEST_UPLOAD).timestamp();
+async fn remove_uploads(context: &Context, now: DateTime<Utc>) -> Result<(), JobError> {
+    let oldest = (now - LONGEST_UPLOAD).timestamp();
     let is_old = |object: &Listed| object.modified.is_some_and(|modified| modified < oldest);
     let mut incoming = std::pin::pin!(context.storage.list(&StoragePrefix::Incoming));
     while let Some(object) = incoming.try_next().await? {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::FileName;
 use storage::{Listed, RepomdFile, StorageKey, StoragePrefix};
@@ -24,7 +24,12 @@ const AT_ONCE: usize = 16;
 ///
 /// A snapshot that is made meanwhile names what its parent names, which is kept, and what was taken back from the doomed
 /// before it was stored, see [`db::doomed`].
-pub(super) async fn sweep(context: &Context, place: Place<'_>, ended: bool) -> Result<(), JobError> {
+pub(super) async fn sweep(
+    context: &Context,
+    place: Place<'_>,
+    ended: bool,
+    now: DateTime<Utc>,
+) -> Result<(), JobError> {
     let id = place.repository.id;
     let mut conn = context.conn().await?;
     if !ended && !db::doomed::any(&mut conn, id).await? {
@@ -33,9 +38,9 @@ pub(super) async fn sweep(context: &Context, place: Place<'_>, ended: bool) -> R
     let kept = db::retention::facts(&mut conn, id).await?;
     drop(conn);
     let kept: BTreeSet<i64> = kept.into_iter().map(|facts| facts.number).collect();
-    remove_leftovers(context, place, &kept).await?;
-    let unnamed = unnamed(context, place, &kept).await?;
-    let now = (context.clock)();
+    let oldest = (now - YOUNG).timestamp();
+    remove_leftovers(context, place, &kept, oldest).await?;
+    let unnamed = unnamed(context, place, &kept, oldest).await?;
     let paths: Vec<String> = unnamed.iter().map(|object| object.path().to_owned()).collect();
     db::doomed::doom(&mut *context.conn().await?, id, &paths, now).await?;
     context.faults.pass("retain.after_doom");
@@ -61,8 +66,13 @@ async fn delete(context: &Context, objects: Vec<Listed>) -> Result<(), JobError>
     Ok(deletions.buffer_unordered(AT_ONCE).try_collect::<()>().await?)
 }
 
-/// Objects that are there for a day, and that none of these snapshots names.
-async fn unnamed(context: &Context, place: Place<'_>, kept: &BTreeSet<i64>) -> Result<Vec<Listed>, JobError> {
+/// Objects that were written before `oldest` (seconds since 1970), and that none of these snapshots names.
+async fn unnamed(
+    context: &Context,
+    place: Place<'_>,
+    kept: &BTreeSet<i64>,
+    oldest: i64,
+) -> Result<Vec<Listed>, JobError> {
     let mut files = HashSet::new();
     for number in kept {
         files.extend(files_of(context, place, *number).await?);
@@ -79,7 +89,6 @@ async fn unnamed(context: &Context, place: Place<'_>, kept: &BTreeSet<i64>) -> R
                 .map(|frame| hex::encode(frame.digest)),
         );
     }
-    let oldest = ((context.clock)() - YOUNG).timestamp();
     let is_old = |object: &Listed| object.modified.is_some_and(|modified| modified < oldest);
     let mut unnamed = Vec::new();
     let (owner, dir, chroot) = place.names();
@@ -144,8 +153,12 @@ async fn files_of(context: &Context, place: Place<'_>, number: i64) -> Result<Ve
 }
 
 /// Removes the files of numbers that never became a snapshot, since the publication died.
-async fn remove_leftovers(context: &Context, place: Place<'_>, kept: &BTreeSet<i64>) -> Result<(), JobError> {
-    let oldest = ((context.clock)() - YOUNG).timestamp();
+async fn remove_leftovers(
+    context: &Context,
+    place: Place<'_>,
+    kept: &BTreeSet<i64>,
+    oldest: i64,
+) -> Result<(), JobError> {
     let (owner, dir, chroot) = place.names();
     let prefix = StoragePrefix::Snapshots { owner, dir, chroot };
     let start = prefix.path();
@@ -156,7 +169,7 @@ async fn remove_leftovers(context: &Context, place: Place<'_>, kept: &BTreeSet<i
         let Some(Ok(number)) = number.map(str::parse::<i64>) else {
             continue;
         };
-        // By a clock that is ahead, what is being published would look forgotten.
+        // Where all clocks are ahead since a moment ago, what is being published looks forgotten.
         let is_over = kept.last().is_some_and(|newest| number < *newest);
         if is_over && !kept.contains(&number) && object.modified.is_some_and(|modified| modified < oldest) {
             context.storage.delete_listed(&object).await?;

@@ -7,7 +7,7 @@ mod packages;
 
 use std::fmt;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use db::projects::Project;
 use db::repositories::Repository;
 use protocol::{ChrootName, DirName, OwnerName};
@@ -20,6 +20,8 @@ use crate::error::JobError;
 const LOOK: TimeDelta = TimeDelta::hours(6);
 /// How often blobs are looked at, all together.
 const LOOK_AT_BLOBS: TimeDelta = TimeDelta::hours(23);
+/// Clocks that differ by more are to be set.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// Repositories that are looked at in one go.
 const AT_ONCE: i64 = 100;
 
@@ -35,7 +37,25 @@ pub async fn look_after(context: &Context) -> Result<usize, JobError> {
     Ok(db::retention::look(&mut conn, &context.retention, now - LOOK, AT_ONCE, now).await?)
 }
 
+/// The time by which something is old enough to go: that of the earlier of two clocks, ours and the store's. What is
+/// written carries the store's time, or that of a backend on another machine; by one that is ahead, all of it would look
+/// forgotten.
+async fn now(context: &Context) -> Result<DateTime<Utc>, JobError> {
+    let ours = (context.clock)();
+    let theirs = context.storage.now().await?;
+    let theirs = theirs.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    let Some(theirs) = theirs else { return Ok(ours) };
+    if ours - theirs > SKEW {
+        tracing::warn!(
+            "the clock of this machine is ahead of the object store's by {} s: what goes is judged by the store's; set the clocks",
+            (ours - theirs).num_seconds()
+        );
+    }
+    Ok(ours.min(theirs))
+}
+
 pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
+    let now = now(context).await?;
     let mut conn = context.conn().await?;
     let Some(repository) = db::repositories::by_id(&mut conn, id).await? else {
         return Ok(());
@@ -44,7 +64,7 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     let Some(project) = project.filter(|project| project.deleted_at.is_none()) else {
         return Ok(());
     };
-    let (policy, now) = (&context.retention.of(&project.settings), (context.clock)());
+    let policy = &context.retention.of(&project.settings);
     let place = Place {
         project: &project,
         repository: &repository,
@@ -54,7 +74,7 @@ pub(crate) async fn run(context: &Context, id: i64) -> Result<(), JobError> {
     drop(conn);
     context.faults.pass("retain.after_mark");
     remove_snapshots(context, place, &ended).await?;
-    metadata::sweep(context, place, !ended.is_empty()).await?;
+    metadata::sweep(context, place, !ended.is_empty(), now).await?;
     let mut conn = context.conn().await?;
     // Until here another try would begin with them.
     db::retention::gone(&mut conn, id, &ended).await?;

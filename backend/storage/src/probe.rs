@@ -41,6 +41,23 @@ impl Storage {
         found
     }
 
+    /// What the store's clock says, seconds since 1970: the time of a small object that is written for this. `None` where the
+    /// store tells no times.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer or refuses.
+    pub async fn now(&self) -> Result<Option<i64>, StorageError> {
+        let name = format!("clock-{:032x}", rand::random::<u128>());
+        let doing = Doing::new("asking for the time", &name);
+        let key = StorageKey::Incoming(name.parse().map_err(|error| doing.refused(error))?);
+        self.put(&key, Bytes::from_static(b"tick")).await?;
+        let head = self.client.head_object().bucket(&self.bucket).key(key.path());
+        let found = head.send().await.map_err(|error| doing.sdk(error));
+        self.delete(&key).await?;
+        Ok(found?.last_modified.map(|time| time.secs()))
+    }
+
     async fn make_bucket(&self) -> Result<(), StorageError> {
         let doing = Doing::new("reaching the bucket", &self.bucket);
         match self.client.head_bucket().bucket(&self.bucket).send().await {

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use storage::StorageKey;
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
 use crate::house::{CHROOT, House, eventually, run};
 use crate::machine::Machine;
 use crate::refresher::Refresher;
+use crate::sweep;
 use crate::weather::{Forecast, Weather};
 
 /// Machines that demand both signatures and install, over and over, from what is served.
@@ -278,4 +280,58 @@ async fn a_clock_that_jumps() {
         .map(|snapshot| snapshot["number"].as_i64().unwrap())
         .collect();
     assert_eq!(numbers, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+/// A backend whose clock is ahead by more than a year, and not the store's: it looks at everything, and takes nothing for
+/// old that is being written, or that is in its time of grace. What is old indeed goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ahead_of_the_store_s() {
+    let house = House::keeping(sweep::KEPT).await;
+    let tools = stocked(&house).await;
+    let repository = repository(&house).await;
+    let look = async || {
+        backend::look_after(&house.context).await.unwrap();
+        house.settle().await;
+    };
+    look().await;
+    // Snapshots before the newest are in their time of grace. Somebody else is in the middle of a publication, and of an upload,
+    // while another publication overtakes.
+    let number = db::snapshots::reserve(&mut *house.conn().await, repository)
+        .await
+        .unwrap();
+    sweep::leave(&house, number).await;
+    let upload = protocol::Sha256::from_bytes(&[9; 32]);
+    let storage = &house.context.storage;
+    let upload_key = StorageKey::Blob(upload.clone());
+    let incoming = StorageKey::Incoming("half".parse().unwrap());
+    assert!(db::blobs::claim(&mut *house.conn().await, &upload).await.unwrap());
+    storage.put(&upload_key, "x").await.unwrap();
+    storage.put(&incoming, "x").await.unwrap();
+    house.build(&tools, "tools", "fourth", "1.0").await;
+    let before = sweep::stored(&house).await;
+    // So many times that each thing which had to be known for a time of grace would have been.
+    for _ in 0..3 {
+        house.jump(400);
+        look().await;
+        let there = sweep::stored(&house).await;
+        let lost: Vec<&String> = before.difference(&there).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        assert!(sweep::blobs(&house).await.contains(upload.as_str()));
+        assert!(storage.exists(&incoming).await.unwrap().is_some());
+    }
+    assert_eq!(digests(&house, 4).await.len(), 2 + 3 + 3);
+    // Back again, it goes on looking, and after some days of everybody's time all of that goes.
+    house.jump(-1_200);
+    for _ in 0..6 {
+        house.pass(2);
+        look().await;
+    }
+    assert_eq!(
+        sweep::stored(&house).await,
+        sweep::needed(&house, repository).await
+    );
+    assert!(!sweep::blobs(&house).await.contains(upload.as_str()));
+    assert_eq!(storage.exists(&incoming).await.unwrap(), None);
+    let users = Machine::new(&house, "alice", "tools").await;
+    users.install("fourth").await;
 }

@@ -42,12 +42,13 @@ pub struct House {
     pub results_url: String,
     pub builder_url: String,
     seconds: Arc<AtomicI64>,
+    ahead: Arc<AtomicI64>,
     retention: Retention,
     database: String,
     dir: TempDir,
 }
 
-async fn object_store(dir: &Path, weather: Option<Arc<Weather>>) -> Storage {
+async fn object_store(dir: &Path, weather: Option<Arc<Weather>>, seconds: Arc<AtomicI64>) -> Storage {
     let (ready, address) = oneshot::channel();
     let config = embedded_s3::Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -57,7 +58,16 @@ async fn object_store(dir: &Path, weather: Option<Arc<Weather>>) -> Storage {
         buckets: vec!["koper".to_owned()],
     };
     let on_ready = |address| ready.send(address).unwrap();
-    tokio::spawn(embedded_s3::serve(config, on_ready, std::future::pending()));
+    let clock = Arc::new(move || {
+        let now = (db::SystemClock())() + TimeDelta::seconds(seconds.load(Ordering::Relaxed));
+        std::time::SystemTime::from(now)
+    });
+    tokio::spawn(embedded_s3::serve_by(
+        clock,
+        config,
+        on_ready,
+        std::future::pending(),
+    ));
     let mut address = address.await.unwrap();
     if let Some(weather) = weather {
         address = weather.stand_before(address).await;
@@ -152,11 +162,14 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let database = Cluster::shared().await.unwrap().database().await.unwrap();
         let pool = db::pool(&database, 12).unwrap();
-        let storage = object_store(dir.path(), weather).await;
         let seconds = Arc::new(AtomicI64::new(0));
-        let passed = Arc::clone(&seconds);
-        let clock: db::Clock =
-            Arc::new(move || (db::SystemClock())() + TimeDelta::seconds(passed.load(Ordering::Relaxed)));
+        let storage = object_store(dir.path(), weather, Arc::clone(&seconds)).await;
+        let ahead = Arc::new(AtomicI64::new(0));
+        let passed = [&seconds, &ahead].map(Arc::clone);
+        let clock: db::Clock = Arc::new(move || {
+            let seconds = passed.iter().map(|some| some.load(Ordering::Relaxed)).sum();
+            (db::SystemClock())() + TimeDelta::seconds(seconds)
+        });
         let life = days.map(|days| Life {
             of_keys: Duration::from_secs(days * 86_400),
             clock: clock.clone(),
@@ -229,6 +242,7 @@ impl House {
             results_url,
             builder_url,
             seconds,
+            ahead,
             retention,
             database,
             dir,
@@ -312,9 +326,14 @@ impl House {
         answer.error_for_status().unwrap().text().await.unwrap()
     }
 
-    /// Moves the clock on, or back by a negative number.
+    /// Moves all clocks on, or back by a negative number.
     pub fn pass(&self, days: i64) {
         self.seconds.fetch_add(days * 86_400, Ordering::Relaxed);
+    }
+
+    /// The same with all but the store's, which is on another machine.
+    pub fn jump(&self, days: i64) {
+        self.ahead.fetch_add(days * 86_400, Ordering::Relaxed);
     }
 
     pub async fn conn(&self) -> impl std::ops::DerefMut<Target = db::Connection> + use<> {

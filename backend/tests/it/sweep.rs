@@ -12,7 +12,7 @@ use storage::{RepomdFile, StorageKey, StoragePrefix};
 use crate::house::{CHROOT, House, eventually, run};
 use crate::machine::Machine;
 
-const KEPT: Retention = Retention {
+pub const KEPT: Retention = Retention {
     snapshots: 1,
     days: 0,
     commit_days: 30,

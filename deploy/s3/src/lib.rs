@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -45,6 +45,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time, from which objects have theirs.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Where and for whom to serve.
 #[derive(Clone)]
@@ -121,8 +124,22 @@ pub async fn serve(
     on_ready: impl FnOnce(SocketAddr) + Send,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
+    serve_by(Arc::new(SystemTime::now), config, on_ready, shutdown).await
+}
+
+/// The same by another clock than the machine's.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_by(
+    clock: Clock,
+    config: Config,
+    on_ready: impl FnOnce(SocketAddr) + Send,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
     let (data_dir, buckets) = (config.data_dir, config.buckets);
-    let store = tokio::task::spawn_blocking(move || open(&data_dir, &buckets)).await??;
+    let store = tokio::task::spawn_blocking(move || open(&data_dir, clock, &buckets)).await??;
     let mut builder = S3ServiceBuilder::new(Service { store });
     builder.set_auth(SimpleAuth::from_single(config.access_key, config.secret_key));
     let service = builder.build();
@@ -139,8 +156,8 @@ pub async fn serve(
     Ok(())
 }
 
-fn open(data_dir: &std::path::Path, buckets: &[String]) -> Result<Arc<Store>, Error> {
-    let store = Store::open(data_dir)?;
+fn open(data_dir: &std::path::Path, clock: Clock, buckets: &[String]) -> Result<Arc<Store>, Error> {
+    let store = Store::open(data_dir, clock)?;
     for name in buckets {
         let failed = |reason: &dyn fmt::Display| Error::Bucket {
             name: name.clone(),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::{Received, blocking, disk_error};
 use crate::digest::{self, Sums, sums_of};
 use crate::key::{BucketName, Key};
-use crate::object::{Attributes, Meta, TempFile, now_millis, random_name};
+use crate::object::{Attributes, Meta, TempFile, random_name};
 use crate::store::{Store, open, sync_directory, write_durably};
 
 /// Smallest part that is not the last (Amazon S3 user guide, "multipart upload limits").
@@ -68,7 +68,7 @@ impl Store {
         let id = random_name();
         let upload = Upload {
             key: key.as_str().to_owned(),
-            created: now_millis(),
+            created: self.now(),
             attributes,
         };
         let make = || {
@@ -116,7 +116,7 @@ impl Store {
         let meta = Meta {
             size,
             etag: md5,
-            modified: now_millis(),
+            modified: self.now(),
             attributes: Attributes::default(),
             sums,
         };
@@ -157,7 +157,7 @@ impl Store {
         upload: Upload,
         wanted: Completion,
     ) -> S3Result<(TempFile, Meta)> {
-        let tmp = self.tmp();
+        let (tmp, modified) = (self.tmp(), self.now());
         blocking(move || {
             let mut parts = choose(&directory, &wanted)?;
             let size: u64 = parts.iter().map(|part| part.meta.size).sum();
@@ -174,7 +174,7 @@ impl Store {
             let meta = Meta {
                 size,
                 etag,
-                modified: now_millis(),
+                modified,
                 attributes: upload.attributes,
                 sums: wanted.sums,
             };
@@ -217,7 +217,7 @@ impl Store {
 
     /// Removes the uploads that were begun a week ago and never finished.
     pub(crate) fn sweep_uploads(&self) -> S3Result<()> {
-        let now = now_millis();
+        let now = self.now();
         for (name, _) in self.list_buckets().map_err(disk_error)? {
             let bucket = BucketName::parse(&name)?;
             for (id, upload) in self.list_uploads(&bucket)? {

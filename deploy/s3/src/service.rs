@@ -11,7 +11,7 @@ use crate::body::{Received, blocking, disk_error, receive};
 use crate::digest::{Expected, set_sums, sums_of};
 use crate::key::{BucketName, Key};
 use crate::multipart::copy_data;
-use crate::object::{Meta, TempFile, now_millis};
+use crate::object::{Meta, TempFile};
 use crate::reading::{self, ReadConditions};
 use crate::store::{Conditions, Store};
 
@@ -194,6 +194,7 @@ impl S3 for Service {
             if_none_match: input.if_none_match,
         };
         let received = receive(self.store.tmp(), input.body, expected).await?;
+        let modified = self.store.now();
         let (temp, meta) = blocking(move || {
             let Received {
                 mut temp,
@@ -204,7 +205,7 @@ impl S3 for Service {
             let meta = Meta {
                 size,
                 etag: md5,
-                modified: now_millis(),
+                modified,
                 attributes,
                 sums,
             };
@@ -339,7 +340,7 @@ impl S3 for Service {
                 conditions.check_copy(&meta)?;
                 let attributes = attributes.unwrap_or_else(|| meta.attributes.clone());
                 let meta = Meta {
-                    modified: now_millis(),
+                    modified: store.now(),
                     attributes,
                     ..meta
                 };

@@ -22,12 +22,12 @@ use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use crate::Error;
 use crate::body::{blocking, disk_error};
 use crate::key::{BucketName, Key};
 use crate::listing;
 use crate::locks::{KeyGuard, KeyLocks};
-use crate::object::{Meta, TempFile, now_millis, random_name, read_meta};
+use crate::object::{Meta, TempFile, millis, random_name, read_meta};
+use crate::{Clock, Error};
 
 /// The longest escaped key takes 3200 bytes of the 4096 that Linux allows a path.
 const MAX_ROOT: usize = 700;
@@ -40,6 +40,7 @@ pub(crate) struct Store {
     buckets: Arc<RwLock<()>>,
     /// Held while key directories are made or pruned, so that nobody relies on a directory that is not on disk yet.
     directories: Mutex<()>,
+    clock: Clock,
     _lock: File,
 }
 
@@ -88,7 +89,7 @@ pub(crate) fn holds(condition: &ETagCondition, tag: &ETag) -> bool {
 
 impl Store {
     /// Opens or makes the data directory, takes its lock and sweeps what a killed process left in `tmp`.
-    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path, clock: Clock) -> Result<Self, Error> {
         let failed = |source| Error::DataDir {
             path: root.to_path_buf(),
             source,
@@ -117,10 +118,16 @@ impl Store {
             keys: KeyLocks::default(),
             buckets: Arc::default(),
             directories: Mutex::default(),
+            clock,
             _lock: lock,
         };
         store.prepare().map_err(failed)?;
         Ok(store)
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        millis((self.clock)())
     }
 
     fn prepare(&self) -> io::Result<()> {
@@ -169,12 +176,7 @@ impl Store {
         fs_err::create_dir(&draft)?;
         fs_err::create_dir(draft.join("keys"))?;
         fs_err::create_dir(draft.join("uploads"))?;
-        write_durably(
-            &draft.join("bucket.json"),
-            &BucketFile {
-                created: now_millis(),
-            },
-        )?;
+        write_durably(&draft.join("bucket.json"), &BucketFile { created: self.now() })?;
         sync_directory(&draft)?;
         if let Err(error) = fs_err::rename(&draft, &path) {
             fs_err::remove_dir_all(&draft)?;
@@ -387,7 +389,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
     async fn one_of_many_conditional_publishers_wins() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let store = Arc::new(Store::open(dir.path(), Arc::new(std::time::SystemTime::now)).unwrap());
         let bucket = BucketName::parse("bucket").unwrap();
         assert!(store.create_bucket(&bucket).unwrap());
         for round in 0..60 {

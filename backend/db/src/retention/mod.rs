@@ -39,8 +39,8 @@ struct Looked {
     work: bool,
 }
 
-/// Looks at up to `limit` repositories that nobody looked at since `before`, those that wait longest first, and enqueues
-/// a job for each where something may go. Returns how many were looked at.
+/// Looks at up to `limit` repositories that nobody looked at since `before`, or somebody whose clock was ahead by a day, those
+/// that wait longest first, and enqueues a job for each where something may go. Returns how many were looked at.
 ///
 /// # Errors
 /// When the query fails.
@@ -54,7 +54,7 @@ pub async fn look(
     conn.transaction::<_, DbError, _>(async |conn| {
         let looked: Vec<Looked> = diesel::sql_query(
             "WITH old AS (
-                 SELECT id FROM repositories WHERE looked_at IS NULL OR looked_at < $1
+                 SELECT id FROM repositories WHERE looked_at IS NULL OR looked_at < $1 OR looked_at > $3 + interval '1 day'
                  ORDER BY looked_at NULLS FIRST LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
              )
              UPDATE repositories r SET looked_at = $3 FROM old WHERE r.id = old.id
