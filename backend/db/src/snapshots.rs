@@ -1,5 +1,7 @@
 //! Snapshots: what each holds, and the compare-and-swap that gives one to whoever follows a pointer.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Nullable};
 use diesel::{
@@ -131,7 +133,7 @@ pub async fn content(conn: &mut Connection, repository: i64, number: i64) -> DbR
     )
     .load(conn)
     .await?;
-    let mut content = std::collections::BTreeSet::new();
+    let mut content = BTreeSet::new();
     for (whole, added, removed) in steps {
         match whole {
             Some(whole) => content = whole.into_iter().collect(),
@@ -232,23 +234,74 @@ pub async fn wanted(
     Ok(packages)
 }
 
-/// The snapshots that one was made from, itself first, the nearest before the others.
+/// The newest snapshot that both of two were made from, or one of them itself; 0 for none. Costs what they are apart.
 ///
 /// # Errors
 /// When the query fails.
-pub async fn ancestors(conn: &mut Connection, repository: i64, number: i64) -> DbResult<Vec<i64>> {
+pub async fn common(conn: &mut Connection, repository: i64, one: i64, other: i64) -> DbResult<i64> {
+    // A snapshot's number is larger than its parent's.
+    let parent = "coalesce((SELECT s.parent FROM snapshots s WHERE s.repository_id = walk.repository
+        AND s.number = greatest(one, other)), 0)";
     let rows: Vec<(i64,)> = Prepared::<(BigInt,)>::new(
-        "WITH RECURSIVE line AS (
-             SELECT s.repository_id, s.number, s.parent FROM snapshots s WHERE s.repository_id = ? AND s.number = ?
-             UNION ALL
-             SELECT s.repository_id, s.number, s.parent FROM line l JOIN snapshots s
-                 ON s.repository_id = l.repository_id AND s.number = l.parent
-         ) SELECT number FROM line ORDER BY number DESC",
-        [Bind::from(repository), Bind::from(number)],
+        format!(
+            "WITH RECURSIVE walk AS (
+                 SELECT ?::bigint AS repository, ?::bigint AS one, ?::bigint AS other
+                 UNION ALL
+                 SELECT repository, least(one, other), {parent} FROM walk WHERE one <> other AND least(one, other) > 0
+             ) SELECT least(one, other) FROM walk WHERE one = other OR least(one, other) = 0"
+        ),
+        [Bind::from(repository), Bind::from(one), Bind::from(other)],
     )
     .load(conn)
     .await?;
-    Ok(rows.into_iter().map(|(number,)| number).collect())
+    Ok(rows.into_iter().next().map_or(0, |(number,)| number))
+}
+
+/// `rpms.id` of packages that a snapshot has and one that it was made from (`base`, 0 for none) has not, and the other way
+/// round; both ascending. Reads what was changed in between and nothing else, unless there is no base.
+///
+/// # Errors
+/// When the query fails.
+pub async fn changes(
+    conn: &mut Connection,
+    repository: i64,
+    base: i64,
+    number: i64,
+) -> DbResult<(Vec<i64>, Vec<i64>)> {
+    if base == 0 {
+        return Ok((content(conn, repository, number).await?, Vec::new()));
+    }
+    let steps: Vec<(Vec<i64>, Vec<i64>)> = Prepared::<(Array<BigInt>, Array<BigInt>)>::new(
+        "WITH RECURSIVE line AS (
+             SELECT s.repository_id, s.number, s.parent, s.added, s.removed FROM snapshots s
+             WHERE s.repository_id = ? AND s.number = ? AND s.number > ?
+             UNION ALL
+             SELECT s.repository_id, s.number, s.parent, s.added, s.removed FROM line l JOIN snapshots s
+                 ON s.repository_id = l.repository_id AND s.number = l.parent WHERE l.parent > ?
+         ) SELECT added, removed FROM line ORDER BY number",
+        [
+            Bind::from(repository),
+            Bind::from(number),
+            Bind::from(base),
+            Bind::from(base),
+        ],
+    )
+    .load(conn)
+    .await?;
+    let (mut came, mut went) = (BTreeSet::new(), BTreeSet::new());
+    for (added, removed) in steps {
+        for id in removed {
+            if !came.remove(&id) {
+                went.insert(id);
+            }
+        }
+        for id in added {
+            if !went.remove(&id) {
+                came.insert(id);
+            }
+        }
+    }
+    Ok((came.into_iter().collect(), went.into_iter().collect()))
 }
 
 /// Takes a number for a new snapshot; numbers are never given twice, so a half-written snapshot is never confused

@@ -1,6 +1,7 @@
 //! Metadata that follows its packages: buckets that are compressed again only when one of their own packages comes or
 //! goes, and the state of both checksums after each, so that what lies before a change is not even read.
 
+mod carry;
 mod packed;
 mod slot;
 mod state;
@@ -112,7 +113,7 @@ impl Buckets {
     /// When a package would be there twice, or frames fail; then nothing has changed.
     pub fn change<S: AsRef<str>>(
         &mut self,
-        store: &mut impl FrameStore,
+        store: &mut (impl FrameStore + Sync),
         removed: &[S],
         added: &[Fragments],
     ) -> Result<Changed, ChangeError> {
@@ -212,48 +213,33 @@ impl Buckets {
     /// Compresses what is open, and carries the checksums on from the first change.
     fn settle(
         &self,
-        store: &mut impl FrameStore,
+        store: &mut (impl FrameStore + Sync),
         slots: Vec<Slot>,
         changed: &mut Changed,
     ) -> io::Result<Vec<Bucket>> {
         let mut list: Vec<Bucket> = Vec::with_capacity(slots.len());
+        // Those that lie behind a change, and before the next one.
+        let mut behind: Vec<Bucket> = Vec::new();
         // Until something differs, the old states are right.
         let mut same = true;
         let mut compressor = Compressor::new(self.compression, self.level)?;
         for (at, slot) in slots.into_iter().enumerate() {
-            let before = list.last().map(|bucket| &bucket.pieces);
-            let state = |n: usize| {
-                before
-                    .map_or(&self.ends[n].state, |pieces| &pieces[n].state)
-                    .clone()
-            };
             same &= match (&slot, self.list.get(at)) {
                 (Slot::Kept(bucket), Some(old)) => Arc::ptr_eq(&bucket.pieces, &old.pieces),
                 _ => false,
             };
-            let bucket = match slot {
-                Slot::Kept(bucket) if same => bucket,
-                Slot::Kept(bucket) => {
-                    changed.hashed += 1;
-                    let carry = |n: usize| {
-                        let mut piece = bucket.pieces[n].clone();
-                        let (compressed, open) = self.load(store, &piece)?;
-                        piece.state = state(n);
-                        piece.state.push(&compressed, &open);
-                        io::Result::Ok(piece)
-                    };
-                    let pieces = Arc::new([carry(0)?, carry(1)?, carry(2)?]);
-                    let members = bucket.members;
-                    Bucket { members, pieces }
-                }
+            match slot {
+                Slot::Kept(bucket) if same => list.push(bucket),
+                Slot::Kept(bucket) => behind.push(bucket),
                 Slot::Open(open) => {
+                    changed.hashed += self.carry(store, &mut list, std::mem::take(&mut behind))?;
                     changed.compressed += 1;
                     let packed = Packed::new(open, &mut compressor)?;
-                    self.place(store, packed, list.last())?
+                    list.push(self.place(store, packed, list.last())?);
                 }
-            };
-            list.push(bucket);
+            }
         }
+        changed.hashed += self.carry(store, &mut list, behind)?;
         Ok(list)
     }
 

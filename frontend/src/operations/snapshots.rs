@@ -13,7 +13,7 @@ use db::Topic;
 use db::jobs::Job;
 use db::pointers::{self, Moved, Wish};
 use db::snapshot_requests::{self, NewRequest};
-use db::snapshots::{self, Package, Snapshot};
+use db::snapshots::{self, Snapshot};
 use protocol::PointerName;
 use tokio::time::Instant;
 
@@ -418,19 +418,14 @@ pub(super) async fn merged(
 ) -> Result<(Vec<i64>, Vec<i64>), Error> {
     let mut conn = app.conn().await?;
     let id = place.repository.id;
-    let theirs = snapshots::ancestors(&mut conn, id, from).await?;
-    let ours: HashSet<i64> = snapshots::ancestors(&mut conn, id, into)
-        .await?
-        .into_iter()
-        .collect();
-    drop(conn);
-    let common = theirs
-        .into_iter()
-        .find(|number| ours.contains(number))
-        .unwrap_or(0);
-    let Difference { added, removed } = difference(app, place, common, from).await?;
-    let ids = |packages: &[Package]| -> Vec<i64> { packages.iter().map(|p| p.id).collect() };
-    Ok((ids(&added), ids(&removed)))
+    let common = snapshots::common(&mut conn, id, from, into).await?;
+    let (added, removed) = snapshots::changes(&mut conn, id, common, from).await?;
+    // Those that there are not any more are left out.
+    let mut there = async |ids: &[i64]| -> Result<Vec<i64>, Error> {
+        let members = db::rpms::members(&mut conn, ids).await?;
+        Ok(members.into_iter().map(|(id, _)| id).collect())
+    };
+    Ok((there(&added).await?, there(&removed).await?))
 }
 
 /// Asks for a snapshot that has some packages more and others less, and waits for it.

@@ -398,3 +398,71 @@ async fn several_pointers_move_together_or_not_at_all() {
         );
     }
 }
+
+/// Two flows from one base and what they have changed since, compared with what all of their snapshots hold.
+#[tokio::test]
+async fn what_a_line_has_changed_is_the_difference_of_what_its_snapshots_hold() {
+    let pool = pool(2).await;
+    let conn = &mut pool.get().await.unwrap();
+    let base = repository(conn).await;
+    let flows = ["a", "b", "c"].map(|name| Audience::Pointer(name.parse().unwrap()));
+    let mut parents = vec![(0, 0)];
+    for n in 1..=120_i64 {
+        let flow = &flows[usize::try_from(n * 7 % 3).unwrap()];
+        let parent = flow.base(conn, &base).await.unwrap();
+        let have = snapshots::content(conn, base.id, parent).await.unwrap();
+        // Some come back later.
+        let added: Vec<i64> = [n % 40, n % 11 + 50]
+            .into_iter()
+            .filter(|id| !have.contains(id))
+            .collect();
+        let gone = [n % 17, n % 23 + 40];
+        let removed: Vec<i64> = gone
+            .into_iter()
+            .filter(|id| have.contains(id) && !added.contains(id))
+            .collect();
+        let (number, won) = publish(conn, &base, flow, (&added, &removed)).await;
+        assert!(won);
+        parents.push((number, parent));
+        if n % 30 == 0 {
+            // One flow begins anew where another is.
+            let name: PointerName = ["b", "c", "a", "b"][usize::try_from(n / 30 - 1).unwrap()]
+                .parse()
+                .unwrap();
+            let moved = wish(&base, &name, Some(number), None);
+            pointers::shift(conn, &moved, start()).await.unwrap();
+        }
+    }
+    let parents: std::collections::BTreeMap<i64, i64> = parents.into_iter().collect();
+    let line = |mut number: i64| {
+        let mut line = vec![number];
+        while number > 0 {
+            number = parents[&number];
+            line.push(number);
+        }
+        line
+    };
+    let mut related = 0;
+    for (one, other) in (1..=120).flat_map(|n| [(n, 121 - n), (n, n), (n, n / 2), (n, 0), (n % 7, n)]) {
+        let theirs = line(other);
+        let expected = line(one)
+            .into_iter()
+            .find(|number| theirs.contains(number))
+            .unwrap();
+        let common = snapshots::common(conn, base.id, one, other).await.unwrap();
+        assert_eq!(common, expected, "of {one} and {other}");
+        related += usize::from(common > 0 && common != one && common != other);
+        let of = async |conn: &mut db::Connection, number| -> Vec<i64> {
+            snapshots::content(conn, base.id, number).await.unwrap()
+        };
+        let (before, after) = (of(conn, common).await, of(conn, one).await);
+        let minus =
+            |a: &[i64], b: &[i64]| -> Vec<i64> { a.iter().filter(|id| !b.contains(id)).copied().collect() };
+        assert_eq!(
+            snapshots::changes(conn, base.id, common, one).await.unwrap(),
+            (minus(&after, &before), minus(&before, &after)),
+            "from {common} to {one}"
+        );
+    }
+    assert!(related > 20, "{related}");
+}

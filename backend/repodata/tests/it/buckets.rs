@@ -1,8 +1,8 @@
 //! Metadata that follows packages as they come and go.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use repodata::{
     Buckets, ChangeError, Changed, Compression, Digest, FilePlan, Fragments, FrameStore, Kind, decompress,
@@ -31,7 +31,7 @@ fn some(numbers: std::ops::Range<usize>) -> Vec<Fragments> {
 /// Counts what is read and written, and refuses to write after `left`.
 struct Store {
     frames: HashMap<Digest, Vec<u8>>,
-    reads: Cell<usize>,
+    reads: AtomicUsize,
     writes: usize,
     left: usize,
 }
@@ -40,15 +40,20 @@ impl Store {
     fn new() -> Self {
         Self {
             frames: HashMap::new(),
-            reads: Cell::new(0),
+            reads: AtomicUsize::new(0),
             writes: 0,
             left: usize::MAX,
         }
     }
 
     fn forget(&mut self) {
-        self.reads.set(0);
+        self.reads.store(0, Ordering::Relaxed);
         self.writes = 0;
+    }
+
+    /// Frames that were read and written.
+    fn touched(&self) -> (usize, usize) {
+        (self.reads.load(Ordering::Relaxed), self.writes)
     }
 }
 
@@ -63,7 +68,7 @@ impl FrameStore for Store {
     }
 
     fn get(&self, digest: &Digest) -> io::Result<Vec<u8>> {
-        self.reads.set(self.reads.get() + 1);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         FrameStore::get(&self.frames, digest)
     }
 }
@@ -158,13 +163,13 @@ fn an_addition_touches_the_last_bucket_only() {
         hashed: 0,
     };
     assert_eq!(changed, expected);
-    assert_eq!((store.reads.get(), store.writes), (3, 3));
+    assert_eq!(store.touched(), (3, 3));
     assert_holds(&store, Compression::Zstd, &buckets, &some(0..85));
     // A full bucket is not even read.
     buckets.change(&mut store, &NONE, &some(85..88)).unwrap();
     store.forget();
     buckets.change(&mut store, &NONE, &[one(88)]).unwrap();
-    assert_eq!((store.reads.get(), store.writes), (0, 3));
+    assert_eq!(store.touched(), (0, 3));
 }
 
 #[test]
@@ -182,6 +187,44 @@ fn a_removal_compresses_its_bucket_and_hashes_what_lies_behind() {
     // What is not there is gone already.
     let changed = buckets.change(&mut store, &[one(58).pkgid], &[]).unwrap();
     assert_eq!(changed, Changed::default());
+}
+
+/// Of many buckets behind a change each is read once, and the files are those that are made anew of what is left.
+#[test]
+fn a_removal_before_many_buckets_gives_what_a_whole_rebuild_gives() {
+    for compression in [Compression::Zstd, Compression::Gzip] {
+        let mut store = Store::new();
+        let mut buckets = Buckets::new(compression).unwrap().bucket_size(4);
+        let mut expected = some(0..400);
+        buckets.change(&mut store, &NONE, &expected).unwrap();
+        for (gone, hashed) in [(5, 98), (201, 49), (399, 0)] {
+            store.forget();
+            let removed = one(gone).pkgid;
+            let changed = buckets.change(&mut store, &[removed.as_str()], &[]).unwrap();
+            let what = Changed {
+                removed: 1,
+                compressed: 1,
+                hashed,
+            };
+            assert_eq!(changed, what, "{gone}");
+            assert_eq!(store.touched(), (3 * (hashed + 1), 3), "{gone}");
+            expected.retain(|one| one.pkgid != removed);
+            assert_holds(&store, compression, &buckets, &expected);
+        }
+        let mut anew = Buckets::new(compression).unwrap().bucket_size(4);
+        anew.change(&mut Store::new(), &NONE, &expected).unwrap();
+        for (carried, whole) in buckets.files().iter().zip(anew.files()) {
+            assert_eq!(
+                (&carried.open_sha256, carried.open_size),
+                (&whole.open_sha256, whole.open_size)
+            );
+        }
+        // A lost frame of a bucket that lies far behind is told.
+        let [_, filelists, _] = buckets.files();
+        store.frames.remove(&filelists.frames[60]).unwrap();
+        let failed = buckets.change(&mut store, &[one(7).pkgid], &[]);
+        assert!(matches!(failed, Err(ChangeError::Frame(_))), "{failed:?}");
+    }
 }
 
 #[test]
