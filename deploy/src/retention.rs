@@ -55,8 +55,8 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     writeln!(
         out,
         "{snapshots} snapshots and {packages} packages ({bytes} bytes) go; {} files may be named by nothing; stored are {} \
-         bytes, which projects name {} of",
-        stored.loose, stored.stored_bytes, stored.named_bytes
+         bytes, which projects name {} of; {} of them are kept for snapshots only",
+        stored.loose, stored.stored_bytes, stored.named_bytes, stored.past_bytes
     )?;
     Ok(())
 }

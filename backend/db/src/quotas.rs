@@ -148,6 +148,49 @@ pub async fn usage(conn: &mut Connection, owner: &OwnerName, stored: bool) -> Db
     .await?)
 }
 
+/// Bytes of the files of an owner's packages and sources, the same content once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct Files {
+    /// Of those that nobody else's projects have.
+    #[diesel(sql_type = BigInt)]
+    pub own_bytes: i64,
+    /// Of those that projects of others have as well; they are stored once for all.
+    #[diesel(sql_type = BigInt)]
+    pub shared_bytes: i64,
+}
+
+/// Which files an owner's projects have, and who else has them.
+///
+/// # Errors
+/// When the query fails.
+pub async fn files(conn: &mut Connection, owner: &OwnerName) -> DbResult<Files> {
+    Ok(diesel::sql_query(
+        "WITH mine AS MATERIALIZED (SELECT id FROM projects WHERE holder = $1 AND deleted_at IS NULL),
+             named AS (
+                 SELECT r.sha256, r.size FROM mine m JOIN repositories p ON p.project_id = m.id
+                     JOIN rpms r ON r.repository_id = p.id
+                 UNION ALL
+                 SELECT b.srpm_sha256, b.srpm_size FROM mine m JOIN builds b ON b.project_id = m.id
+                 WHERE b.srpm_sha256 IS NOT NULL
+             ), files AS (SELECT sha256, max(size) AS size FROM named GROUP BY sha256),
+             told AS (
+                 SELECT f.size,
+                     EXISTS (SELECT 1 FROM rpms r JOIN repositories p ON p.id = r.repository_id
+                             JOIN projects o ON o.id = p.project_id
+                         WHERE r.sha256 = f.sha256 AND o.holder <> $1 AND o.deleted_at IS NULL)
+                     OR EXISTS (SELECT 1 FROM builds b JOIN projects o ON o.id = b.project_id
+                         WHERE b.srpm_sha256 = f.sha256 AND o.holder <> $1 AND o.deleted_at IS NULL) AS shared
+                 FROM files f
+             )
+         SELECT coalesce(sum(size) FILTER (WHERE NOT shared), 0)::bigint AS own_bytes,
+             coalesce(sum(size) FILTER (WHERE shared), 0)::bigint AS shared_bytes
+         FROM told",
+    )
+    .bind::<Text, _>(owner.as_str())
+    .get_result(conn)
+    .await?)
+}
+
 /// Counts downloads of a project's files for whoever holds it; what belongs to no project counts for nobody.
 ///
 /// # Errors

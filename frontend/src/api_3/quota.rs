@@ -66,7 +66,17 @@ struct Shown {
     queued_builds: Use,
     cpu_seconds: Use,
     stored_bytes: Use,
+    stored_files: Files,
     served_bytes: Use,
+}
+
+/// Files of packages and sources. `stored_bytes` counts one for each that names it; here the same content counts once.
+#[derive(Serialize, JsonSchema)]
+struct Files {
+    /// Bytes of those that nobody else's projects have.
+    own_bytes: i64,
+    /// Bytes of those that projects of others have as well.
+    shared_bytes: i64,
 }
 
 fn shown(owner: &OwnerName, quota: &Quota) -> Shown {
@@ -87,6 +97,10 @@ fn shown(owner: &OwnerName, quota: &Quota) -> Shown {
         queued_builds: now(usage.queued_builds, limits.queued_builds.map(i64::from)),
         cpu_seconds: lately(usage.cpu_seconds, limits.cpu_seconds),
         stored_bytes: now(usage.stored_bytes.unwrap_or_default(), limits.stored_bytes),
+        stored_files: Files {
+            own_bytes: quota.files.own_bytes,
+            shared_bytes: quota.files.shared_bytes,
+        },
         served_bytes: lately(usage.served_bytes, limits.served_bytes),
     }
 }

@@ -55,6 +55,11 @@ struct Service {
     named_bytes: i64,
     /// The same as it is on disk: equal content once.
     stored_bytes: i64,
+    /// Of the latter: packages that are kept for snapshots only, as their builds are deleted or they were signed anew. With
+    /// the snapshots that have them they would go.
+    past_bytes: i64,
+    /// Of these: packages that no snapshot has any more, and that go after the time of grace.
+    going_bytes: i64,
     /// Snapshots that can be read.
     snapshots: i64,
     /// Those of them that are about to go.
@@ -69,6 +74,8 @@ async fn service(app: web::Data<App>, signed: Signed) -> Result<Json<Service>, E
         policy: Kept::of(&app.config.retention),
         named_bytes: stored.named_bytes,
         stored_bytes: stored.stored_bytes,
+        past_bytes: stored.past_bytes,
+        going_bytes: stored.going_bytes,
         snapshots: stored.snapshots,
         marked: stored.marked,
         loose_files: stored.loose,

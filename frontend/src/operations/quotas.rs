@@ -1,6 +1,6 @@
 //! What owners may use: shown, set, and held to.
 
-use db::quotas::{self, DAYS, Limits, Usage};
+use db::quotas::{self, DAYS, Files, Limits, Usage};
 use protocol::OwnerName;
 
 use crate::access::Actor;
@@ -14,6 +14,8 @@ pub struct Quota {
     pub limits: Limits,
     /// Use.
     pub usage: Usage,
+    /// What is stored of that, the same content once.
+    pub files: Files,
 }
 
 fn effective(own: &Limits, service: &Limits) -> Limits {
@@ -40,6 +42,7 @@ pub async fn show(app: &App, actor: &Actor, owner: &OwnerName) -> Result<Quota, 
     Ok(Quota {
         limits: effective(&own, &app.config.quota.limits()),
         usage: quotas::usage(&mut conn, owner, true).await?,
+        files: quotas::files(&mut conn, owner).await?,
     })
 }
 

@@ -127,7 +127,11 @@ pub fn quota(quota: &Quota) -> Vec<QuotaLine> {
             span(n.max(0))
         }),
         line(
-            "Packages stored",
+            &format!(
+                "Packages stored: {} that nobody else has, {} that others have too, and copies",
+                bytes(quota.files.own_bytes),
+                bytes(quota.files.shared_bytes)
+            ),
             used.stored_bytes.unwrap_or_default(),
             limits.stored_bytes,
             bytes,

@@ -222,3 +222,80 @@ async fn a_fork_needs_room() {
         fork(name).await.ok();
     }
 }
+
+/// Two owners upload the same: it is stored once, and each sees what is theirs alone. The administrators see the sums.
+#[tokio::test]
+async fn what_is_stored_once_for_several_is_told() {
+    let house = House::new().await;
+    let alice = house.person("alice", false).await;
+    let bob = house.person("bob", false).await;
+    let admin = house.person("admin", true).await;
+    let (same, other) = (
+        packages::source("BuildArch: noarch"),
+        packages::source("Epoch: 1"),
+    );
+    assert_ne!(same.bytes, other.bytes);
+    let length = |package: &packages::Made| i64::try_from(package.bytes.len()).unwrap();
+    for (person, owner, projects) in [(&alice, "alice", &["one", "two"][..]), (&bob, "bob", &["one"])] {
+        for project in projects {
+            house.project(person, project).await;
+            let form = json!({"ownername": owner, "projectname": project});
+            house
+                .upload(Some(person), &same.name, &same.bytes, &form)
+                .await
+                .ok();
+        }
+    }
+    let form = json!({"ownername": "bob", "projectname": "one"});
+    house
+        .upload(Some(&bob), &other.name, &other.bytes, &form)
+        .await
+        .ok();
+    let (same, other) = (length(&same), length(&other));
+    for (owner, used, own, shared) in [
+        ("alice", 2 * same, 0, same),
+        ("bob", same + other, other, same),
+        ("admin", 0, 0, 0),
+    ] {
+        let path = format!("/quota/{owner}");
+        let shown = house.send("GET", &path, Some(&admin), json!({})).await.ok();
+        assert_eq!(
+            (&shown["stored_bytes"]["used"], &shown["stored_files"]),
+            (&json!(used), &json!({"own_bytes": own, "shared_bytes": shared})),
+            "{owner}"
+        );
+    }
+    // What is kept for the past alone, and what of it goes; one file is a living package's as well.
+    let rows = "INSERT INTO rpms (repository_id, task_id, name, epoch, version, release, arch, file_name, sha256,
+            unsigned_sha256, size, primary_xml, filelists_xml, other_xml, scratch, orphaned_at)
+        SELECT (SELECT min(id) FROM repositories), CASE WHEN lives THEN (SELECT min(id) FROM tasks) END, name, 0, '1', '1',
+            'noarch', name || '.rpm', repeat(digit, 64), 'u', size, '', '', '', false, CASE WHEN goes THEN now() END
+        FROM (VALUES ('kept', 'a', 10, false, false), ('goes', 'b', 200, false, true), ('both', 'c', 3000, false, true),
+            ('both', 'c', 3000, true, false), ('once', 'd', 40000, false, true), ('once', 'd', 40000, false, false))
+            AS packages (name, digit, size, lives, goes)";
+    let mut conn = house.pool.get().await.unwrap();
+    assert_eq!(db::testing::execute(&mut conn, rows).await.unwrap(), 6);
+    drop(conn);
+    let all = house
+        .send("GET", "/retention", Some(&admin), json!({}))
+        .await
+        .ok();
+    let (named, stored) = (
+        3 * same + other + 10 + 200 + 2 * (3_000 + 40_000),
+        same + other + 10 + 200 + 3_000 + 40_000,
+    );
+    assert_eq!(
+        [
+            &all["named_bytes"],
+            &all["stored_bytes"],
+            &all["past_bytes"],
+            &all["going_bytes"]
+        ],
+        [
+            &json!(named),
+            &json!(stored),
+            &json!(10 + 200 + 40_000),
+            &json!(200)
+        ]
+    );
+}

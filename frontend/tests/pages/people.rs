@@ -208,7 +208,13 @@ async fn a_quota_is_shown_to_its_owner_and_when_it_is_used_up() {
     .await
     .unwrap();
     let page = alice.page("/coprs/alice/").await;
-    for part in ["id=\"quota\"", "0 of 1<", "0 B of 5 GiB<", "0 s, no limit<"] {
+    for part in [
+        "id=\"quota\"",
+        "0 of 1<",
+        "0 B of 5 GiB<",
+        "0 s, no limit<",
+        "Packages stored: 0 B that nobody else has, 0 B that others have too",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("used up"), "{page}");

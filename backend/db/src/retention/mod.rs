@@ -327,6 +327,13 @@ pub struct Stored {
     /// Bytes as they are on disk: the same content once.
     #[diesel(sql_type = BigInt)]
     pub stored_bytes: i64,
+    /// Of the latter, bytes of packages that are kept for snapshots only: their builds are deleted, or they have newer
+    /// signatures.
+    #[diesel(sql_type = BigInt)]
+    pub past_bytes: i64,
+    /// Of these, bytes of those that no snapshot has any more, and that go after the time of grace.
+    #[diesel(sql_type = BigInt)]
+    pub going_bytes: i64,
     /// Snapshots whose files are there.
     #[diesel(sql_type = BigInt)]
     pub snapshots: i64,
@@ -347,8 +354,15 @@ pub async fn stored(conn: &mut Connection) -> DbResult<Stored> {
         "WITH files AS (
              SELECT sha256, size FROM rpms UNION ALL
              SELECT srpm_sha256, srpm_size FROM builds WHERE srpm_sha256 IS NOT NULL
-         ), once AS (SELECT sum(size) AS named, max(size) AS size FROM files GROUP BY sha256)
+         ), once AS (SELECT sum(size) AS named, max(size) AS size FROM files GROUP BY sha256),
+         past AS (
+             SELECT max(size) AS size, bool_and(orphaned_at IS NOT NULL) AS going FROM rpms r
+             WHERE task_id IS NULL AND NOT EXISTS (SELECT 1 FROM rpms o WHERE o.sha256 = r.sha256 AND o.task_id IS NOT NULL)
+             GROUP BY sha256
+         )
          SELECT coalesce(sum(named), 0)::bigint AS named_bytes, coalesce(sum(size), 0)::bigint AS stored_bytes,
+             (SELECT coalesce(sum(size), 0)::bigint FROM past) AS past_bytes,
+             (SELECT coalesce(sum(size), 0)::bigint FROM past WHERE going) AS going_bytes,
              (SELECT count(*) FROM snapshots WHERE purged_at IS NULL) AS snapshots,
              (SELECT count(*) FROM snapshots WHERE purged_at IS NULL AND purge_at IS NOT NULL) AS marked,
              (SELECT count(*) FROM loose_blobs) AS loose
