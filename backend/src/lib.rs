@@ -13,6 +13,7 @@ mod copies;
 mod error;
 pub mod events;
 mod expire;
+mod extras;
 mod fault;
 mod fork_project;
 mod groups;

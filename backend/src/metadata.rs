@@ -12,8 +12,9 @@ use db::snapshots::Audience;
 use repodata::{Buckets, Compression, Digest, FilePlan, Fragments, FrameStore, Zchunk};
 
 use crate::error::JobError;
+use crate::extras::{Extras, Ready, Wanted};
 use crate::members::Members;
-use crate::software::{self, Catalogue, Software};
+use crate::software::{self, Software};
 
 /// Seconds that a frame which no snapshot names counts as stored. Those who tidy up leave it alone for much longer.
 const TRUST: i64 = 3600;
@@ -46,6 +47,7 @@ pub(crate) struct Held {
     /// Frames that the store has, and when they were written: seconds since 1970.
     stored: HashMap<Digest, i64>,
     software: Software,
+    extras: Extras,
 }
 
 /// How the next snapshot differs from its parent, and from what is kept.
@@ -71,8 +73,8 @@ pub(crate) struct Made {
     pub zchunks: Vec<Zchunk>,
     /// What to write first: the frames that the store may lack.
     pub frames: Vec<(Digest, Bytes)>,
-    /// What packages have of software, where that is wanted.
-    pub catalogue: Option<Catalogue>,
+    /// What there is besides packages: the catalogue of software, and what imports brought.
+    pub beside: Vec<Ready>,
 }
 
 impl Next {
@@ -97,6 +99,7 @@ impl Held {
             frames: Frames::default(),
             stored: HashMap::new(),
             software: Software::default(),
+            extras: Extras::default(),
         })
     }
 
@@ -180,6 +183,7 @@ impl Held {
         if !next.follows {
             self.stored.retain(|_, written| now - *written < TRUST);
             self.software.distrust();
+            self.extras.are_stored(false);
         }
         self.software.remove(&next.gone);
         let gone: Vec<String> = next.gone.iter().map(hex::encode).collect();
@@ -200,7 +204,7 @@ impl Held {
             frames: new.map(|(digest, bytes)| (*digest, bytes.clone())).collect(),
             plans,
             zchunks: Vec::new(),
-            catalogue: None,
+            beside: Vec::new(),
         })
     }
 
@@ -216,7 +220,26 @@ impl Held {
         origin: Option<&str>,
     ) -> Result<(), JobError> {
         self.software.add(new);
-        made.catalogue = self.software.catalogue(origin)?;
+        made.beside.extend(self.software.catalogue(origin)?);
+        Ok(())
+    }
+
+    /// Which of these have to be read for [`Held::add_extras`].
+    pub fn missing_extras(&self, wanted: &[Wanted]) -> Vec<Wanted> {
+        self.extras.missing(wanted)
+    }
+
+    /// Adds what imports brought besides packages to what was made.
+    ///
+    /// # Errors
+    /// When what was taken in is not what it was.
+    pub fn add_extras(
+        &mut self,
+        made: &mut Made,
+        wanted: &[Wanted],
+        (read, compression): (Vec<(Wanted, Bytes)>, Compression),
+    ) -> Result<(), JobError> {
+        made.beside.extend(self.extras.set(wanted, read, compression)?);
         Ok(())
     }
 
@@ -243,17 +266,19 @@ impl Held {
     pub fn are_stored(&mut self, new: &[Digest], now: i64) {
         self.stored.extend(new.iter().map(|digest| (*digest, now)));
         self.software.is_stored();
+        self.extras.are_stored(true);
     }
 
     /// Forgets what the store has, so that all of it is written again.
     pub fn distrust(&mut self) {
         self.stored.clear();
         self.software.distrust();
+        self.extras.are_stored(false);
     }
 
     fn bytes(&self) -> usize {
         let frames: usize = self.frames.0.values().map(Bytes::len).sum();
-        frames + self.software.bytes() + self.members.len() * size_of::<(i64, Digest)>()
+        frames + self.software.bytes() + self.extras.bytes() + self.members.len() * size_of::<(i64, Digest)>()
     }
 }
 

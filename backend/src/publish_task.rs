@@ -13,7 +13,7 @@ use db::repositories::Repository;
 use db::rpms::NewRpm;
 use db::snapshots::Audience;
 use db::tasks::{TaskRow, TaskState};
-use protocol::builder_api::Artifact;
+use protocol::builder_api::{Artifact, Beside};
 use protocol::{ChrootName, FailureKind, PointerName, TaskId};
 use repodata::{Package, PackageFile, RpmFile};
 use storage::{StorageError, StorageKey, StoragePrefix};
@@ -23,7 +23,7 @@ use crate::error::JobError;
 use crate::inspect::{self, Expectation};
 use crate::sign::{self, Signed, Unsigned};
 use crate::snapshot::{self, Cause, Change, Publication};
-use crate::{blob, pointer, result_files, set_up_project, store_log};
+use crate::{blob, extras, pointer, result_files, set_up_project, store_log};
 
 pub(crate) async fn run(context: &Context, id: TaskId, attempt: i32) -> Result<(), JobError> {
     let mut conn = context.conn().await?;
@@ -167,7 +167,7 @@ pub(crate) async fn tidy(context: &Context, id: TaskId, attempt: i32) -> Result<
 struct Prepared {
     /// What the result folder lists.
     files: Vec<storage::ResultFile>,
-    /// Whether there are packages that the repository did not have.
+    /// Whether there are packages that the repository did not have, or other groups, modules or advisories.
     is_new: bool,
     /// `rpms.id` of packages that it had already, of the same files, but that are not in what is served now.
     known: Vec<i64>,
@@ -207,8 +207,14 @@ async fn prepare(
     let scratch = tempfile::Builder::new()
         .prefix("publish-")
         .tempdir_in(&context.scratch_dir)?;
-    let (mut unsigned, mut software) = (Vec::new(), Vec::new());
+    let (mut unsigned, mut software, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let import = build.import();
     for (index, artifact) in task.manifest.iter().enumerate() {
+        if let Some(of) = import.as_ref().and_then(|_| Beside::of_file(&artifact.name)) {
+            let key = quarantined(task, index)?;
+            beside.push(extras::take_in(context, &key, (of, artifact)).await?);
+            continue;
+        }
         let (one, of_one) = fetch(context, (build, task), index, artifact, &expected, scratch.path()).await?;
         software.extend(of_one.map(|packed| (one.sha256.clone(), packed)));
         unsigned.push(one);
@@ -256,9 +262,16 @@ async fn prepare(
         }
         return Err(duplicate(error, build.is_foreign()));
     }
+    let others = match import.filter(|_| !build.options.scratch) {
+        Some(import) => {
+            let by = (build.id, import.url.as_str());
+            db::imported::replace(&mut conn, repository.id, by, &beside).await?
+        }
+        None => false,
+    };
     Ok(Prepared {
         files,
-        is_new: !rows.is_empty(),
+        is_new: others || !rows.is_empty(),
         known,
     })
 }
@@ -306,6 +319,15 @@ pub(crate) fn duplicate(error: DbError, is_foreign: bool) -> JobError {
     JobError::package(FailureKind::DuplicateNevra, sentence)
 }
 
+/// Where a builder put what it announced.
+fn quarantined(task: &TaskRow, index: usize) -> Result<StorageKey, JobError> {
+    Ok(StorageKey::Quarantine {
+        task: task.id,
+        attempt: task.attempt,
+        index: u32::try_from(index).map_err(JobError::fail)?,
+    })
+}
+
 /// Fetches a package and looks into it; besides, what it has for the catalogue of software.
 async fn fetch(
     context: &Context,
@@ -315,13 +337,8 @@ async fn fetch(
     expected: &Expectation,
     scratch: &Path,
 ) -> Result<(Unsigned, Option<Vec<u8>>), JobError> {
-    let index = u32::try_from(index).map_err(JobError::fail)?;
     let key = if build.source_kind != "rpm_upload" {
-        StorageKey::Quarantine {
-            task: task.id,
-            attempt: task.attempt,
-            index,
-        }
+        quarantined(task, index)?
     } else {
         // No builder uploaded it: the frontend stored what a user did.
         StorageKey::Blob(artifact.sha256.clone())

@@ -8,10 +8,12 @@ use chrono::TimeDelta;
 use db::projects::Project;
 use db::snapshots::{Audience, NewSnapshot};
 use protocol::MetadataCompression;
+use protocol::builder_api::Beside;
 use repodata::{Compression, Fragments};
 
 use crate::context::Context;
 use crate::error::JobError;
+use crate::extras;
 use crate::groups::Groups;
 use crate::metadata::{Held, Next};
 use crate::software;
@@ -196,6 +198,10 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     let number = db::snapshots::reserve(&mut conn, repository).await?;
     drop(conn);
     let groups = Groups::of(context, &base).await?;
+    let mut beside = db::imported::of(&mut *context.conn().await?, repository).await?;
+    // A project's own groups count more.
+    beside.retain(|(of, _)| groups.is_none() || *of != Beside::Comps);
+    let read_beside = extras::read(context, held.missing_extras(&beside)).await?;
     let timestamp = began.timestamp();
     if publication.cause == Cause::Regenerate {
         held.distrust();
@@ -209,6 +215,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
             let missing = read(stored)?;
             let mut made = held.advance(number, next, &missing, timestamp)?;
             held.add_catalogue(&mut made, software, origin.as_deref())?;
+            held.add_extras(&mut made, &beside, (read_beside, compression))?;
             if wanted == Some(MetadataCompression::Zchunk) {
                 held.add_zchunks(&mut made)?;
             }

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use db::rpms::StoredFragments;
-use repodata::{
-    AppStream, Compression, Digest, Evr, ExtraFile, ExtraKind, RpmFile, appstream_xml, extra_files,
-};
+use repodata::{AppStream, Compression, Digest, Evr, ExtraKind, RpmFile, appstream_xml, extra_files};
 
 use crate::error::JobError;
+use crate::extras::Ready;
 
 /// Most bytes that one package brings; the largest collections of software have less.
 const MAX_PACKAGE: usize = 4 << 20;
@@ -57,21 +55,12 @@ struct Part {
     packed: Arc<[u8]>,
 }
 
-/// A catalogue that is ready to be published.
-#[derive(Clone)]
-pub(crate) struct Catalogue {
-    /// The file, a record of `repomd.xml` included.
-    pub file: Arc<ExtraFile>,
-    /// Whether the store has it already.
-    pub stored: bool,
-}
-
 /// Software of the packages of a snapshot. A clone shares nearly all of it.
 #[derive(Clone, Default)]
 pub(crate) struct Software {
     /// By the SHA-256 of the packages' files; packages without are not in it.
     parts: BTreeMap<Digest, Part>,
-    catalogue: Option<Catalogue>,
+    catalogue: Option<Ready>,
 }
 
 /// Takes what packages have out of their rows.
@@ -132,7 +121,7 @@ impl Software {
     ///
     /// # Errors
     /// When a part cannot be read.
-    pub fn catalogue(&mut self, origin: Option<&str>) -> Result<Option<Catalogue>, JobError> {
+    pub fn catalogue(&mut self, origin: Option<&str>) -> Result<Option<Ready>, JobError> {
         let Some(origin) = origin.filter(|_| !self.parts.is_empty()) else {
             self.catalogue = None;
             return Ok(None);
@@ -141,7 +130,7 @@ impl Software {
             let xml = appstream_xml(origin, self.components()?);
             let made = extra_files(ExtraKind::AppStream, xml.as_bytes(), Compression::Gzip);
             let made = made.map_err(JobError::fail)?.into_iter().next();
-            self.catalogue = made.map(|file| Catalogue {
+            self.catalogue = made.map(|file| Ready {
                 file: Arc::new(file),
                 stored: false,
             });
@@ -186,13 +175,6 @@ impl Software {
     }
 }
 
-impl Catalogue {
-    /// Its content.
-    pub fn bytes(&self) -> Bytes {
-        Bytes::from(self.file.bytes.clone())
-    }
-}
-
 /// What a catalogue says that it is of: a repository's owner and directory, in the letters that such a name may have.
 pub(crate) fn origin(owner: &str, dir: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
@@ -213,7 +195,7 @@ mod tests {
         })
     }
 
-    fn text(catalogue: &Catalogue) -> String {
+    fn text(catalogue: &Ready) -> String {
         let bytes = repodata::decompress(Compression::Gzip, &catalogue.file.bytes, 1 << 20).unwrap();
         String::from_utf8(bytes).unwrap()
     }

@@ -45,15 +45,15 @@ impl Stored<'_> {
         let records: Vec<Record> = records
             .chain(zchunks)
             .chain(groups.iter().map(|g| g.record(self.timestamp)))
-            .chain(made.catalogue.iter().map(|c| c.file.record(self.timestamp)))
+            .chain(made.beside.iter().map(|b| b.file.record(self.timestamp)))
             .collect();
         let repomd = Bytes::from(repomd_xml(&self.number.to_string(), &Tags::default(), &records));
         context.faults.pass("snapshot.before_store");
         let new: Vec<Digest> = made.frames.iter().map(|(digest, _)| *digest).collect();
         let mut files = self.files(&made.plans, &made.zchunks, groups)?;
-        if let Some(catalogue) = made.catalogue.filter(|catalogue| !catalogue.stored) {
-            let name = catalogue.file.name.parse().map_err(JobError::fail)?;
-            files.push((self.metadata(name), catalogue.bytes()));
+        for beside in made.beside.iter().filter(|beside| !beside.stored) {
+            let name = beside.file.name.parse().map_err(JobError::fail)?;
+            files.push((self.metadata(name), beside.bytes()));
         }
         let frames = made.frames.into_iter();
         let frames: Vec<Object> = frames

@@ -25,7 +25,9 @@ const NAMED: &str = "EXISTS (SELECT 1 FROM rpms r JOIN repositories o ON o.id = 
          OR EXISTS (SELECT 1 FROM builds b JOIN projects p ON p.id = b.project_id
              WHERE b.source ->> 'sha256' = l.sha256 AND {live})
          OR EXISTS (SELECT 1 FROM project_chroots c JOIN projects p ON p.id = c.project_id
-             WHERE c.comps_sha256 = l.sha256 AND {live})";
+             WHERE c.comps_sha256 = l.sha256 AND {live})
+         OR EXISTS (SELECT 1 FROM imported_metadata m JOIN repositories o ON o.id = m.repository_id
+             JOIN projects p ON p.id = o.project_id WHERE m.sha256 = l.sha256 AND {live})";
 /// A project that is not deleted.
 const LIVE: &str = "p.deleted_at IS NULL";
 /// The same, or one that is being forked: what was promised while it was there is kept.
@@ -97,7 +99,9 @@ pub async fn loosen_project(conn: &mut Connection, project: i64) -> DbResult<()>
              SELECT r.sha256 FROM rpms r JOIN repositories o ON o.id = r.repository_id WHERE o.project_id = $1
              UNION SELECT srpm_sha256 FROM builds WHERE project_id = $1
              UNION SELECT source ->> 'sha256' FROM builds WHERE project_id = $1
-             UNION SELECT comps_sha256 FROM project_chroots WHERE project_id = $1))",
+             UNION SELECT comps_sha256 FROM project_chroots WHERE project_id = $1
+             UNION SELECT m.sha256 FROM imported_metadata m JOIN repositories o ON o.id = m.repository_id
+                 WHERE o.project_id = $1))",
     )
     .bind::<BigInt, _>(project)
     .execute(conn)

@@ -17,6 +17,7 @@ pub mod events;
 pub mod forks;
 pub mod gates;
 pub mod groups;
+pub mod imported;
 pub mod jobs;
 pub mod keys;
 pub mod logs;

@@ -114,6 +114,11 @@ diesel::table! {
     package_software (unsigned_sha256) { unsigned_sha256 -> Text, components -> Binary, claimed_at -> Timestamptz, }
 }
 diesel::table! {
+    imported_metadata (repository_id, kind) {
+        repository_id -> BigInt, kind -> Text, sha256 -> Text, url -> Text, build_id -> BigInt,
+    }
+}
+diesel::table! {
     loose_blobs (sha256) { sha256 -> Text, since -> Nullable<Timestamptz>, deleting_at -> Nullable<Timestamptz>, }
 }
 diesel::table! { removed_packages (id) { id -> BigInt, } }

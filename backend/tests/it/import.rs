@@ -362,3 +362,99 @@ async fn other_content_under_the_same_name_replaces_where_the_project_says_so() 
     before.install("one").await;
     assert_eq!(before.reads("one"), "other", "what was, stays");
 }
+
+const COMPS: &str = "<?xml version=\"1.0\"?>\n<comps><group><id>visitors</id><name>Visitors</name><default>true</default>\
+    <uservisible>true</uservisible><packagelist><packagereq type=\"mandatory\">one</packagereq></packagelist></group></comps>\n";
+const NOTICES: &str = "<?xml version=\"1.0\"?>\n<updates><update from=\"u@example.org\" status=\"stable\" type=\"security\" \
+    version=\"1\"><id>VISIT-1</id><title>one</title><issued date=\"2026-01-15 00:00:00\"/><severity>Important</severity>\
+    <description>One.</description><pkglist><collection short=\"c\"><name>c</name><package name=\"one\" version=\"2.0\" \
+    release=\"1\" epoch=\"0\" arch=\"noarch\"><filename>one-2.0-1.noarch.rpm</filename></package></collection></pkglist>\
+    </update></updates>\n";
+const MODULES: &str = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: visits\n  stream: \"1\"\n  version: 20260101\n  \
+    context: deadbeef\n  arch: x86_64\n  summary: Visits\n  description: >-\n    All visits.\n  license:\n    module:\n    - MIT\n  \
+    profiles:\n    default:\n      rpms:\n      - other\n  artifacts:\n    rpms:\n    - other-0:1.0-1.noarch\n...\n";
+
+impl Elsewhere {
+    /// Adds a file beside the packages, once they are listed.
+    fn add(&self, kind: &str, name: &str, text: &str) {
+        let file = self.dir.path().join(name);
+        fs_err::write(&file, text).unwrap();
+        let kind = format!("--mdtype={kind}");
+        let repodata = self.repo().join("repodata");
+        let arguments = [&kind, file.to_str().unwrap(), repodata.to_str().unwrap()];
+        program("modifyrepo_c", &arguments, Path::new("/tmp"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_modules_and_advisories_come_along_and_stay() {
+    let (house, api, elsewhere) = alices().await;
+    elsewhere.package("one", "first");
+    elsewhere.index();
+    elsewhere.add("group", "comps.xml", COMPS);
+    elsewhere.add("updateinfo", "updateinfo.xml", NOTICES);
+    elsewhere.add("modules", "modules.yaml", MODULES);
+    let body = || json!({"url": elsewhere.url});
+    let first = import(&house, &api, body()).await;
+    assert_eq!(first.state(), "succeeded", "{:?}", first.tasks);
+    let machine = Machine::new(&house, "alice", "tools").await;
+    let says = async |arguments: &[&str]| machine.dnf(arguments).await.1;
+    assert!(says(&["group", "list"]).await.contains("Visitors"));
+    let modules = says(&["--setopt=module_platform_id=platform:x", "module", "list"]).await;
+    assert!(
+        modules.contains("visits") && modules.contains("Visits"),
+        "{modules}"
+    );
+    // An advisory concerns who has an older package.
+    machine.install("one").await;
+    let notices = says(&["updateinfo", "list", "--available"]).await;
+    assert!(
+        notices.contains("VISIT-1") && notices.contains("one-2.0-1"),
+        "{notices}"
+    );
+
+    // Whatever is published afterwards, they are there, and the same files are named.
+    let named = async || {
+        let url = format!("{}/alice/tools/{CHROOT}/repodata/repomd.xml", house.results_url);
+        let xml = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let records = repodata::read_repomd(&xml).unwrap().1.into_iter();
+        let beside =
+            records.filter(|record| ["group", "modules", "updateinfo"].contains(&record.kind.as_str()));
+        beside
+            .map(|record| (record.kind, record.href))
+            .collect::<Vec<_>>()
+    };
+    let before = named().await;
+    assert_eq!(before.len(), 3, "{before:?}");
+    let tools = house.project("alice", "tools").await;
+    house.build(&tools, "tools", "motd", "1.0").await;
+    assert_eq!(named().await, before);
+    machine.install("motd").await;
+    assert!(says(&["group", "list"]).await.contains("Visitors"));
+    // The same once more changes nothing.
+    let number = newest(&api).await["number"].clone();
+    assert_eq!(import(&house, &api, body()).await.state(), "succeeded");
+    assert_eq!(newest(&api).await["number"], number);
+
+    // Others take their place, and what is not there any more goes, also when no package is new.
+    elsewhere.index();
+    elsewhere.add("group", "comps.xml", &COMPS.replace("Visitors", "Guests"));
+    elsewhere.add("updateinfo", "updateinfo.xml", NOTICES);
+    assert_eq!(import(&house, &api, body()).await.state(), "succeeded");
+    let groups = says(&["group", "list"]).await;
+    assert!(
+        groups.contains("Guests") && !groups.contains("Visitors"),
+        "{groups}"
+    );
+    let kinds: Vec<String> = named().await.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["group", "updateinfo"]);
+    // What is something else refuses the import.
+    elsewhere.index();
+    elsewhere.add("updateinfo", "updateinfo.xml", COMPS);
+    let why = refused(&house, &api, &elsewhere).await;
+    assert!(
+        why.contains("updateinfo.xml of the repository cannot be taken"),
+        "{why}"
+    );
+    assert_eq!(named().await.len(), 2);
+}

@@ -26,6 +26,48 @@ pub const PROTOCOL: u32 = 1;
 /// Largest number of artefacts of one attempt.
 pub const MAX_ARTIFACTS: usize = 2_000;
 
+/// What a repository may have besides packages. Of an import each is one artefact more, as it lies there: plain, or compressed
+/// by gzip or zstd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beside {
+    /// Groups of packages.
+    Comps,
+    /// Modules.
+    Modules,
+    /// Advisories.
+    UpdateInfo,
+}
+
+impl Beside {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Comps, Self::Modules, Self::UpdateInfo];
+
+    /// What `repomd.xml` calls it.
+    pub fn record(self) -> &'static str {
+        match self {
+            Self::Comps => "group",
+            Self::Modules => "modules",
+            Self::UpdateInfo => "updateinfo",
+        }
+    }
+
+    /// Name of the artefact, which is none that a package can have.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Comps => "comps.xml",
+            Self::Modules => "modules.yaml",
+            Self::UpdateInfo => "updateinfo.xml",
+        }
+    }
+
+    /// What an artefact of that name is.
+    pub fn of_file(name: &FileName) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|beside| beside.file_name() == name.as_str())
+    }
+}
+
 /// Asks for work, and waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

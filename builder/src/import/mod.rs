@@ -2,6 +2,7 @@
 //!
 //! Everything that comes from there is hostile until it is compared; the backend believes none of it once more.
 
+mod beside;
 mod checksum;
 mod location;
 mod primary;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use protocol::FailureKind::BadSource;
-use protocol::builder_api::{Artifact, ImportWork, MAX_ARTIFACTS};
+use protocol::builder_api::{Artifact, Beside, ImportWork, MAX_ARTIFACTS};
 use reqwest::Client;
 use url::Url;
 
 use self::primary::{Choice, Chosen, Entry};
-use self::repomd::Primary;
+use self::repomd::{Index, Listed};
 use crate::address::{Guard, shown};
 use crate::fetch::download;
 use crate::log::Log;
@@ -45,7 +46,9 @@ struct Caps {
     packages: usize,
     /// Bytes of one package.
     package: u64,
-    /// Bytes of all packages.
+    /// Bytes of a file beside the packages, as it comes.
+    beside: u64,
+    /// Bytes of everything.
     total: u64,
 }
 
@@ -72,7 +75,8 @@ impl Import<'_> {
             compressed: 128 << 20,
             open: 2 << 30,
             element: 4 << 20,
-            packages: MAX_ARTIFACTS,
+            packages: MAX_ARTIFACTS - Beside::ALL.len(),
+            beside: 64 << 20,
             package: work.package_bytes.min(self.total),
             total: self.total,
         };
@@ -88,16 +92,18 @@ impl Import<'_> {
         self.guard.check(&base).map_err(bad)?;
         let client = self.guard.client().map_err(anyhow::Error::from)?;
         self.log.say(&format!("importing packages of {}", shown(&base)));
-        let primary = self.index(&client, &base, work).await?;
+        let Index { primary, beside } = self.index(&client, &base, work).await?;
         let list = self.dir.join("primary");
         self.list(&client, &base, &primary, &list, caps).await?;
         let chosen = choose(list, primary, work, caps).await?;
         let wanted = self.wanted(&chosen, work, caps)?;
-        self.packages(&client, &base, wanted, work).await
+        let mut files = self.packages(&client, &base, wanted, work).await?;
+        self.beside(&client, &base, beside, &mut files, caps).await?;
+        Ok(files)
     }
 
     /// Reads `repomd.xml`, whose signature is checked if there is a key for it.
-    async fn index(&self, client: &Client, base: &Url, work: &ImportWork) -> Result<Primary, End> {
+    async fn index(&self, client: &Client, base: &Url, work: &ImportWork) -> Result<Index, End> {
         let at = |name: &str| {
             let url = base.join(&format!("repodata/{name}"));
             url.map_err(|error| bad(format!("the URL cannot be used: {error}")))
@@ -141,7 +147,7 @@ impl Import<'_> {
         &self,
         client: &Client,
         base: &Url,
-        primary: &Primary,
+        primary: &Listed,
         path: &Path,
         caps: Caps,
     ) -> Result<(), End> {
@@ -254,7 +260,7 @@ async fn verify(path: &Path, expected: &checksum::Checksum) -> Result<bool, End>
 }
 
 /// Reads the list of packages, beside the other work of this process.
-async fn choose(list: PathBuf, primary: Primary, work: &ImportWork, caps: Caps) -> Result<Chosen, End> {
+async fn choose(list: PathBuf, primary: Listed, work: &ImportWork, caps: Caps) -> Result<Chosen, End> {
     let choice = Choice {
         chroot: work.chroot.clone(),
         patterns: work.packages.clone(),

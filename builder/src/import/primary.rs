@@ -13,7 +13,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::Caps;
 use super::checksum::{Checksum, Hasher};
-use super::repomd::Primary;
+use super::repomd::Listed;
 
 /// Elements inside one another, of which there are five.
 const DEPTH: usize = 16;
@@ -136,7 +136,7 @@ fn decoder(path: &Path, href: &str) -> Result<Box<dyn Read>, String> {
 /// Chooses packages of the list in a file. Stops when nobody waits any more.
 pub fn choose(
     path: &Path,
-    primary: &Primary,
+    primary: &Listed,
     choice: &Choice,
     caps: Caps,
     waiting: &Weak<()>,

@@ -1,5 +1,6 @@
-//! `repomd.xml`: which file is the list of packages.
+//! `repomd.xml`: which file is the list of packages, and what there is besides.
 
+use protocol::builder_api::Beside;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -9,9 +10,18 @@ use super::primary::{attribute, refuse_unusual, text_of};
 /// Most files that a repository's metadata may consist of.
 const MOST_RECORDS: usize = 200;
 
-/// What is said about the list of packages.
+/// What a repository consists of.
 #[derive(Debug, Clone)]
-pub struct Primary {
+pub struct Index {
+    /// The list of packages.
+    pub primary: Listed,
+    /// What else is taken; or why it cannot be.
+    pub beside: Vec<(Beside, Result<Listed, String>)>,
+}
+
+/// What is said about a file.
+#[derive(Debug, Clone)]
+pub struct Listed {
     /// Where it is.
     pub href: String,
     /// Where that is to be seen from, if it is somewhere else.
@@ -28,16 +38,19 @@ pub struct Primary {
 
 #[derive(Default)]
 struct Draft {
+    /// `None`: the list of packages.
+    of: Option<Beside>,
     href: Option<String>,
     xml_base: Option<String>,
-    checksum: Option<Checksum>,
+    checksum: Option<Result<Checksum, String>>,
     size: Option<u64>,
-    open_checksum: Option<Checksum>,
+    open_checksum: Option<Result<Checksum, String>>,
     open_size: Option<u64>,
 }
 
-/// Finds the list of packages.
-pub fn read(xml: &str) -> Result<Primary, String> {
+/// Finds the list of packages, and what is taken besides; of several of a kind the first.
+pub fn read(xml: &str) -> Result<Index, String> {
+    let (mut primary, mut beside) = (None, Vec::<(Beside, _)>::new());
     let mut reader = Reader::from_str(xml);
     let (mut draft, mut records) = (None::<Draft>, 0);
     let (mut kind, mut text) = (String::new(), String::new());
@@ -55,8 +68,12 @@ pub fn read(xml: &str) -> Result<Primary, String> {
                         if records > MOST_RECORDS {
                             return Err(format!("repomd.xml names more than {MOST_RECORDS} files"));
                         }
-                        let primary = attribute(&element, "type").as_deref() == Some("primary");
-                        draft = primary.then(Draft::default);
+                        let kind = attribute(&element, "type").unwrap_or_default();
+                        let of = Beside::ALL.into_iter().find(|beside| beside.record() == kind);
+                        draft = (of.is_some() || kind == "primary").then(|| Draft {
+                            of,
+                            ..Draft::default()
+                        });
                     }
                     ("checksum" | "open-checksum", Some(_)) => {
                         kind = attribute(&element, "type").unwrap_or_default();
@@ -69,28 +86,42 @@ pub fn read(xml: &str) -> Result<Primary, String> {
                 }
             }
             Event::End(element) => match (element.local_name().as_ref(), &mut draft) {
-                ("data", Some(_)) => return draft.take().unwrap_or_default().finish(),
-                ("checksum", Some(draft)) => draft.checksum = Some(Checksum::read(&kind, &text)?),
-                ("open-checksum", Some(draft)) => draft.open_checksum = Some(Checksum::read(&kind, &text)?),
+                ("data", Some(_)) => {
+                    let done = draft.take().unwrap_or_default();
+                    match done.of {
+                        None if primary.is_none() => primary = Some(done.finish("list of packages")?),
+                        None => {}
+                        Some(of) if beside.iter().any(|(known, _)| *known == of) => {}
+                        Some(of) => beside.push((of, done.finish(of.file_name()))),
+                    }
+                }
+                ("checksum", Some(draft)) => draft.checksum = Some(Checksum::read(&kind, &text)),
+                ("open-checksum", Some(draft)) => draft.open_checksum = Some(Checksum::read(&kind, &text)),
                 ("size", Some(draft)) => draft.size = text.trim().parse().ok(),
                 ("open-size", Some(draft)) => draft.open_size = text.trim().parse().ok(),
                 _ => {}
             },
-            Event::Eof => return Err("repomd.xml names no list of packages (primary)".to_owned()),
+            Event::Eof => {
+                let missing = || "repomd.xml names no list of packages (primary)".to_owned();
+                return Ok(Index {
+                    primary: primary.ok_or_else(missing)?,
+                    beside,
+                });
+            }
             other => text_of(&other, &mut text)?,
         }
     }
 }
 
 impl Draft {
-    fn finish(self) -> Result<Primary, String> {
-        let missing = |what: &str| format!("repomd.xml does not give the {what} of the list of packages");
-        Ok(Primary {
+    fn finish(self, of: &str) -> Result<Listed, String> {
+        let missing = |what: &str| format!("repomd.xml does not give the {what} of the {of}");
+        Ok(Listed {
             href: self.href.ok_or_else(|| missing("location"))?,
             xml_base: self.xml_base,
-            checksum: self.checksum.ok_or_else(|| missing("checksum"))?,
+            checksum: self.checksum.ok_or_else(|| missing("checksum"))??,
             size: self.size,
-            open_checksum: self.open_checksum,
+            open_checksum: self.open_checksum.transpose()?,
             open_size: self.open_size,
         })
     }

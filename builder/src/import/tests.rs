@@ -207,6 +207,7 @@ const CAPS: Caps = Caps {
     element: 16 << 10,
     packages: 3,
     package: 1_000,
+    beside: 800,
     total: 1_500,
 };
 
@@ -651,4 +652,72 @@ async fn the_metadatas_signature_is_checked_where_a_key_is_given() {
     refused(&work, "one of both was changed").await;
     server.body("/r/repodata/repomd.xml.asc", "nonsense");
     refused(&work, "cannot be read").await;
+}
+
+/// The `data` element of a file beside the packages.
+fn beside(kind: &str, file: &str, content: &[u8], sum: &str) -> String {
+    format!(
+        "<data type=\"{kind}\"><checksum type=\"{sum}\">{}</checksum><location href=\"repodata/{file}\"/>\
+         <size>{}</size></data>",
+        sha256(content),
+        content.len()
+    )
+}
+
+#[tokio::test]
+async fn what_there_is_besides_packages_comes_along() {
+    let server = with(&[item("a", b"aaaa")], &[("a", b"aaaa")]).await;
+    let (comps, modules, notices) = (gzip(b"<comps/>"), b"document: modulemd\n", b"BZh91AY");
+    let list = gzip(primary_xml(&[item("a", b"aaaa")]).as_bytes());
+    let index = |comps_sum: &[u8]| {
+        let more = [
+            beside("group", "c.xml.gz", comps_sum, "sha256"),
+            beside("group", "again.xml.gz", b"", "sha256"),
+            beside("updateinfo", "u.xml.bz2", notices, "sha256"),
+            beside("modules", "m.yaml", modules, "sha256"),
+        ];
+        repomd(&list, "").replace("</repomd>", &format!("{}</repomd>", more.concat()))
+    };
+    server.body("/r/repodata/repomd.xml", index(&comps));
+    for (file, content) in [
+        ("c.xml.gz", &comps[..]),
+        ("m.yaml", modules),
+        ("u.xml.bz2", notices),
+    ] {
+        server.body(&format!("/r/repodata/{file}"), content);
+    }
+    let (files, log) = import_with(open(), &work(&server), CAPS).await;
+    let files = files.unwrap();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a-1-1.noarch.rpm", "comps.xml", "modules.yaml"]);
+    assert_eq!(files[1].1, comps);
+    assert!(
+        log.contains("updateinfo.xml is left out: it is compressed by xz or bzip2"),
+        "{log}"
+    );
+    // What is not what it should be is no small matter.
+    server.body("/r/repodata/repomd.xml", index(&gzip(b"<comps>x</comps>")));
+    refused(&work(&server), "is not the file that repomd.xml names").await;
+    let weak = index(&comps).replacen(
+        "<data type=\"group\"><checksum type=\"sha256\">",
+        "<data type=\"group\"><checksum type=\"sha\">",
+        1,
+    );
+    server.body("/r/repodata/repomd.xml", weak);
+    let (files, log) = import_with(open(), &work(&server), CAPS).await;
+    assert_eq!(files.unwrap().len(), 2);
+    assert!(
+        log.contains("comps.xml is left out: sha checksums can be forged"),
+        "{log}"
+    );
+    let outside = index(&comps).replace("repodata/m.yaml", "../../m.yaml");
+    server.body("/r/repodata/repomd.xml", outside);
+    refused(&work(&server), "does not lie below the repository's address").await;
+    let large = vec![b'x'; 900];
+    server.body("/r/repodata/repomd.xml", index(&large));
+    let (_, log) = import_with(open(), &work(&server), CAPS).await;
+    assert!(
+        log.contains("comps.xml is left out: it is larger than 800 bytes"),
+        "{log}"
+    );
 }

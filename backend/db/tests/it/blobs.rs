@@ -51,6 +51,7 @@ async fn every_column_that_names_a_blob_is_known() {
     ];
     let known = [
         "builds.srpm_sha256",
+        "imported_metadata.sha256",
         "project_chroots.comps_sha256",
         "promoted_packages.sha256",
         "rpms.sha256",

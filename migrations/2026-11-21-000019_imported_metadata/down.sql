@@ -1,0 +1,2 @@
+DROP TABLE imported_metadata;
+DROP FUNCTION imported_metadata_loosen_blobs();
