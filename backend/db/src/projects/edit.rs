@@ -201,3 +201,26 @@ pub async fn regenerate(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_back_is_gone() {
+        let bare = ProjectSettings::default();
+        let full = ProjectSettings {
+            build_pointer: Some("candidate".parse().unwrap()),
+            release_after_hours: Some(7),
+            keep_days: Some(3),
+            ..bare.clone()
+        };
+        assert_eq!(merge(&full, &full, &bare).unwrap(), bare);
+        // And what somebody else changed meanwhile stays.
+        let meanwhile = ProjectSettings {
+            contact: "somebody".to_owned(),
+            ..full.clone()
+        };
+        assert_eq!(merge(&meanwhile, &full, &bare).unwrap().contact, "somebody");
+    }
+}
