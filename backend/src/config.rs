@@ -32,6 +32,8 @@ pub struct Config {
     pub keep_pr_dirs_days: u32,
     /// How much of repositories' past is kept.
     pub retention: Retention,
+    /// Whether builders find out if what is published can be installed, where a project does not say.
+    pub check_installs: bool,
 }
 
 /// How much of repositories' past is kept. What a pointer names, or a build that runs may read, is kept in any case.
@@ -91,6 +93,7 @@ impl Default for Config {
             events: EventsConfig::default(),
             keep_pr_dirs_days: 40,
             retention: Retention::default(),
+            check_installs: true,
         }
     }
 }

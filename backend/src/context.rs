@@ -30,6 +30,8 @@ pub struct Context {
     pub keep_pr_dirs_days: u32,
     /// How much of repositories' past is kept.
     pub retention: db::retention::Policy,
+    /// Whether builders find out if what is published can be installed, where a project does not say.
+    pub check_installs: bool,
     /// Metadata of the repositories that changed last.
     pub metadata: Metadata,
     /// Places to die at, in tests.

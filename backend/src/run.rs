@@ -67,6 +67,7 @@ pub async fn run(
         max_package_bytes: config.max_package_bytes,
         keep_pr_dirs_days: config.keep_pr_dirs_days,
         retention: config.retention.policy(),
+        check_installs: config.check_installs,
         metadata: Metadata::new(config.metadata_mib << 20),
         faults: Faults::new(config.fault_file.clone()),
     });
@@ -137,7 +138,9 @@ async fn chores(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
 
 async fn expire_leases(context: &Context) -> Result<usize, JobError> {
     let mut conn = context.conn().await?;
-    Ok(db::tasks::expire_leases(&mut conn, (context.clock)()).await?)
+    let now = (context.clock)();
+    db::checks::supersede(&mut conn, now).await?;
+    Ok(db::tasks::expire_leases(&mut conn, now).await? + db::checks::expire_leases(&mut conn, now).await?)
 }
 
 async fn work(

@@ -7,8 +7,8 @@ use std::fmt;
 use chrono::TimeDelta;
 use db::projects::Project;
 use db::snapshots::{Audience, NewSnapshot};
-use protocol::MetadataCompression;
 use protocol::builder_api::Beside;
+use protocol::{MetadataCompression, PackageManager};
 use repodata::{Compression, Fragments};
 
 use crate::context::Context;
@@ -166,6 +166,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         return Ok(Try::Gone);
     };
     let chroot = db::chroots::find(&mut conn, &base.chroot).await?;
+    let package_manager = chroot.as_ref().map(|c| c.definition.package_manager);
     let wanted = chroot.map(|c| c.definition.metadata_compression);
     let compression = match wanted {
         Some(MetadataCompression::Zstd | MetadataCompression::Zchunk) => Compression::Zstd,
@@ -248,6 +249,7 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
         signed_by: &signed_by,
         audience,
         request: publication.asked.map(|asked| asked.request),
+        check: is_checked(context, publication, package_manager, &added),
     };
     let moved = db::snapshots::publish(&mut conn, &new, (context.clock)()).await?;
     Ok(if moved {
@@ -255,6 +257,20 @@ async fn try_once(context: &Context, publication: &Publication<'_>) -> Result<Tr
     } else {
         Try::Overtaken
     })
+}
+
+/// Whether builders shall find out if what a snapshot brings can be installed. With a new key the packages are the same.
+fn is_checked(
+    context: &Context,
+    publication: &Publication<'_>,
+    package_manager: Option<PackageManager>,
+    added: &[i64],
+) -> bool {
+    let settings = &publication.project.settings;
+    settings.check_installs.or(context.check_installs)
+        && !added.is_empty()
+        && !matches!(publication.cause, Cause::Key(_))
+        && matches!(package_manager, Some(PackageManager::Dnf | PackageManager::Dnf5))
 }
 
 /// What the next snapshot of a repository (`repositories.id`, and the number of its parent) holds.

@@ -95,7 +95,7 @@ async fn main() {
     let task = Task {
         id: protocol::TaskId(1),
         attempt: 1,
-        build: protocol::BuildId(1),
+        build: Some(protocol::BuildId(1)),
         lease_s: 8,
         limits: limits(),
         work: Work::Rpm(Box::new(work)),

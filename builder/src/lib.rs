@@ -5,6 +5,7 @@
 
 mod address;
 mod channel;
+mod check;
 mod config;
 mod error;
 mod fetch;

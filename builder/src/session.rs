@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::FailureKind::{ArtifactsTooLarge, Builder, GuestDied, TimedOut};
 use protocol::builder_api::{Artifact, MAX_ARTIFACTS, PROTOCOL, Phase};
-use protocol::guest::{FromGuest, Job, ToGuest};
+use protocol::guest::{CheckJob, FromGuest, Job, ToGuest};
 use protocol::{FileName, Limits};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -87,6 +87,17 @@ impl Session<'_> {
         // The VM is killed next; the agent's last step is a courtesy.
         let _ = write_message(&mut self.vm.agent, &ToGuest::PowerOff).await;
         Ok(Yield { files, boot })
+    }
+
+    /// Waits for the agent, gives it the check, and takes its word. From the machine's start to the agent's first word.
+    pub async fn check(&mut self, job: CheckJob) -> Result<Duration, End> {
+        let boot = self.hello().await?;
+        self.lease.set_phase(Phase::Dependencies);
+        self.send(&ToGuest::Check(Box::new(job))).await?;
+        self.until(FromGuest::Done).await?;
+        // As for a build.
+        let _ = write_message(&mut self.vm.agent, &ToGuest::PowerOff).await;
+        Ok(boot)
     }
 
     async fn hello(&mut self) -> Result<Duration, End> {
@@ -230,7 +241,7 @@ pub async fn bounded<T>(
         end = lease.ended() => Err(end),
         done = work => done,
         () = tokio::time::sleep_until(deadline) => {
-            Err(fail(TimedOut, format!("the build took longer than {} s and was stopped", limits.timeout_s)))
+            Err(fail(TimedOut, format!("it took longer than {} s and was stopped", limits.timeout_s)))
         }
     }
 }

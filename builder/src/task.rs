@@ -8,7 +8,7 @@ use protocol::FailureKind::{Builder, MissingDependency, TimedOut};
 use protocol::Outcome;
 use protocol::builder_api::{Artifact, FinishRequest, Phase, RpmWork, Task, Work};
 use protocol::guest::{GuestRepo, Job};
-use protocol::{Limits, RepositorySource};
+use protocol::{ChrootDefinition, FailureKind, Limits, RepositorySource};
 use tokio::time::Instant;
 use url::Url;
 
@@ -143,11 +143,23 @@ async fn work(
     lease: &Lease,
     log: &Log,
 ) -> Result<(Vec<Artifact>, Option<Duration>), End> {
-    if let Work::Rpm(rpm) = &task.work {
-        prepare_root(shop, task, lease, rpm).await?;
+    let chroot = match &task.work {
+        Work::Rpm(work) => Some(&work.chroot),
+        Work::Check(work) => Some(&work.chroot),
+        Work::Fetch { .. } | Work::Import(_) => None,
+    };
+    if let Some(chroot) = chroot {
+        prepare_root(shop, task, lease, chroot).await?;
     }
     let deadline = Instant::now() + Duration::from_secs(task.limits.timeout_s);
     let place = Workplace::new(shop, task)?;
+    let attempt = Attempt {
+        shop,
+        lease,
+        log,
+        dir: &place.0,
+        limits: task.limits,
+    };
     let work = async {
         match &task.work {
             Work::Fetch { url } => {
@@ -168,28 +180,24 @@ async fn work(
                 Ok((import.run(work).await?, None))
             }
             Work::Rpm(rpm) => {
-                let made = Attempt {
-                    shop,
-                    lease,
-                    log,
-                    dir: &place.0,
-                    limits: task.limits,
-                }
-                .build(rpm)
-                .await?;
+                let made = attempt.build(rpm).await?;
                 Ok((made.files, Some(made.boot)))
             }
+            Work::Check(work) => Ok((Vec::new(), Some(attempt.check(work).await?))),
         }
     };
     let (files, boot): (Vec<Received>, _) = bounded(work, deadline, task.limits, lease).await?;
+    if matches!(task.work, Work::Check(_)) {
+        return Ok((Vec::new(), boot));
+    }
     lease.set_phase(Phase::Uploading);
     Ok((upload::all(lease, &files).await?, boot))
 }
 
 /// Makes the root image if it is not there yet, before the packager's time begins: a slow mirror is our trouble.
-async fn prepare_root(shop: &Shop, task: &Task, lease: &Lease, work: &RpmWork) -> Result<(), End> {
+async fn prepare_root(shop: &Shop, task: &Task, lease: &Lease, chroot: &ChrootDefinition) -> Result<(), End> {
     let made = bounded(
-        async { Ok(shop.images.ensure(&work.chroot).await?) },
+        async { Ok(shop.images.ensure(chroot).await?) },
         Instant::now() + ROOT_IMAGE,
         task.limits,
         lease,
@@ -199,18 +207,19 @@ async fn prepare_root(shop: &Shop, task: &Task, lease: &Lease, work: &RpmWork) -
         Ok(_) => Ok(()),
         Err(End::Failed { kind: TimedOut, .. }) => Err(fail(
             Builder,
-            format!("the root image of {} was not ready in time", work.chroot.name),
+            format!("the root image of {} was not ready in time", chroot.name),
         )),
         Err(other) => Err(other),
     }
 }
 
-struct Attempt<'a> {
-    shop: &'a Shop,
-    lease: &'a Lease,
-    log: &'a Log,
-    dir: &'a Path,
-    limits: Limits,
+/// What one attempt has to work with.
+pub(crate) struct Attempt<'a> {
+    pub(crate) shop: &'a Shop,
+    pub(crate) lease: &'a Lease,
+    pub(crate) log: &'a Log,
+    pub(crate) dir: &'a Path,
+    pub(crate) limits: Limits,
 }
 
 impl Attempt<'_> {
@@ -218,31 +227,18 @@ impl Attempt<'_> {
         let root = self.shop.images.ensure(&work.chroot).await?;
         let srpm = self.dir.join("srpm");
         fetch::stored(&work.srpm, &srpm).await?;
-        // Disks come in sectors of 512 bytes.
-        let sectors = work.srpm.size.next_multiple_of(512).max(512);
-        fs_err::OpenOptions::new()
-            .write(true)
-            .open(&srpm)
-            .and_then(|file| file.set_len(sectors))
-            .map_err(anyhow::Error::from)?;
-        let scratch = self.dir.join("scratch");
-        make_scratch(&scratch, self.limits.disk_bytes).await?;
         let (upstreams, repos) = self.repositories(work).await?;
-        let proxy = Arc::new(Proxy {
-            upstreams,
-            forward: if work.enable_net {
-                Some(self.forward()?)
-            } else {
-                None
-            },
-        });
-        let listener = listen(self.dir, "proxy.sock")?;
-        let mut serving = tokio::task::JoinSet::new();
-        serving.spawn(proxy.serve(listener));
+        let forward = if work.enable_net {
+            Some(self.forward()?)
+        } else {
+            None
+        };
+        let machine = self.machine(root, srpm).await?;
+        let _serving = self.serve(Proxy { upstreams, forward })?;
         self.lease.set_phase(Phase::Booting);
         self.log
             .say(&format!("building {} for {}", work.srpm.name, work.chroot.name));
-        let mut vm = Vm::start(&self.machine(root, srpm, scratch)?, self.dir).await?;
+        let mut vm = Vm::start(&machine, self.dir).await?;
         let files = self.dir.join("files");
         fs_err::create_dir_all(&files).map_err(anyhow::Error::from)?;
         let mut session = Session {
@@ -257,7 +253,24 @@ impl Attempt<'_> {
         result
     }
 
-    fn machine(&self, root: PathBuf, srpm: PathBuf, scratch: PathBuf) -> Result<Machine, End> {
+    /// Serves what the guest may reach, until the answer is dropped.
+    pub(crate) fn serve(&self, proxy: Proxy) -> Result<tokio::task::JoinSet<()>, End> {
+        let listener = listen(self.dir, "proxy.sock")?;
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(Arc::new(proxy).serve(listener));
+        Ok(serving)
+    }
+
+    /// A machine with an empty scratch disk, and with a file as the disk `srpm`.
+    pub(crate) async fn machine(&self, root: PathBuf, srpm: PathBuf) -> Result<Machine, End> {
+        // Disks come in sectors of 512 bytes.
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(&srpm)
+            .and_then(|file| file.set_len(file.metadata()?.len().next_multiple_of(512).max(512)))
+            .map_err(anyhow::Error::from)?;
+        let scratch = self.dir.join("scratch");
+        make_scratch(&scratch, self.limits.disk_bytes).await?;
         let config = &self.shop.config;
         if self.limits.memory_mib > config.memory_mib {
             let text = format!(
@@ -296,26 +309,33 @@ impl Attempt<'_> {
     }
 
     async fn repositories(&self, work: &RpmWork) -> Result<(Vec<Upstream>, Vec<GuestRepo>), End> {
+        self.offer(&work.chroot, &[], (&work.repos, MissingDependency))
+            .await
+    }
+
+    /// The chroot's own repositories, some of the service's, and others, with who is to blame when users named one that is
+    /// not there.
+    pub(crate) async fn offer(
+        &self,
+        chroot: &ChrootDefinition,
+        own: &[RepositorySource],
+        (others, blame): (&[RepositorySource], FailureKind),
+    ) -> Result<(Vec<Upstream>, Vec<GuestRepo>), End> {
         let administrators = Guard {
             private: true,
             trusted: Vec::new(),
         };
         let users = self.shop.users_guard();
         let (mut upstreams, mut repos) = (Vec::new(), Vec::new());
-        for (guard, blame, source) in work
-            .chroot
-            .repos
-            .iter()
-            .map(|source| (&administrators, Builder, source))
-            .chain(
-                // The service names its own by mirror lists, and users name base URLs.
-                work.repos.iter().map(|source| match &source.mirrorlist {
-                    Some(_) => (&administrators, Builder, source),
-                    None => (&users, MissingDependency, source),
-                }),
-            )
-        {
-            let (upstream, keys) = self.repository(guard, source, work).await.map_err(|error| {
+        let trusted = chroot.repos.iter().chain(own);
+        for (guard, blame, source) in trusted.map(|source| (&administrators, Builder, source)).chain(
+            // The service names its own by mirror lists, and users name base URLs.
+            others.iter().map(|source| match &source.mirrorlist {
+                Some(_) => (&administrators, Builder, source),
+                None => (&users, blame, source),
+            }),
+        ) {
+            let (upstream, keys) = self.repository(guard, source, chroot).await.map_err(|error| {
                 fail(
                     blame,
                     format!("the repository {} cannot be used: {error:#}", source.id),
@@ -339,15 +359,15 @@ impl Attempt<'_> {
         &self,
         guard: &Guard,
         source: &RepositorySource,
-        work: &RpmWork,
+        chroot: &ChrootDefinition,
     ) -> anyhow::Result<(Upstream, Vec<String>)> {
         let client = guard.client()?;
-        let base = mirrors::base(&client, guard, source, &work.chroot.name).await?;
+        let base = mirrors::base(&client, guard, source, &chroot.name).await?;
         guard.check(&base).map_err(anyhow::Error::msg)?;
         let mut keys = Vec::new();
         if source.gpgcheck || source.repo_gpgcheck {
             for key in &source.gpgkey {
-                let url: Url = mirrors::expand(key, &work.chroot.name).parse()?;
+                let url: Url = mirrors::expand(key, &chroot.name).parse()?;
                 keys.push(mirrors::text(&client, guard, &url).await?);
             }
         }

@@ -34,6 +34,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         chroots: config.chroots.clone(),
         memory_mib: config.memory_mib,
         wait_s: WAIT_S,
+        checks: true,
     };
     let mut shutdown = std::pin::pin!(shutdown);
     let shop = tokio::select! {

@@ -72,7 +72,7 @@ fn fetch(url: String, lease_s: u64) -> Task {
     Task {
         id: TaskId(7),
         attempt: 3,
-        build: BuildId(1),
+        build: Some(BuildId(1)),
         lease_s,
         limits: Limits::default(),
         work: Work::Fetch { url },

@@ -45,6 +45,8 @@ pub struct Config {
     pub ready_wait_s: u64,
     /// What a task may use.
     pub limits: Limits,
+    /// Seconds that the check of a snapshot may take.
+    pub check_timeout_s: u64,
     /// Days that an API token is valid (Copr: 180).
     pub token_days: i64,
     /// Who may make groups.
@@ -127,6 +129,7 @@ impl Default for Config {
             rpm_upload: true,
             ready_wait_s: 60,
             limits: Limits::default(),
+            check_timeout_s: 900,
             token_days: 180,
             groups: MakesGroups::Everybody,
             workers: 2,

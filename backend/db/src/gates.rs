@@ -179,16 +179,14 @@ pub async fn any_due(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<bool
 /// When the query fails.
 pub async fn release(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<usize> {
     conn.transaction::<_, DbError, _>(async |conn| {
-        let due: Vec<Due> = diesel::sql_query(
+        let due: Vec<Due> = diesel::sql_query(format!(
             "SELECT t.id, t.repository_id, t.build_id, t.snapshot, t.added, t.removed, t.actor,
                  'repository:' || p.owner || '/' || r.dirname || '/' || r.chroot AS object
              FROM test_results t JOIN repositories r ON r.id = t.repository_id
                  JOIN projects p ON p.id = r.project_id AND p.deleted_at IS NULL
-             WHERE t.release_at <= $1 AND t.released_at IS NULL AND t.passed
-                 AND NOT EXISTS (SELECT 1 FROM test_results f WHERE f.repository_id = t.repository_id AND NOT f.passed
-                     AND f.id > t.id AND (f.build_id IS NULL OR f.build_id = t.build_id))
+             WHERE t.release_at <= $1 AND t.released_at IS NULL AND t.passed AND NOT {HELD}
              ORDER BY t.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED",
-        )
+        ))
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(AT_ONCE)
         .load(conn)
@@ -223,7 +221,7 @@ pub async fn release(conn: &mut Connection, now: DateTime<Utc>) -> DbResult<usiz
 /// Writes down since when builds and users see what passed, in the transaction that moves what they see.
 pub(crate) async fn seen(conn: &mut Connection, repository: i64, now: DateTime<Utc>) -> DbResult<()> {
     let open: Vec<(i64, Vec<i64>)> = Prepared::<(BigInt, Array<BigInt>)>::new(
-        "SELECT id, added FROM test_results WHERE repository_id = ? AND passed
+        "SELECT id, added FROM test_results WHERE repository_id = ? AND passed AND testcase = ''
              AND (builds_at IS NULL OR users_at IS NULL) ORDER BY id DESC LIMIT ?",
         [Bind::from(repository), Bind::from(LOOKED_AFTER)],
     )
@@ -310,6 +308,9 @@ pub struct TestResult {
     /// Who reported it.
     #[diesel(sql_type = Text)]
     pub actor: String,
+    /// Which test of the service itself it is of; empty for those that somebody reported.
+    #[diesel(sql_type = Text)]
+    pub testcase: String,
     /// When.
     #[diesel(sql_type = Timestamptz)]
     pub at: DateTime<Utc>,
@@ -327,11 +328,21 @@ pub struct TestResult {
     pub held: bool,
 }
 
-const SHOWN: &str = "SELECT t.id, r.dirname AS dir, r.chroot, t.build_id AS build, t.snapshot, t.passed, t.url, t.message,
-        t.actor, t.at, t.builds_at, t.users_at, t.release_at, t.release_at IS NOT NULL AND t.released_at IS NULL
-            AND EXISTS (SELECT 1 FROM test_results f WHERE f.repository_id = t.repository_id AND NOT f.passed
-                AND f.id > t.id AND (f.build_id IS NULL OR f.build_id = t.build_id)) AS held
-    FROM test_results t JOIN repositories r ON r.id = t.repository_id";
+/// Whether a later test of the same build, or of a snapshot, keeps what passed (`t`) from users. What a test of the service
+/// found bad it can find good in a later snapshot, and then it keeps nothing any more.
+const HELD: &str = "EXISTS (SELECT 1 FROM test_results f WHERE f.repository_id = t.repository_id AND NOT f.passed
+    AND f.id > t.id AND (f.build_id IS NULL OR f.build_id = t.build_id)
+    AND (f.testcase = '' OR NOT EXISTS (SELECT 1 FROM test_results g WHERE g.repository_id = f.repository_id AND g.passed
+        AND g.testcase = f.testcase AND g.id > f.id)))";
+
+fn shown() -> String {
+    format!(
+        "SELECT t.id, r.dirname AS dir, r.chroot, t.build_id AS build, t.snapshot, t.passed, t.url, t.message, t.actor,
+             t.testcase, t.at, t.builds_at, t.users_at, t.release_at,
+             t.release_at IS NOT NULL AND t.released_at IS NULL AND {HELD} AS held
+         FROM test_results t JOIN repositories r ON r.id = t.repository_id"
+    )
+}
 
 /// Results of a build, newest first.
 ///
@@ -339,7 +350,8 @@ const SHOWN: &str = "SELECT t.id, r.dirname AS dir, r.chroot, t.build_id AS buil
 /// When the query fails.
 pub async fn of_build(conn: &mut Connection, build: BuildId, limit: i64) -> DbResult<Vec<TestResult>> {
     Ok(diesel::sql_query(format!(
-        "{SHOWN} WHERE t.build_id = $1 ORDER BY t.id DESC LIMIT $2"
+        "{} WHERE t.build_id = $1 ORDER BY t.id DESC LIMIT $2",
+        shown()
     ))
     .bind::<BigInt, _>(build.0)
     .bind::<BigInt, _>(limit)
@@ -353,7 +365,8 @@ pub async fn of_build(conn: &mut Connection, build: BuildId, limit: i64) -> DbRe
 /// When the query fails.
 pub async fn of_repository(conn: &mut Connection, repository: i64, limit: i64) -> DbResult<Vec<TestResult>> {
     Ok(diesel::sql_query(format!(
-        "{SHOWN} WHERE t.repository_id = $1 ORDER BY t.id DESC LIMIT $2"
+        "{} WHERE t.repository_id = $1 ORDER BY t.id DESC LIMIT $2",
+        shown()
     ))
     .bind::<BigInt, _>(repository)
     .bind::<BigInt, _>(limit)

@@ -8,6 +8,7 @@ pub mod batches;
 pub mod blobs;
 pub mod builders;
 pub mod builds;
+pub mod checks;
 pub mod chroots;
 pub mod commits;
 pub mod connect;

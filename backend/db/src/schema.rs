@@ -171,7 +171,15 @@ diesel::table! {
         id -> BigInt, repository_id -> BigInt, build_id -> Nullable<BigInt>, snapshot -> Nullable<BigInt>, passed -> Bool,
         url -> Text, message -> Text, actor -> Text, at -> Timestamptz, added -> Array<BigInt>, removed -> Array<BigInt>,
         builds_at -> Nullable<Timestamptz>, users_at -> Nullable<Timestamptz>, release_at -> Nullable<Timestamptz>,
-        released_at -> Nullable<Timestamptz>,
+        released_at -> Nullable<Timestamptz>, testcase -> Text,
+    }
+}
+diesel::table! {
+    checks (id) {
+        id -> BigInt, repository_id -> BigInt, snapshot -> BigInt, state -> Text, message -> Text, attempt -> Integer,
+        max_attempts -> Integer, builder -> Nullable<Text>, lease_expires_at -> Nullable<Timestamptz>,
+        not_before -> Nullable<Timestamptz>, created_at -> Timestamptz, started_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
     }
 }
 diesel::table! {

@@ -11,6 +11,7 @@ use diesel::{
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use protocol::PointerName;
 
+use crate::checks;
 use crate::commits;
 use crate::connect::{Connection, DbError, DbResult};
 use crate::gates;
@@ -345,6 +346,8 @@ pub struct NewSnapshot<'a> {
     pub audience: &'a Audience,
     /// The request that it answers (`snapshot_requests.id`).
     pub request: Option<i64>,
+    /// Whether a builder shall find out if what it brings can be installed.
+    pub check: bool,
 }
 
 /// Gives a snapshot to its audience if they still have its parent; false when they do not, and nothing has changed.
@@ -368,6 +371,9 @@ pub async fn publish(conn: &mut Connection, new: &NewSnapshot<'_>, now: DateTime
         commits::record(conn, new).await?;
         if !matches!(new.audience, Audience::Pointer(_)) {
             gates::seen(conn, new.repository.id, now).await?;
+        }
+        if new.check {
+            checks::ask(conn, new.repository.id, new.number, now).await?;
         }
         if let Some(request) = new.request {
             snapshot_requests::made(conn, request, new.number).await?;

@@ -118,6 +118,7 @@ impl House {
             chroots: Vec::new(),
             memory_mib: 4_096,
             wait_s: 0,
+            checks: false,
         };
         let mut conn = self.conn().await;
         let task = tasks::claim(&mut conn, &request, now(), TimeDelta::seconds(60))

@@ -219,6 +219,7 @@ impl House {
         let settings = Config {
             scratch_dir: dir.path().join("scratch"),
             retention,
+            check_installs: false,
             ..Config::default()
         };
         let context = Context {
@@ -231,6 +232,7 @@ impl House {
             max_package_bytes: settings.max_package_bytes,
             keep_pr_dirs_days: settings.keep_pr_dirs_days,
             retention: settings.retention.policy(),
+            check_installs: settings.check_installs,
             metadata: Metadata::new(settings.metadata_mib << 20),
             faults: Faults::default(),
         };
@@ -257,6 +259,7 @@ impl House {
         let settings = Config {
             scratch_dir: self.dir.path().join(scratch),
             retention: self.retention,
+            check_installs: false,
             ..Config::default()
         };
         let parts = Parts {
@@ -639,6 +642,7 @@ fn request() -> ClaimRequest {
         chroots: vec![CHROOT.parse().unwrap()],
         memory_mib: 1 << 20,
         wait_s: 0,
+        checks: false,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod appstream;
+mod checks;
 mod commits;
 mod deletion;
 mod devel;

@@ -45,7 +45,7 @@ fn reason(tail: &str) -> Option<String> {
 }
 
 /// Whether the package manager failed for lack of a repository and not for lack of a package.
-fn unreachable(tail: &str) -> bool {
+pub fn unreachable(tail: &str) -> bool {
     [
         "Failed to download metadata",
         "Error downloading packages",

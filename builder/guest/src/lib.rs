@@ -2,7 +2,8 @@
 //!
 //! It is the first process of a machine that exists for one build: it mounts the disks, gets the job over a
 //! virtio-serial port, installs the build requirements, runs `rpmbuild` as an ordinary user, and sends log and
-//! artefacts back. The build runs in namespaces of its own and cannot signal it.
+//! artefacts back. The build runs in namespaces of its own and cannot signal it. Or it finds out whether packages of a
+//! repository can be installed, and runs nothing of them.
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use protocol::guest::{FromGuest, ToGuest};
 mod artifacts;
 mod boot;
 mod channel;
+mod check;
 mod dependencies;
 mod failure;
 mod job;
@@ -19,6 +21,7 @@ mod launch;
 mod network;
 mod process;
 mod root;
+pub mod solve;
 mod source;
 pub mod spec;
 mod verdict;
@@ -50,10 +53,12 @@ fn agent() -> Result<()> {
     channel.send(&FromGuest::Hello {
         protocol: protocol::builder_api::PROTOCOL,
     })?;
-    let ToGuest::Job(job) = channel.receive()? else {
-        anyhow::bail!("the host's first message is no job");
+    let done = match channel.receive()? {
+        ToGuest::Job(job) => job::run(&channel, &job),
+        ToGuest::Check(job) => check::run(&channel, &job),
+        ToGuest::NetworkGone | ToGuest::PowerOff => anyhow::bail!("the host's first message is no job"),
     };
-    if let Err(failure) = job::run(&channel, &job) {
+    if let Err(failure) = done {
         let failure = failure::classify(failure);
         channel
             .send(&FromGuest::Failed {

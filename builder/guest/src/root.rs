@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
-use protocol::guest::Job;
+use protocol::PackageManager;
+use protocol::guest::{GuestRepo, Job};
 
 use crate::boot::{disk, exists, mount_at};
 use crate::launch::BUILD_UID;
@@ -71,6 +72,21 @@ fn own(path: &str) -> Result<()> {
 
 /// Writes users, host name, resolver, macros and repositories.
 pub fn furnish(job: &Job) -> Result<()> {
+    furnish_plainly(job.package_manager, &job.repos)?;
+    own(HOME)?;
+    fs::create_dir_all(TOPDIR).with_context(|| format!("create {TOPDIR}"))?;
+    own(TOPDIR)?;
+    for dir in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
+        let dir = format!("{TOPDIR}/{dir}");
+        fs::create_dir_all(&dir).with_context(|| format!("create {dir}"))?;
+        own(&dir)?;
+    }
+    let macros = format!("{HOME}/.rpmmacros");
+    fs::write(&macros, macro_file(job)).with_context(|| format!("write {macros}"))
+}
+
+/// The same without anything for a build.
+pub fn furnish_plainly(package_manager: PackageManager, repos: &[GuestRepo]) -> Result<()> {
     append(
         "/etc/passwd",
         &format!("mockbuild:x:{BUILD_UID}:{BUILD_UID}::{HOME}:/bin/bash"),
@@ -94,17 +110,7 @@ pub fn furnish(job: &Job) -> Result<()> {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o1777))
             .with_context(|| format!("open {dir}"))?;
     }
-    own(HOME)?;
-    fs::create_dir_all(TOPDIR).with_context(|| format!("create {TOPDIR}"))?;
-    own(TOPDIR)?;
-    for dir in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
-        let dir = format!("{TOPDIR}/{dir}");
-        fs::create_dir_all(&dir).with_context(|| format!("create {dir}"))?;
-        own(&dir)?;
-    }
-    let macros = format!("{HOME}/.rpmmacros");
-    fs::write(&macros, macro_file(job)).with_context(|| format!("write {macros}"))?;
-    repositories(job)
+    repositories(package_manager, repos)
 }
 
 /// Text as the body of a macro: nothing in it is expanded, and it stays one line.
@@ -142,19 +148,19 @@ fn safe_id(id: &str) -> String {
         .collect()
 }
 
-fn repositories(job: &Job) -> Result<()> {
+fn repositories(package_manager: PackageManager, repos: &[GuestRepo]) -> Result<()> {
     for dir in ["/etc/yum.repos.d", "/etc/zypp/repos.d"] {
         if Path::new(dir).is_dir() {
             fs::remove_dir_all(dir).with_context(|| format!("empty {dir}"))?;
         }
     }
-    let dir = match job.package_manager {
-        protocol::PackageManager::Zypper => "/etc/zypp/repos.d",
-        protocol::PackageManager::Dnf | protocol::PackageManager::Dnf5 => "/etc/yum.repos.d",
+    let dir = match package_manager {
+        PackageManager::Zypper => "/etc/zypp/repos.d",
+        PackageManager::Dnf | PackageManager::Dnf5 => "/etc/yum.repos.d",
     };
     fs::create_dir_all(dir).with_context(|| format!("create {dir}"))?;
     fs::create_dir_all("/etc/pki/koper").context("create /etc/pki/koper")?;
-    for (number, repo) in job.repos.iter().enumerate() {
+    for (number, repo) in repos.iter().enumerate() {
         let id = safe_id(&repo.id);
         let url = repo.baseurl.replace(['\n', '\r'], "");
         let mut text = format!(
@@ -182,6 +188,6 @@ fn repositories(job: &Job) -> Result<()> {
 }
 
 /// Made for a machine that installs once: nothing is kept, nothing optional is fetched.
-const DNF_CONF: &str = "[main]\ngpgcheck=1\ninstallonly_limit=0\ninstall_weak_deps=0\nkeepcache=0\ndeltarpm=0\n\
+pub const DNF_CONF: &str = "[main]\ngpgcheck=1\ninstallonly_limit=0\ninstall_weak_deps=0\nkeepcache=0\ndeltarpm=0\n\
     zchunk=0\ntsflags=nodocs\nplugins=0\nmetadata_expire=never\nretries=3\ntimeout=60\nbest=1\n\
     skip_if_unavailable=0\nassumeyes=1\ndefaultyes=1\nlog_size=0\n";

@@ -84,6 +84,9 @@ pub struct ClaimRequest {
     pub memory_mib: u64,
     /// Longest time in seconds to hold the request open, at most 60.
     pub wait_s: u64,
+    /// Whether it also does [`Work::Check`]; builders of before there were checks do not say so, and get none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checks: bool,
 }
 
 /// One unit of work.
@@ -93,8 +96,8 @@ pub struct Task {
     pub id: TaskId,
     /// The attempt that this claim started, from 1.
     pub attempt: i32,
-    /// The build it belongs to.
-    pub build: BuildId,
+    /// The build it belongs to; `None` for a check.
+    pub build: Option<BuildId>,
     /// Seconds after which the lease ends if no heartbeat arrives.
     pub lease_s: u64,
     /// What it may use.
@@ -116,6 +119,35 @@ pub enum Work {
     Rpm(Box<RpmWork>),
     /// Fetch packages of somebody else's repository and upload them as artefacts.
     Import(Box<ImportWork>),
+    /// Find out in a VM whether packages of a snapshot can be installed; there are no artefacts.
+    Check(Box<CheckWork>),
+}
+
+/// Packages of a snapshot that a clean machine has to be able to install, and to upgrade to. It succeeds when it can; what
+/// cannot be is a failure of the kind [`crate::FailureKind::Uninstallable`], and any other failure says nothing of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckWork {
+    /// The target.
+    pub chroot: ChrootDefinition,
+    /// The snapshot's own repository.
+    pub snapshot: RepositorySource,
+    /// What its users have beside it and the chroot's own.
+    pub repos: Vec<RepositorySource>,
+    /// The packages, as `name-epoch:version-release.arch`.
+    pub packages: Vec<String>,
+    /// What machines may have of before.
+    pub upgrades: Vec<Upgrade>,
+}
+
+/// A package of the snapshot before, and the newer one that has to take its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// Presigned URL of the older one's file, of which only the header is read.
+    pub url: String,
+    /// The older one, as `name-epoch:version-release.arch`.
+    pub from: String,
+    /// The newer one, which is among [`CheckWork::packages`].
+    pub to: String,
 }
 
 /// A repository to take packages from, for one chroot.

@@ -29,6 +29,8 @@ pub const LOG: u8 = b'L';
 pub enum ToGuest {
     /// The job, once, as the first message.
     Job(Box<Job>),
+    /// A check, once, as the first message.
+    Check(Box<CheckJob>),
     /// The network is unplugged; go on with the build.
     NetworkGone,
     /// Everything has arrived; power off.
@@ -62,6 +64,35 @@ pub struct Job {
     pub now: u64,
     /// Bytes that all artefacts together may take.
     pub artifact_bytes: u64,
+}
+
+/// A check of a snapshot, as the agent has to run it. Its end is [`FromGuest::Done`], or [`FromGuest::Failed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckJob {
+    /// Repository URLs as the guest sees them.
+    pub repos: Vec<GuestRepo>,
+    /// The chroot's package manager.
+    pub package_manager: crate::chroot::PackageManager,
+    /// The distribution's version, for `$releasever`.
+    pub releasever: String,
+    /// Packages to install, as `name-epoch:version-release.arch`.
+    pub packages: Vec<String>,
+    /// Packages to upgrade. Their files, cut off after the header, stand one after the other on the block device with
+    /// serial `srpm`.
+    pub upgrades: Vec<GuestUpgrade>,
+    /// Seconds since the epoch.
+    pub now: u64,
+}
+
+/// An older package, and the newer one that has to take its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestUpgrade {
+    /// Bytes of the older one's header.
+    pub size: u64,
+    /// The older one, as `name-epoch:version-release.arch`.
+    pub from: String,
+    /// The newer one.
+    pub to: String,
 }
 
 /// A repository inside the guest.
@@ -106,7 +137,7 @@ pub enum FromGuest {
         /// Its size in bytes.
         size: u64,
     },
-    /// All artefacts were sent.
+    /// All artefacts were sent, or the check is over and nothing is wrong.
     Done,
     /// The build failed.
     Failed {

@@ -61,6 +61,8 @@ pub enum FailureKind {
     BadResult,
     /// A file of the same name, epoch, version, release and architecture is already published.
     DuplicateNevra,
+    /// A package of a snapshot cannot be installed, or not be upgraded to; only checks end so.
+    Uninstallable,
     /// The builder's own trouble; the task is offered again.
     Builder,
 }

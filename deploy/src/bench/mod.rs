@@ -67,6 +67,7 @@ fn context(config: &Config, pool: &db::Pool, storage: &Storage) -> anyhow::Resul
         max_package_bytes: config.backend.max_package_bytes,
         keep_pr_dirs_days: config.backend.keep_pr_dirs_days,
         retention: config.backend.retention.policy(),
+        check_installs: false,
         metadata: backend::Metadata::new(config.backend.metadata_mib << 20),
         faults: backend::Faults::default(),
     })

@@ -248,6 +248,7 @@ impl Bench<'_> {
             chroots: Vec::new(),
             memory_mib: 0,
             wait_s: 0,
+            checks: false,
         };
         let build = db::builds::create_claimed(conn, &new, &request, now).await?;
         let task = db::builds::find(conn, build)

@@ -90,6 +90,8 @@ pub(super) struct Project {
     pub keep_snapshots: Option<i32>,
     /// Snapshots that a pointer named within so many days are kept; `null` is the service's rule.
     pub keep_days: Option<i32>,
+    /// Whether builders find out if what is published can be installed: `on`, `off`, or `default`, as the service has it.
+    pub check_installs: &'static str,
     /// How results are downloaded: always `backend`, plain files below `result_url`.
     pub storage: &'static str,
 }
@@ -140,6 +142,7 @@ pub(super) fn project(config: &Config, project: Shown) -> Project {
         release_after_hours: s.release_after_hours,
         keep_snapshots: s.keep_snapshots,
         keep_days: s.keep_days,
+        check_installs: s.check_installs.as_str(),
         storage: "backend",
     }
 }

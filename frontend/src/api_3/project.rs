@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::auth::Signed;
 use crate::error::Error;
 use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
-use crate::operations::project_settings::{build_pointer, forge_project};
+use crate::operations::project_settings::{CHECKS, build_pointer, check_installs, forge_project};
 use crate::operations::projects::{self, ProjectEdit, find_project, missing_project, names, shown};
 use crate::operations::{export, forks};
 
@@ -26,7 +26,7 @@ const ORDERS: [Field; 4] = page_by(&["id", "name"]);
 type List = Result<Json<Paged<models::Project>>, Error>;
 
 /// Settings that both making and editing a project take.
-const SETTINGS: [Field; 28] = [
+const SETTINGS: [Field; 29] = [
     Field::new("chroots", Kind::List, "Enabled chroots; replaces the set."),
     Field::new("description", Kind::Text, "Markdown."),
     Field::new("instructions", Kind::Text, "Markdown."),
@@ -84,6 +84,11 @@ const SETTINGS: [Field; 28] = [
         "replace_same_nevra",
         Kind::Flag,
         "A newer package of the same name, version, release and architecture takes the other's place; else it is refused.",
+    ),
+    Field::new(
+        "check_installs",
+        Kind::Choice(CHECKS),
+        "Whether builders find out, for each snapshot, if what it brings can be installed and upgraded to; `default`: as the service has it.",
     ),
     Field::new("repo_priority", Kind::Number, "`priority=` in .repo files."),
     Field::new(
@@ -416,6 +421,9 @@ fn apply(fields: &Fields, s: &mut ProjectSettings) -> Result<(), Error> {
         }
     }
     set(&mut s.isolation, fields.text("isolation")?);
+    if let Some(choice) = fields.text("check_installs")? {
+        s.check_installs = check_installs(&choice)?;
+    }
     if let Some(priority) = small("repo_priority")? {
         s.repo_priority = Some(priority);
     }

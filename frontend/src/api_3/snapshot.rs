@@ -177,6 +177,30 @@ struct Snapshot {
     signed_by: Option<String>,
     /// Its own repository, for good.
     url: String,
+    /// Whether what it brought can be installed; `null` where nobody was asked.
+    check: Option<Check>,
+}
+
+/// What builders found out about a snapshot: whether a clean machine can install what it brought, and one with the snapshot
+/// before upgrade to it.
+#[derive(Serialize, JsonSchema)]
+struct Check {
+    /// `waiting`, `running`, `passed`, `failed`, `error` (nobody could find out) or `skipped`.
+    state: &'static str,
+    /// Why; of a failure what the package manager said.
+    message: String,
+    /// Seconds since 1970.
+    ended_on: Option<i64>,
+}
+
+impl From<db::checks::Check> for Check {
+    fn from(check: db::checks::Check) -> Self {
+        Self {
+            state: check.state.as_str(),
+            message: check.message,
+            ended_on: check.ended_at.map(|at| at.timestamp()),
+        }
+    }
 }
 
 /// What was built of a commit, and what was there already.
@@ -195,6 +219,7 @@ struct Known {
     pointers: Vec<PointerRow>,
     /// By the snapshots' numbers.
     commits: Vec<(i64, BuildId, CommitId)>,
+    checks: Vec<db::checks::Check>,
 }
 
 impl Known {
@@ -202,11 +227,13 @@ impl Known {
         Ok(Self {
             pointers: snapshots::pointers_of(app, place).await?,
             commits: snapshots::commits_of(app, place, rows).await?,
+            checks: snapshots::checks(app, place, rows).await?,
         })
     }
 }
 
 fn snapshot(app: &App, place: &Place, known: &Known, row: Row) -> Snapshot {
+    let check = known.checks.iter().find(|check| check.snapshot == row.number);
     let names = known.pointers.iter().filter(|p| p.snapshot == row.number);
     let commits = known.commits.iter().filter(|(number, ..)| *number == row.number);
     let commits = commits.map(|(_, build, commit)| Commit {
@@ -228,6 +255,7 @@ fn snapshot(app: &App, place: &Place, known: &Known, row: Row) -> Snapshot {
         repomd_sha256: row.repomd_sha256,
         signed_by: row.signed_by,
         url: url(app, place, &row.number.to_string()),
+        check: check.cloned().map(Check::from),
     }
 }
 

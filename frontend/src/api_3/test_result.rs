@@ -76,6 +76,8 @@ struct TestResult {
     message: String,
     /// Who reported it.
     actor: String,
+    /// The test of the service itself that it is of (`koper.installable`); empty for those that somebody reported.
+    testcase: String,
     /// Seconds since 1970, as all times here.
     reported_on: i64,
     /// Since when builds see the packages.
@@ -99,6 +101,7 @@ fn models(rows: Vec<Row>) -> Json<Results> {
         url: row.url,
         message: row.message,
         actor: row.actor,
+        testcase: row.testcase,
         reported_on: row.at.timestamp(),
         builds_on: row.builds_at.map(|at| at.timestamp()),
         users_on: row.users_at.map(|at| at.timestamp()),

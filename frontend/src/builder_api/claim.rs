@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::body::Body;
-use crate::builder_api::{parse, work};
+use crate::builder_api::{checks, parse, work};
 use crate::error::Error;
 
 /// Longest time that a request is held open, in seconds.
@@ -40,6 +40,13 @@ pub(super) async fn claim(app: web::Data<App>, body: Body<65_536>) -> Result<Htt
             }
             continue;
         }
+        // Builds come first: what is published is served whether it is checked or not.
+        if let Some(claimed) = checks::take(&app, &request).await? {
+            if let Some(reply) = checks::hand_out(&app, &claimed, &request).await? {
+                return Ok(HttpResponse::Ok().json(reply));
+            }
+            continue;
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(HttpResponse::NoContent().finish());
@@ -51,10 +58,14 @@ pub(super) async fn claim(app: web::Data<App>, body: Body<65_536>) -> Result<Htt
     }
 }
 
+/// For how long a claim is good without a word of the builder.
+pub(super) fn lease(app: &App) -> TimeDelta {
+    TimeDelta::seconds(i64::try_from(app.config.lease_s).unwrap_or(60))
+}
+
 async fn take(app: &App, request: &ClaimRequest) -> Result<Option<TaskRow>, Error> {
-    let lease = TimeDelta::seconds(i64::try_from(app.config.lease_s).unwrap_or(60));
     let now = app.now();
-    Ok(db::tasks::claim(&mut *app.conn().await?, request, now, lease).await?)
+    Ok(db::tasks::claim(&mut *app.conn().await?, request, now, lease(app)).await?)
 }
 
 /// Makes the answer to a claim. A task whose answer cannot be made is not left to its lease: it is offered again at

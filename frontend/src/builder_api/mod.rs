@@ -2,6 +2,7 @@
 //!
 //! Every request carries the builder token; every report is fenced by task and attempt.
 
+mod checks;
 mod claim;
 mod report;
 mod work;

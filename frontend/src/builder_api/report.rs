@@ -1,4 +1,4 @@
-//! What the holder of a claim reports.
+//! What the holder of a claim reports: of a task, or else of a check, since no two of them have one number.
 
 use std::time::Duration;
 
@@ -48,7 +48,10 @@ pub(super) async fn refuse(app: web::Data<App>, path: Attempt, body: Body<65_536
     let request: RefuseRequest = parse(&body)?;
     let now = app.now();
     let reason = tidy(&request.reason);
-    if db::tasks::refuse(&mut *app.conn().await?, task, attempt, &reason, now).await? {
+    let mut conn = app.conn().await?;
+    if db::tasks::refuse(&mut conn, task, attempt, &reason, now).await?
+        || db::checks::refuse(&mut conn, task, attempt, &reason, now).await?
+    {
         Ok(done())
     } else {
         Err(lost())
@@ -60,7 +63,10 @@ pub(super) async fn heartbeat(app: web::Data<App>, path: Attempt, body: Body<65_
     let request: Heartbeat = parse(&body)?;
     let until = app.now() + TimeDelta::seconds(i64::try_from(app.config.lease_s).unwrap_or(60));
     // Canceling takes the lease away at once, so a lease that is held is a lease that is wanted.
-    if db::tasks::heartbeat(&mut *app.conn().await?, task, attempt, request.phase, until).await? {
+    let mut conn = app.conn().await?;
+    if db::tasks::heartbeat(&mut conn, task, attempt, request.phase, until).await?
+        || db::checks::heartbeat(&mut conn, task, attempt, until).await?
+    {
         Ok(HttpResponse::Ok().json(HeartbeatReply { cancel: false }))
     } else {
         Err(lost())
@@ -85,7 +91,12 @@ pub(super) async fn log(
     })?;
     let mut conn = app.conn().await?;
     if !db::tasks::is_held(&mut conn, task, attempt).await? {
-        return Err(lost());
+        // A check says all that it has to say when it ends; its log is the builder's.
+        return if db::checks::is_held(&mut conn, task, attempt).await? {
+            Ok(done())
+        } else {
+            Err(lost())
+        };
     }
     if offset.saturating_add(body.0.len() as u64) > app.config.limits.log_bytes.saturating_add(LAST_WORDS) {
         return Err(Error::TooLarge(format!(
@@ -147,7 +158,9 @@ pub(super) async fn finish(app: web::Data<App>, path: Attempt, body: Body<MANIFE
     } else {
         &[]
     };
-    if db::tasks::finish(&mut conn, task, attempt, &outcome, artifacts, boot_ms, now).await? {
+    if db::tasks::finish(&mut conn, task, attempt, &outcome, artifacts, boot_ms, now).await?
+        || db::checks::finish(&mut conn, task, attempt, &outcome, now).await?
+    {
         Ok(done())
     } else {
         Err(lost())

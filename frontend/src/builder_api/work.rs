@@ -82,7 +82,7 @@ pub(super) async fn assemble(app: &App, row: &TaskRow, request: &ClaimRequest) -
     Ok(Task {
         id: row.id,
         attempt: row.attempt,
-        build: row.build,
+        build: Some(row.build),
         lease_s: app.config.lease_s,
         limits,
         work,
@@ -101,7 +101,7 @@ async fn present(app: &App, project: i64, dir: &DirName, chroot: &ChrootName) ->
 }
 
 /// `distro://<chroot>` becomes the address below which the service offers that chroot's distribution.
-fn resolve_distro(app: &App, repo: &mut RepositorySource) -> Result<(), Error> {
+pub(super) fn resolve_distro(app: &App, repo: &mut RepositorySource) -> Result<(), Error> {
     if let Some(name) = repo
         .baseurl
         .as_deref()

@@ -1,6 +1,6 @@
 //! What a project may be set to.
 
-use db::projects::ProjectSettings;
+use db::projects::{CheckInstalls, ProjectSettings};
 use protocol::{PointerName, RepoEntry, RepoTarget, fnmatch};
 
 use crate::access::Actor;
@@ -189,6 +189,18 @@ fn kept_past(
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     (number > most && actor.may_administer("keep more").is_err())
         .then(|| format!("{field}: Number must be between {least} and {most}; administrators can set more."))
+}
+
+/// Words for the setting `check_installs`.
+pub(crate) const CHECKS: &[&str] = &["default", "on", "off"];
+
+/// The setting `check_installs`.
+///
+/// # Errors
+/// 400 for another word.
+pub(crate) fn check_installs(text: &str) -> Result<CheckInstalls, Error> {
+    text.parse()
+        .map_err(|error| Error::Invalid(format!("check_installs: {error}")))
 }
 
 /// The setting `build_pointer`.

@@ -11,7 +11,7 @@ use super::{html, html_again, redirect, views};
 use crate::app::App;
 use crate::error::Error;
 use crate::operations::bootstrap::{BOOTSTRAPS, ISOLATIONS};
-use crate::operations::project_settings::{build_pointer, forge_project};
+use crate::operations::project_settings::{CHECKS, build_pointer, check_installs, forge_project};
 use crate::operations::projects::{self, create_project, delete_project, edit_project, find_project};
 use crate::templates::context::{
     Choice, ChrootChoice, Field, ProjectDelete, ProjectEdit, ProjectForm, ProjectNew, Switch,
@@ -36,6 +36,7 @@ const FIELDS: &[&str] = &[
     "bootstrap",
     "bootstrap_image",
     "isolation",
+    "check_installs",
 ];
 
 /// What a link to the form for a new project may say.
@@ -355,6 +356,7 @@ fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, 
             .as_ref()
             .map_or(String::new(), ToString::to_string),
     );
+    let checks = word("check_installs", old.check_installs.as_str().to_owned());
     let image = word("bootstrap_image", old.bootstrap_image.unwrap_or_default());
     Ok(ProjectSettings {
         description: form.text("description"),
@@ -373,6 +375,7 @@ fn settings(form: &Posted, mut old: ProjectSettings) -> Result<ProjectSettings, 
         bootstrap: word("bootstrap", old.bootstrap),
         bootstrap_image: Some(image).filter(|i| !i.is_empty()),
         isolation: word("isolation", old.isolation),
+        check_installs: check_installs(&checks).map_err(|error| error.to_string())?,
         ..old
     })
 }
@@ -407,6 +410,7 @@ fn filled(s: &ProjectSettings) -> ProjectForm {
         bootstrap: choice(&s.bootstrap, BOOTSTRAPS),
         bootstrap_image: Field::of(s.bootstrap_image.clone().unwrap_or_default()),
         isolation: choice(&s.isolation, ISOLATIONS),
+        check_installs: choice(s.check_installs.as_str(), CHECKS),
         switches: switches(s),
         ..ProjectForm::default()
     }
@@ -448,6 +452,7 @@ fn typed(form: &Posted, chroots: Vec<ChrootChoice>, message: &str) -> ProjectFor
         bootstrap: choice("bootstrap", BOOTSTRAPS),
         bootstrap_image: field("bootstrap_image"),
         isolation: choice("isolation", ISOLATIONS),
+        check_installs: choice("check_installs", CHECKS),
         switches,
     }
 }

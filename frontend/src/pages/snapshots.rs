@@ -1,6 +1,7 @@
 //! `/coprs/{owner}/{project}/snapshots/`: a repository's timeline, its pointers, and what can be done with them.
 
 use actix_web::{HttpResponse, web};
+use db::checks::{Check, CheckState};
 use db::pointers::Pointer;
 use db::projects::Project;
 use db::repositories::Repository;
@@ -19,7 +20,7 @@ use crate::operations::projects::find_project;
 use crate::operations::snapshots::{self as operations, Changed, Choice, Intent, Place};
 use crate::templates::context::{Field, Link};
 use crate::templates::snapshots::{
-    Compared, PackageName, PointerLine, RepositoryChoice, SnapshotLine, Snapshots,
+    CheckLine, Compared, PackageName, PointerLine, RepositoryChoice, SnapshotLine, Snapshots,
 };
 
 /// Snapshots on one page.
@@ -138,6 +139,7 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > PAGE;
     rows.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let pointers = operations::pointers_of(app, place).await?;
+    let checks = operations::checks(app, place, &rows).await?;
     let now = app.now();
     let tests = gates::results_of_repository(app, place).await?;
     page.tests = tests.iter().map(|test| views::test_line(test, now)).collect();
@@ -169,7 +171,7 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     let commits = operations::commits_of(app, place, &rows).await?;
     page.snapshots = rows
         .into_iter()
-        .map(|row| snapshot_line(app, place, (&pointers, &commits), row, &base))
+        .map(|row| snapshot_line(app, place, (&pointers, &commits, &checks), row, &base))
         .collect();
     page.pointers = pointers
         .into_iter()
@@ -189,7 +191,7 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
 fn snapshot_line(
     app: &App,
     place: &Place,
-    (pointers, commits): (&[Pointer], &[(i64, BuildId, CommitId)]),
+    (pointers, commits, checks): (&[Pointer], &[(i64, BuildId, CommitId)], &[Check]),
     row: Snapshot,
     base: &str,
 ) -> SnapshotLine {
@@ -217,7 +219,25 @@ fn snapshot_line(
         diff_url: format!("{base}&to={}#difference", row.number),
         url: format!("{url}@{}/", row.number),
         current: row.number == repository.current_snapshot,
+        check: checks.iter().find(|c| c.snapshot == row.number).map(check_line),
         number: row.number,
+    }
+}
+
+/// What is known of whether a snapshot's packages can be installed.
+fn check_line(check: &Check) -> CheckLine {
+    let (class, text) = match check.state {
+        CheckState::Waiting => ("pending", "will be checked"),
+        CheckState::Running => ("running", "being checked"),
+        CheckState::Passed => ("succeeded", "can be installed"),
+        CheckState::Failed => ("failed", "cannot be installed"),
+        CheckState::Error => ("canceled", "could not be checked"),
+        CheckState::Skipped => ("skipped", "not checked"),
+    };
+    CheckLine {
+        class,
+        text,
+        message: check.message.clone(),
     }
 }
 

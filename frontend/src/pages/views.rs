@@ -274,6 +274,7 @@ fn failure_title(kind: FailureKind) -> &'static str {
         FailureKind::GuestDied => "The build's machine stopped answering",
         FailureKind::BadResult => "The result cannot be published",
         FailureKind::DuplicateNevra => "This version is published already",
+        FailureKind::Uninstallable => "A package cannot be installed",
         FailureKind::Builder => "The builder had trouble of its own",
     }
 }
@@ -358,6 +359,7 @@ pub fn test_line(test: &db::gates::TestResult, now: DateTime<Utc>) -> TestLine {
         run: link(&test.url),
         message: test.message.clone(),
         actor: test.actor.clone(),
+        testcase: test.testcase.clone(),
         at: moment(test.at, now),
         builds: at(test.builds_at),
         users: at(test.users_at),

@@ -95,6 +95,7 @@ fn form() -> ProjectForm {
         },
         bootstrap_image: wrong(),
         isolation: Choice::default(),
+        check_installs: Choice::default(),
         switches: vec![Switch {
             name: "enable_net",
             label: "Network",
@@ -521,6 +522,7 @@ pub(crate) fn test_line(passed: bool) -> TestLine {
         run: (!passed).then(|| link(true)),
         message: HOSTILE.to_owned(),
         actor: "alice".to_owned(),
+        testcase: if passed { "" } else { "koper.installable" }.to_owned(),
         at: moment(),
         builds: passed.then(moment),
         users: None,

@@ -61,6 +61,19 @@ pub struct SnapshotLine {
     pub url: String,
     /// `latest` names it.
     pub current: bool,
+    /// Whether what it brought can be installed, if somebody was asked.
+    pub check: Option<CheckLine>,
+}
+
+/// What is known of whether a snapshot's packages can be installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckLine {
+    /// Of the badge, as for a build's state.
+    pub class: &'static str,
+    /// In words.
+    pub text: &'static str,
+    /// Why.
+    pub message: String,
 }
 
 /// A package that came or went.
@@ -184,6 +197,11 @@ mod samples {
                         diff_url: "?to=7".to_owned(),
                         url: "http://127.0.0.1/results/".to_owned(),
                         current: number == 7,
+                        check: full.then(|| CheckLine {
+                            class: "failed",
+                            text: "cannot be installed",
+                            message: HOSTILE.to_owned(),
+                        }),
                     })
                     .to_vec(),
                 as_of_now: HOSTILE.to_owned(),

@@ -34,7 +34,7 @@ async fn a_claim_carries_all_that_a_builder_needs() {
     let task = house.claim(0).await.ok();
     let parsed: protocol::builder_api::Task = serde_json::from_value(task.clone()).unwrap();
     assert_eq!(
-        (parsed.attempt, parsed.build.0),
+        (parsed.attempt, parsed.build.unwrap().0),
         (1, build["id"].as_i64().unwrap())
     );
     assert_eq!(parsed.limits.timeout_s, 77);
@@ -123,6 +123,7 @@ async fn repositories_of_ours_are_named_once_they_have_a_snapshot() {
                 signed_by: "",
                 audience: &db::snapshots::Audience::Everybody,
                 request: None,
+                check: false,
             };
             let start = crate::house::start();
             assert!(db::snapshots::publish(&mut conn, &new, start).await.unwrap());

@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod builders;
 mod builds;
+mod checks;
 mod clients;
 mod general;
 mod groups;

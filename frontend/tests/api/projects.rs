@@ -11,6 +11,7 @@ const KEYS: &[&str] = &[
     "auto_prune",
     "bootstrap",
     "build_pointer",
+    "check_installs",
     "chroot_repos",
     "contact",
     "description",

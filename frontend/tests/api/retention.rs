@@ -43,6 +43,7 @@ async fn publish(house: &House, repository: &Repository) {
         signed_by: "",
         audience: &Audience::Everybody,
         request: None,
+        check: false,
     };
     let now = crate::house::start();
     assert!(db::snapshots::publish(&mut conn, &new, now).await.unwrap());

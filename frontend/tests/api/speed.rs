@@ -129,7 +129,7 @@ fn of_api() -> Vec<Asked> {
         api(format!("/rpmrepo/{OWNER}/{PROJECT}/fedora-44"), 1),
         api(
             format!("/snapshot/list/{OWNER}/{PROJECT}/fedora-44-x86_64?limit=100"),
-            5,
+            6,
         ),
         api(format!("/pointer/list/{OWNER}/{PROJECT}/fedora-44-x86_64"), 3),
         api(
@@ -186,7 +186,7 @@ fn of_pages() -> Vec<Asked> {
         page(below("package/package-00007/"), 4),
         page(below("monitor/?q=07"), 3),
         page(below("monitor/?sort=-package"), 3),
-        page(below("snapshots/"), 6),
+        page(below("snapshots/"), 7),
     ]
 }
 

@@ -243,6 +243,7 @@ impl House {
             chroots: vec![],
             memory_mib: 4096,
             wait_s: 0,
+            checks: false,
         };
         let now = (self.clock)();
         let lease = TimeDelta::seconds(60);

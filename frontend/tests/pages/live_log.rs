@@ -119,6 +119,7 @@ async fn another_attempt_starts_over() {
             chroots: vec![],
             memory_mib: 4096,
             wait_s: 0,
+            checks: false,
         };
         let far = later + TimeDelta::hours(1);
         tasks::claim(&mut *house.conn().await, &request, far, TimeDelta::hours(9))

@@ -27,6 +27,7 @@ pub async fn delete(
             .execute(conn)
             .await?;
         crate::tasks::cancel_project(conn, project.id, now).await?;
+        crate::checks::drop_of_project(conn, project.id).await?;
         jobs::enqueue(conn, &Job::RemoveProject { project: project.id }, now).await?;
         let object = format!("project:{}/{}", project.owner, project.name);
         audit::record(conn, now, actor, "project.delete", &object, serde_json::json!({})).await

@@ -20,7 +20,7 @@ use crate::schema::{project_chroots, projects};
 
 pub use edit::{Edit, edit, regenerate};
 pub use end::{delete, end_one, is_being_removed, is_worked_on};
-pub use settings::ProjectSettings;
+pub use settings::{CheckInstalls, ProjectSettings};
 pub use setup::{complete, set_public_key, set_ready};
 
 use edit::{enqueue_set_up, set_chroots_in};

@@ -64,6 +64,51 @@ pub struct ProjectSettings {
     pub release_after_hours: Option<i32>,
     /// What has a name, version, release and architecture that the repository has takes its place; else it is refused.
     pub replace_same_nevra: bool,
+    /// Whether builders find out if what is published can be installed.
+    pub check_installs: CheckInstalls,
+}
+
+/// Whether builders find out if what is published can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckInstalls {
+    /// As the service has it.
+    #[default]
+    Default,
+    /// They do.
+    On,
+    /// They do not.
+    Off,
+}
+
+impl CheckInstalls {
+    /// Whether they do, in a service that has it so.
+    pub fn or(self, service: bool) -> bool {
+        match self {
+            Self::Default => service,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+
+    /// As the API has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl std::str::FromStr for CheckInstalls {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Default, Self::On, Self::Off]
+            .into_iter()
+            .find(|choice| choice.as_str() == text)
+            .ok_or_else(|| "use default, on or off".to_owned())
+    }
 }
 
 impl Default for ProjectSettings {
@@ -96,6 +141,7 @@ impl Default for ProjectSettings {
             build_pointer: None,
             release_after_hours: None,
             replace_same_nevra: false,
+            check_installs: CheckInstalls::Default,
         }
     }
 }

@@ -125,8 +125,8 @@ pub async fn facts(conn: &mut Connection, repository: i64) -> DbResult<Vec<Facts
     Ok(rows.into_iter().map(facts).collect())
 }
 
-/// What uses a repository's snapshots: all its pointers, what releases start from, open requests, and builds anywhere,
-/// since any of them may read any repository.
+/// What uses a repository's snapshots: all its pointers, what releases start from, open requests, checks that run, and
+/// builds anywhere, since any of them may read any repository.
 ///
 /// # Errors
 /// When the query fails.
@@ -135,8 +135,11 @@ pub async fn uses(conn: &mut Connection, repository: i64) -> DbResult<Uses> {
         "SELECT unnest(ARRAY[current_snapshot, devel_snapshot, released_snapshot]) FROM repositories WHERE id = ?
          UNION SELECT snapshot FROM pointers WHERE repository_id = ?
          UNION SELECT expected FROM snapshot_requests WHERE repository_id = ? AND snapshot IS NULL AND was_at IS NULL
-             AND refusal IS NULL",
-        [Bind::from(repository), Bind::from(repository), Bind::from(repository)],
+             AND refusal IS NULL
+         UNION SELECT unnest(ARRAY[s.number, s.parent]) FROM checks c JOIN snapshots s
+             ON s.repository_id = c.repository_id AND s.number = c.snapshot
+             WHERE c.repository_id = ? AND c.state = 'running'",
+        [repository; 4].map(Bind::from),
     )
     .load(conn)
     .await?;

@@ -5,6 +5,7 @@
 mod batches;
 mod blobs;
 mod changes;
+mod checks;
 mod deletion;
 mod directories;
 mod events;

@@ -46,6 +46,7 @@ async fn published_packages_are_not_replaced_by_a_second_worker() {
         signed_by: "",
         audience: &Audience::Everybody,
         request: None,
+        check: false,
     };
     assert!(snapshots::publish(&mut conn, &new, start()).await.unwrap());
     insert(&mut conn, "c").await;

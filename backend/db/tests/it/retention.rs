@@ -52,6 +52,7 @@ async fn publish(
         signed_by: "",
         audience: &Audience::Everybody,
         request: None,
+        check: false,
     };
     assert!(snapshots::publish(conn, &new, after(seconds)).await.unwrap());
     number

@@ -45,6 +45,7 @@ async fn publish(
         signed_by: "",
         audience,
         request: None,
+        check: false,
     };
     let now = start() + TimeDelta::seconds(number);
     (number, snapshots::publish(conn, &new, now).await.unwrap())

@@ -127,6 +127,7 @@ pub fn claimer(name: &str) -> ClaimRequest {
         chroots: Vec::new(),
         memory_mib: 4_096,
         wait_s: 0,
+        checks: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use db::checks::Check;
 use db::commits;
 use db::pointers::{self, Moment, Pointer};
 use db::projects::Project;
@@ -160,6 +161,16 @@ pub async fn commits_of(
 ) -> Result<Vec<(i64, BuildId, CommitId)>, Error> {
     let numbers: Vec<i64> = rows.iter().map(|row| row.number).collect();
     Ok(commits::of_snapshots(&mut *app.conn().await?, place.repository.id, &numbers).await?)
+}
+
+/// What builders found out about these snapshots.
+///
+/// # Errors
+/// When the database fails.
+pub async fn checks(app: &App, place: &Place, of: &[Snapshot]) -> Result<Vec<Check>, Error> {
+    let numbers: Vec<i64> = of.iter().map(|snapshot| snapshot.number).collect();
+    let mut conn = app.conn().await?;
+    Ok(db::checks::of_snapshots(&mut conn, place.repository.id, &numbers).await?)
 }
 
 /// Packages of a snapshot, by name.

@@ -231,6 +231,8 @@ pub struct TestLine {
     pub message: String,
     /// Who reported it.
     pub actor: String,
+    /// Which of the service's own tests it is of; empty for those that somebody reported.
+    pub testcase: String,
     /// When.
     pub at: Moment,
     /// Since when builds see the packages.

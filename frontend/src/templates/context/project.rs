@@ -258,6 +258,8 @@ pub struct ProjectForm {
     pub bootstrap_image: Field,
     /// Of Copr's clients.
     pub isolation: Choice,
+    /// Whether builders find out if packages can be installed.
+    pub check_installs: Choice,
     /// What is on or off.
     pub switches: Vec<Switch>,
 }
