@@ -25,8 +25,8 @@ pub use choose::Choice;
 pub use into::{other, promote_into};
 pub use many::{Goal, move_many};
 pub use read::{
-    Difference, Place, all_pointers, checks, commits_of, difference, find, list, moves, packages, pointers_of,
-    resolve,
+    Difference, Place, all_pointers, checks, commits_of, difference, find, list, moves, packages,
+    pointers_of, resolve,
 };
 use read::{content, current, named};
 
