@@ -168,12 +168,17 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     if let Some(to) = asked.to {
         page.compared = Some(compared(app, place, asked.from, to).await?);
     }
-    let commits = operations::commits_of(app, place, &rows).await?;
+    let known = Known {
+        commits: operations::commits_of(app, place, &rows).await?,
+        pointers,
+        checks,
+    };
     page.snapshots = rows
         .into_iter()
-        .map(|row| snapshot_line(app, place, (&pointers, &commits, &checks), row, &base))
+        .map(|row| snapshot_line(app, place, &known, row, &base))
         .collect();
-    page.pointers = pointers
+    page.pointers = known
+        .pointers
         .into_iter()
         .map(|pointer| PointerLine {
             repo_url: repo_file(pointer.name.as_str()),
@@ -188,20 +193,22 @@ async fn fill(app: &App, page: &mut Snapshots, place: &Place, asked: &Asked) -> 
     Ok(())
 }
 
-fn snapshot_line(
-    app: &App,
-    place: &Place,
-    (pointers, commits, checks): (&[Pointer], &[(i64, BuildId, CommitId)], &[Check]),
-    row: Snapshot,
-    base: &str,
-) -> SnapshotLine {
+/// What is said of snapshots besides what they are.
+struct Known {
+    pointers: Vec<Pointer>,
+    /// By the snapshots' numbers.
+    commits: Vec<(i64, BuildId, CommitId)>,
+    checks: Vec<Check>,
+}
+
+fn snapshot_line(app: &App, place: &Place, known: &Known, row: Snapshot, base: &str) -> SnapshotLine {
     let Place { project, repository } = place;
     let url = app
         .config
         .repository_url(&project.owner, &repository.dir, &repository.chroot);
-    let names = pointers.iter().filter(|p| p.snapshot == row.number);
+    let names = known.pointers.iter().filter(|p| p.snapshot == row.number);
     let of = (&project.owner, &repository.dir, &repository.chroot);
-    let commits = commits.iter().filter(|(number, ..)| *number == row.number);
+    let commits = known.commits.iter().filter(|(number, ..)| *number == row.number);
     let commits = commits.map(|(_, _, commit)| Link {
         text: commit.as_str().chars().take(12).collect(),
         href: Some(repo_url(&app.config, of, commit)),
@@ -219,7 +226,11 @@ fn snapshot_line(
         diff_url: format!("{base}&to={}#difference", row.number),
         url: format!("{url}@{}/", row.number),
         current: row.number == repository.current_snapshot,
-        check: checks.iter().find(|c| c.snapshot == row.number).map(check_line),
+        check: known
+            .checks
+            .iter()
+            .find(|check| check.snapshot == row.number)
+            .map(check_line),
         number: row.number,
     }
 }
