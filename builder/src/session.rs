@@ -229,11 +229,11 @@ impl Session<'_> {
     }
 }
 
-/// Runs work until it ends, the task's time is over, or the lease ends.
+/// Runs work until it ends, its time is over (`limits`, of what people know it as), or the lease ends.
 pub async fn bounded<T>(
     work: impl Future<Output = Result<T, End>>,
     deadline: Instant,
-    limits: Limits,
+    (what, limits): (&str, Limits),
     lease: &Lease,
 ) -> Result<T, End> {
     tokio::select! {
@@ -241,7 +241,7 @@ pub async fn bounded<T>(
         end = lease.ended() => Err(end),
         done = work => done,
         () = tokio::time::sleep_until(deadline) => {
-            Err(fail(TimedOut, format!("it took longer than {} s and was stopped", limits.timeout_s)))
+            Err(fail(TimedOut, format!("the {what} took longer than {} s and was stopped", limits.timeout_s)))
         }
     }
 }

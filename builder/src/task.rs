@@ -186,8 +186,10 @@ async fn work(
             Work::Check(work) => Ok((Vec::new(), Some(attempt.check(work).await?))),
         }
     };
-    let (files, boot): (Vec<Received>, _) = bounded(work, deadline, task.limits, lease).await?;
-    if matches!(task.work, Work::Check(_)) {
+    let is_check = matches!(task.work, Work::Check(_));
+    let bounds = (if is_check { "check" } else { "build" }, task.limits);
+    let (files, boot): (Vec<Received>, _) = bounded(work, deadline, bounds, lease).await?;
+    if is_check {
         return Ok((Vec::new(), boot));
     }
     lease.set_phase(Phase::Uploading);
@@ -199,7 +201,7 @@ async fn prepare_root(shop: &Shop, task: &Task, lease: &Lease, chroot: &ChrootDe
     let made = bounded(
         async { Ok(shop.images.ensure(chroot).await?) },
         Instant::now() + ROOT_IMAGE,
-        task.limits,
+        ("build", task.limits),
         lease,
     )
     .await;
