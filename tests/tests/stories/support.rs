@@ -124,9 +124,16 @@ pub async fn log(service: &Service, build: u64) -> anyhow::Result<String> {
     )
     .await?;
     let url = chroot["result_url"].as_str().unwrap_or_default().to_owned();
-    let answer = reqwest::get(format!("{url}builder-live.log.gz"))
-        .await?
-        .error_for_status()?;
+    let url = format!("{url}builder-live.log.gz");
+    // A failed build's log becomes an object right after its end, and has the name without `.gz` until then.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let answer = loop {
+        let answer = reqwest::get(&url).await?;
+        if answer.status() != 404 || tokio::time::Instant::now() > deadline {
+            break answer.error_for_status()?;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
     let packed = answer.bytes().await?;
     let mut gunzip = std::process::Command::new("gzip");
     let dir = tempfile::tempdir()?;
